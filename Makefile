@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+# berth: one make, no recursion; everything that is built lives under $(BUILD).
+MAKEFLAGS += --no-builtin-rules
+.SUFFIXES:
+.DELETE_ON_ERROR:
+.SECONDARY:
+.DEFAULT_GOAL := all
+
+CC         ?= cc
+ifeq ($(origin CC),default)
+CC         := cc
+endif
+AR         := ar
+PKG_CONFIG ?= pkg-config
+PREFIX     ?= /usr/local
+SAN        ?=
+BUILD      ?= build$(if $(SAN),/san)
+CFLAGS     ?= -O2 -g
+VERSION    := 0.1.0
+
+# Who may use whom: the link sets below and `make lint` both read these lines.
+LAYERS            := base schema reconciler storage network vminit vz orchestrator
+uses_base         :=
+uses_vminit       :=
+uses_schema       := base
+uses_reconciler   := schema base
+uses_storage      := base
+uses_network      := base
+uses_vz           := vminit base
+uses_orchestrator := reconciler storage network vz vminit schema base
+drivers           := storage network vz vminit
+
+# Libraries, each behind the one door that HOUSE rules give it.
+pkgs := jansson libcrypto yaml-0.1 libcurl libarchive ext2fs com_err sqlite3
+lib_cflags := $(shell $(PKG_CONFIG) --cflags $(pkgs) 2>/dev/null)
+LDLIBS := -Wl,--as-needed $(shell $(PKG_CONFIG) --libs $(pkgs) 2>/dev/null) -lev -lm
+LLHTTP ?= /usr/share/llhttp
+LLHTTP_INCLUDE ?= /usr/share/include/llhttp
+
+warnings := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
+        -Wpointer-arith -Wcast-qual -Wwrite-strings -Wundef -Wformat=2 -Wvla -Wimplicit-fallthrough \
+        -Wdouble-promotion -Wdate-time $(if $(WERROR),-Werror)
+hardening := -fstack-protector-strong $(if $(SAN),,-D_FORTIFY_SOURCE=2)
+flags := -std=gnu17 -D_GNU_SOURCE -I. -include base/banned.h -MMD -MP -fno-common \
+        -fno-strict-aliasing $(hardening) $(warnings) \
+        -DBERTH_VERSION='"$(VERSION)"' -DBERTH_LIBDIR='"$(PREFIX)/lib/berth"' \
+        -isystem $(LLHTTP_INCLUDE) $(lib_cflags) \
+        $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all)
+host_flags := -fPIE
+host_ldflags := -pie -Wl,-z,relro,-z,now $(if $(SAN),-fsanitize=$(SAN))
+q := $(if $(filter 1,$(V)),,@)
+
+src   = $(filter-out %/main.c,$(wildcard $(1)/*.c $(1)/api/*.c))
+objs  = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+libs  = $(patsubst %,$(BUILD)/lib/%.a,$(1))
+tests := $(patsubst %.c,$(BUILD)/bin/%,$(wildcard tests/unit/*/*_test.c))
+bins  := $(addprefix $(BUILD)/bin/,berthd berth-netd berth)
+
+all: $(bins) guest              ## build berth, berthd, berth-netd and the guest (kernel, initramfs)
+
+$(foreach l,$(LAYERS),$(eval $(BUILD)/lib/$(l).a: $(call objs,$(call src,$(l)))))
+$(BUILD)/lib/cli.a: $(call objs,$(filter-out %/main.c,$(wildcard orchestrator/cli/*.c)))
+$(BUILD)/lib/fake.a: $(call objs,$(wildcard tests/fake/*.c))
+$(BUILD)/lib/llhttp.a: $(patsubst %,$(BUILD)/obj/llhttp/%.o,api http llhttp)
+
+$(BUILD)/bin/berthd: $(call objs,orchestrator/main.c) \
+        $(call libs,orchestrator $(uses_orchestrator) llhttp)
+$(BUILD)/bin/berth-netd: $(call objs,network/main.c) $(call libs,network base)
+$(BUILD)/bin/berth: $(call objs,orchestrator/cli/main.c) $(call libs,cli schema base)
+
+# A unit test links its own layer and what that layer may use, nothing else.
+# The orchestrator's tests get tests/fake in place of the drivers.
+test_set = $(if $(filter orchestrator,$(1)),orchestrator $(filter-out $(drivers),$(uses_$(1))) \
+        fake base llhttp,$(1) $(uses_$(1)))
+$(foreach l,$(LAYERS),$(foreach t,$(filter $(BUILD)/bin/tests/unit/$(l)/%,$(tests)),\
+        $(eval $(t): $(t:$(BUILD)/bin/%=$(BUILD)/obj/%.o) $(call libs,$(call test_set,$(l))))))
+$(foreach t,$(filter $(BUILD)/bin/tests/unit/cli/%,$(tests)),\
+        $(eval $(t): $(t:$(BUILD)/bin/%=$(BUILD)/obj/%.o) $(call libs,cli schema base)))
+
+$(BUILD)/obj/llhttp/%.o: $(LLHTTP)/%.c Makefile
+	$(q)mkdir -p $(@D)
+	@echo "  CC    $<"
+	$(q)$(CC) -std=gnu17 -isystem $(LLHTTP_INCLUDE) $(host_flags) $(hardening) $(CFLAGS) -w -c -o $@ $<
+
+$(BUILD)/obj/%.o: %.c Makefile
+	$(q)mkdir -p $(@D)
+	@echo "  CC    $<"
+	$(q)$(CC) $(flags) $(host_flags) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+
+$(BUILD)/lib/%.a:
+	@echo "  AR    $@"
+	$(q)mkdir -p $(@D) && rm -f $@ && $(AR) rcs $@ $^
+
+$(bins) $(tests):
+	@echo "  LINK  $@"
+	$(q)mkdir -p $(@D)
+	$(q)$(CC) $(CFLAGS) $(host_ldflags) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+guest:
+
+unit: $(tests)
+	$(q)prove --exec '' $(tests)
+
+lint: lint-layers               ## everything that reads the code without running it
+
+lint-layers:
+	$(q)($(foreach l,$(LAYERS),echo "$(l) $(uses_$(l))";) true) | sh tests/lint/layers.sh
+
+deps:                           ## install the Debian packages that build, run and test berth
+	$(q)sh tests/deps.sh
+
+clean:                          ## remove what was built
+	rm -rf build
+
+help:                           ## this list
+	@sed -n 's/^\([a-z-]*\):.*## */  \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
+
+.PHONY: all guest unit lint lint-layers deps clean help
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Values as people write them: durations, byte sizes, names, IPv4 addresses and prefixes. */
+#ifndef BASE_VALUE_H
+#define BASE_VALUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+#define VALUE_DURATION_MAX 32 /* bytes that value_duration_text() may write */
+#define VALUE_IP4_MAX      sizeof("255.255.255.255/32")
+
+/**
+ * A duration of the Compose Specification: decimal numbers with units w d h m s ms us ns, largest
+ * first not required, no spaces: "1h30m", "1.5s", "0". Milliseconds, rounded down.
+ * EINVAL names the text and what is allowed.
+ */
+int value_duration_ms(const char *text, int64_t *ret_ms, struct err *err);
+
+/** The shortest exact text: 90000 -> "1m30s", 0 -> "0s". ret: VALUE_DURATION_MAX bytes. */
+void value_duration_text(int64_t ms, char *ret);
+
+/**
+ * A byte size of the Compose Specification: number, optional fraction, optional unit b k kb kib m
+ * mb g gb t tb p pb (any case), always in powers of 1024.
+ */
+int value_bytes(const char *text, int64_t *ret_bytes, struct err *err);
+
+/** Whether s is a DNS label as stacks and services are named: [a-z0-9]([a-z0-9_-]*), <= 63 bytes.
+ */
+bool value_name_valid(const char *s);
+
+/** Dotted IPv4 to host byte order; EINVAL otherwise. */
+int value_ip4(const char *text, uint32_t *ret, struct err *err);
+
+/** Host byte order to dotted text; ret: VALUE_IP4_MAX bytes. */
+void value_ip4_text(uint32_t ip, char *ret);
+
+/** "a.b.c.d/n": network address (host bits cleared) and prefix length 0..32. */
+int value_cidr4(const char *text, uint32_t *ret_ip, unsigned *ret_bits, struct err *err);
+
+/** A whole decimal number within min..max, nothing before or behind it. */
+int value_int(const char *text, int64_t min, int64_t max, int64_t *ret, struct err *err);
+
+#endif

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One network of a stack, as the daemon sees it: a berth-netd process that owns a network namespace
+ * (inside a user namespace when not root) with a bridge, the addresses, the DNS server on the
+ * gateway address, and the port forwards from the host. netd outlives the daemon: it is adopted
+ * again by its control socket, and everything it is told is a whole desired state (zone, forwards),
+ * so that telling it twice does no harm.
+ *
+ *   DIR/netd.sock   control socket (JSON lines, descriptors by SCM_RIGHTS); DIR/netd.json: pid,
+ *                   start time, subnet
+ *
+ * The first host address of the subnet is the gateway (netd itself: bridge and DNS).
+ */
+#ifndef NETWORK_NET_H
+#define NETWORK_NET_H
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+#define NET_MTU 1500
+
+struct net_spec {
+        const char *netd;  /* path of the berth-netd program */
+        const char *dir;   /* for netd.sock; exists, shorter than 90 bytes */
+        const char *stack; /* for names: web.STACK.test */
+        const char *name;  /* of the network, unique within the stack */
+        uint32_t subnet;   /* host byte order */
+        unsigned bits;     /* 16..29 */
+};
+
+struct net;
+
+struct net_events {
+        void (*on_ready)(void *ctx); /* bridge and DNS are up */
+        void (*on_lost)(void *ctx,
+                        const struct err *err); /* netd ended or never came up; net is dead */
+        void *ctx;
+};
+
+/* One address that names resolve to. */
+struct zone_record {
+        const char *const *names; /* short names: "web", "web-1", alias; answered as NAME,
+                                     NAME.test, NAME.STACK.test, any case */
+        size_t names_len;
+        uint32_t ip;
+        const char *network; /* where ip is: answered to clients that are on that network too */
+        bool ready;          /* rotates among ready ones; not ready: only when no other is */
+};
+
+/* Who asks, by source address, and which networks it sees. Others get only this net's records. */
+struct zone_client {
+        uint32_t ip; /* on this net */
+        const char *const *networks;
+        size_t networks_len;
+};
+
+struct zone {
+        const struct zone_record *records; /* of all networks that a client of this net is on */
+        size_t records_len;
+        const struct zone_client *clients;
+        size_t clients_len;
+};
+
+struct forward {
+        uint32_t host_ip;   /* host byte order; 0: all addresses */
+        uint16_t host_port; /* 0: any free one, kept while the same id stays in the set */
+        uint32_t target_ip;
+        uint16_t target_port;
+        bool udp;
+        const char *id; /* names the forward across updates: "web/1/80/tcp" */
+};
+
+struct forward_result {
+        const char *id;
+        bool bound;
+        uint16_t host_port; /* the one bound */
+        const char *error;  /* not bound: "address already in use" and by whom if known */
+};
+
+/** Start netd, or adopt the one that serves spec->dir already. Callbacks come from the loop. */
+int net_start(struct ev_loop *loop, const struct net_spec *spec, const struct net_events *events,
+              struct net **ret_net, struct err *err);
+
+/** Forget the net but leave netd running (the daemon ends). */
+void net_detach(struct net *net);
+
+/** End netd, and with it namespace, bridge, taps, forwards; on_lost does not come. Frees net. */
+void net_stop(struct net *net);
+
+/**
+ * A new tap device in the bridge, opened with IFF_VNET_HDR: cb gets a descriptor that is its own
+ * (or -1 and err). The device lives as long as the descriptor, so a dead QEMU leaves nothing.
+ */
+int net_open_tap(struct net *net, void (*cb)(void *ctx, int tap_fd, const struct err *err),
+                 void *ctx, struct err *err);
+
+/** Replace the zone. Names are lower-case DNS labels. Sent in order with everything else. */
+int net_set_zone(struct net *net, const struct zone *zone, struct err *err);
+
+/**
+ * Replace the set of forwards; unchanged ones keep their sockets and connections. cb gets one
+ * result a forward; results and their strings are borrowed during the call.
+ */
+int net_set_forwards(struct net *net, const struct forward *forwards, size_t n,
+                     void (*cb)(void *ctx, const struct forward_result *results, size_t n,
+                                const struct err *err),
+                     void *ctx, struct err *err);
+
+/** Gateway address of the subnet, and whether an address can be given to a VM. */
+uint32_t net_gateway(uint32_t subnet, unsigned bits);
+bool net_address_usable(uint32_t subnet, unsigned bits, uint32_t ip);
+
+/** pid of netd, for display. */
+int net_pid(const struct net *net);
+
+#endif

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * plan = reconcile(desired, facts, now): the one decision of berth. Pure, total, deterministic: no
+ * I/O, no clock, no log, no globals. It is called once per turn of the loop whenever something may
+ * have changed; the executor runs the steps it returns and records what came of them as facts, so a
+ * step that is already under way must be visible in the facts (state PREPARING, STOPPING, BUSY...),
+ * or it is planned again.
+ */
+#ifndef RECONCILER_RECONCILE_H
+#define RECONCILER_RECONCILE_H
+
+#include "reconciler/facts.h"
+#include "schema/manifest.h"
+
+enum step_kind {
+        STEP_IMAGE_RESOLVE,  /* find the image of ref (state UNKNOWN) */
+        STEP_NETWORK_CREATE, /* stack, network */
+        STEP_NETWORK_REMOVE, /* stack, network */
+        STEP_VM_CREATE,      /* stack, service, replica: prepare and boot */
+        STEP_VM_STOP,        /* vm_id: graceful stop, then removal; reason says why */
+        STEP_VM_REMOVE,      /* vm_id: release what an EXITED or FAILED one still holds */
+};
+
+struct step {
+        enum step_kind kind;
+        char *stack, *service, *network, *vm_id, *image;
+        unsigned replica;
+        char *reason; /* for events and people: "not running", "environment changed", "scaled down"
+                       */
+};
+
+enum service_phase {
+        PHASE_WAITING,   /* for dependencies, image, network */
+        PHASE_STARTING,  /* VMs on the way, or not yet healthy */
+        PHASE_RUNNING,   /* all replicas running, without a healthcheck */
+        PHASE_HEALTHY,   /* all replicas running and healthy */
+        PHASE_UNHEALTHY, /* a replica is unhealthy */
+        PHASE_COMPLETED, /* one-shot: exited 0 */
+        PHASE_BACKOFF,   /* ended, next try at retry_at_ms */
+        PHASE_FAILED,    /* ended and its policy asks for no other run, or it cannot start */
+        PHASE_STOPPING,
+};
+
+/* Where a service stands and why, in plain words; the data behind ps, why and apply's progress. */
+struct service_status {
+        char *stack, *service;
+        enum service_phase phase;
+        char *why; /* "waiting for db: starting since 3s"; NULL when there is nothing to explain */
+        int64_t retry_at_ms; /* BACKOFF; else 0 */
+        bool settled;        /* nothing more will happen by itself: as wanted, or finally failed */
+        bool ok;             /* settled in the wanted state: running/healthy/completed */
+};
+
+struct plan {
+        struct step *steps;
+        size_t steps_len;
+        struct service_status *services;
+        size_t services_len;
+        int64_t wake_at_ms; /* decide again then (back-off end, stable-run reset); 0: only on events
+                             */
+};
+
+struct reconcile_input {
+        const struct stack *const *stacks; /* desired; sorted by name */
+        size_t stacks_len;
+        const struct facts *facts;
+        int64_t now_ms;
+};
+
+/** Decide. Never fails. *ret_plan: released with plan_release(). */
+void reconcile(const struct reconcile_input *input, struct plan *ret_plan);
+
+void plan_release(struct plan *plan);
+
+/** Names for display and JSON. */
+const char *step_kind_name(enum step_kind kind);
+const char *service_phase_name(enum service_phase phase);
+
+/** Stable text of a plan, one step a line, for people and scenario tests. On the heap. */
+char *plan_text(const struct plan *plan);
+
+/**
+ * Delay before try number failures + 1 (failures >= 1): 200 ms doubling to 60 s, no jitter.
+ */
+int64_t backoff_delay_ms(unsigned failures);
+
+/** A run that lasted this long clears the failures of its replica. */
+#define BACKOFF_RESET_MS 60000
+
+/**
+ * Hash of all that a VM is made from: the service's canonical spec without the fields that change
+ * in place (see diff.h), with the contents of its configs and secrets. ret: DIGEST_TEXT_MAX bytes.
+ */
+void spec_hash(const struct stack *stack, const struct service *service, char *ret);
+
+/** The same for a network. */
+void network_hash(const struct network *network, char *ret);
+
+#endif

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Manifests to desired state and back. Two ways in, one set of field tables: YAML files (the
+ * command line, with the user's environment) and canonical JSON (the API, the state store). Reading
+ * back what stack_to_json() wrote gives an equal stack and the same hash.
+ */
+#ifndef SCHEMA_LOAD_H
+#define SCHEMA_LOAD_H
+
+#include <jansson.h>
+#include <stdio.h>
+
+#include "base/digest.h"
+#include "base/err.h"
+#include "schema/manifest.h"
+
+enum diag_severity { DIAG_ERROR, DIAG_WARNING };
+
+/* One finding: "stack.yaml:12:5: services.web.ports[1]: 70000 is above 65535". */
+struct diag {
+        enum diag_severity severity;
+        struct place place;
+        char *path;    /* "services.web.ports[1]", "" for the whole file */
+        char *message; /* the problem and the way out */
+};
+
+/* All findings of a load, in file order; at most DIAGS_MAX, then one that says so. */
+#define DIAGS_MAX 100
+
+struct diags {
+        struct diag *items;
+        size_t len;
+        size_t errors;
+};
+
+void diags_release(struct diags *diags);
+
+/** Print one a line (with "error: "/"warning: " text as compilers do) to f. */
+void diags_print(const struct diags *diags, FILE *f);
+
+struct load_options {
+        const char *const *files; /* -f order: later ones are merged over earlier ones */
+        size_t file_count;
+        const char *project;          /* -p; NULL: `name:`, else the folder of the first file */
+        const char *const *environ;   /* NAME=value for interpolation, above .env; NULL: none */
+        const char *const *env_files; /* --env-file; none: .env beside the first file if there */
+        size_t env_file_count;
+};
+
+/**
+ * Load, merge, interpolate, default and validate.
+ * *ret_stack: the caller's. diags: all findings, also warnings of a load that worked.
+ * -EINVAL: at least one error in diags (err says how many); -ENOENT...: a file cannot be read.
+ */
+int manifest_load(const struct load_options *options, struct stack **ret_stack, struct diags *diags,
+                  struct err *err);
+
+/** Canonical JSON of a stack: sorted, complete, defaults left out. A new reference. */
+json_t *stack_to_json(const struct stack *stack);
+
+/** The canonical JSON of one service alone (what its replicas are made from). */
+json_t *service_to_json(const struct service *service);
+
+/** Read canonical JSON (hostile: the API's input), with all validation. */
+int stack_from_json(const json_t *json, struct stack **ret_stack, struct diags *diags,
+                    struct err *err);
+
+/** Canonical YAML text of canonical JSON, for `berth config`; on the heap. */
+char *manifest_yaml(const json_t *json);
+
+#endif

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Desired state as plain data: what a manifest asks for after interpolation, merging, defaults and
+ * validation. No hidden state; freed by stack_free(). Names follow the Compose Specification.
+ *
+ * Rules of the representation:
+ *   - strings are heap strings; NULL means "not set" (the image's or the default value applies);
+ *   - times are milliseconds, sizes bytes; -1 means "not set" where 0 is a meaningful value;
+ *   - everything that selects an order in a file keeps it; services are sorted by name.
+ *   - `struct str_list` and `struct kv_list` are arrays; a kv value may be NULL (key without
+ * value).
+ */
+#ifndef SCHEMA_MANIFEST_H
+#define SCHEMA_MANIFEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/auto.h"
+
+/* Bounds; each is far above real files (the largest public ones have some hundred services). */
+#define STACK_SERVICES_MAX   10000
+#define SERVICE_REPLICAS_MAX 1000
+
+struct str_list {
+        char **items;
+        size_t len;
+        bool set; /* written in the manifest, also when empty (`command: []`) */
+};
+
+struct kv {
+        char *key;
+        char *value;
+};
+
+struct kv_list {
+        struct kv *items;
+        size_t len;
+};
+
+/* Where a value stands in a file: for messages and for `diff`. File NULL: a default. */
+struct place {
+        char *file;
+        unsigned line, column;
+};
+
+enum depends_condition { DEPENDS_STARTED, DEPENDS_HEALTHY, DEPENDS_COMPLETED };
+
+struct depends {
+        char *service;
+        enum depends_condition condition;
+        bool required; /* default true: false ignores a service that does not exist */
+        bool restart;  /* replaced together with the service it depends on */
+};
+
+enum port_protocol { PORT_TCP, PORT_UDP };
+
+struct port {
+        char *host_ip;      /* NULL: 127.0.0.1 */
+        uint16_t published; /* 0: any free port */
+        uint16_t target;
+        enum port_protocol protocol;
+};
+
+enum mount_type { MOUNT_VOLUME, MOUNT_BIND, MOUNT_TMPFS };
+
+struct mount {
+        enum mount_type type;
+        char *source; /* volume name within the stack, absolute host path; NULL: tmpfs, anonymous */
+        char *target; /* absolute path in the guest */
+        bool read_only;
+        bool nocopy;           /* volume: do not seed from the image */
+        bool create_host_path; /* bind: default true for the short form */
+        char *subpath;         /* volume */
+        int64_t size_bytes;    /* tmpfs: -1 none */
+        int mode;              /* tmpfs: -1 = 01777 */
+};
+
+/* A config or secret that is put into a service as a file. */
+struct file_mount {
+        char *source;    /* name of the top-level config or secret */
+        char *target;    /* absolute path in the guest */
+        char *uid, *gid; /* numeric text; NULL: 0 */
+        int mode;        /* -1: 0444 */
+};
+
+struct healthcheck {
+        struct str_list
+                test; /* {"CMD", ...}, {"CMD-SHELL", text}, {"NONE"}; not set: the image's */
+        int64_t interval_ms, timeout_ms, start_period_ms, start_interval_ms; /* -1: default */
+        int retries;                                                         /* -1: default */
+        bool disable;
+};
+
+enum restart_policy { RESTART_NO, RESTART_ALWAYS, RESTART_ON_FAILURE, RESTART_UNLESS_STOPPED };
+
+struct network_ref {
+        char *network; /* name within the stack */
+        struct str_list aliases;
+        char *ipv4_address; /* NULL: chosen */
+};
+
+struct ulimit {
+        char *name;         /* "nofile" */
+        int64_t soft, hard; /* -1: unlimited */
+};
+
+enum pull_policy { PULL_MISSING, PULL_ALWAYS, PULL_NEVER };
+
+struct service {
+        char *name;
+        char *image;
+        enum pull_policy pull_policy;
+        struct str_list command, entrypoint;
+        struct kv_list environment; /* sorted by key; values resolved */
+        char *working_dir, *user, *hostname, *domainname;
+        struct str_list group_add;
+        struct str_list cap_add, cap_drop;
+        bool read_only, tty, stdin_open, init, privileged;
+        struct depends *depends_on;
+        size_t depends_on_len;
+        struct port *ports;
+        size_t ports_len;
+        struct mount *volumes;
+        size_t volumes_len;
+        struct file_mount *configs, *secrets;
+        size_t configs_len, secrets_len;
+        struct network_ref *networks; /* never empty unless network_none */
+        size_t networks_len;
+        bool network_none;
+        struct str_list dns, dns_search, extra_hosts; /* extra_hosts: "name=address" */
+        struct healthcheck healthcheck;
+        bool has_healthcheck;
+        enum restart_policy restart;
+        unsigned restart_max_attempts; /* on-failure:N; 0: no limit */
+        unsigned replicas;             /* default 1; from deploy.replicas or scale */
+        char *stop_signal;             /* NULL: the image's, else SIGTERM */
+        int64_t stop_grace_period_ms;  /* default 10000 */
+        int64_t mem_limit_bytes;       /* cgroup limit in the guest; -1 none */
+        double cpus;                   /* 0 none */
+        int64_t pids_limit;            /* -1 none */
+        int64_t shm_size_bytes;        /* -1: 64 MiB */
+        struct kv_list labels, sysctls;
+        struct ulimit *ulimits;
+        size_t ulimits_len;
+        int64_t vm_memory_bytes; /* x-berth.memory: RAM of the VM; -1: derived */
+        unsigned vm_cpus;        /* x-berth.cpus: virtual CPUs; 0: derived */
+        bool isolation_required; /* x-berth.isolation: required: refuse software emulation */
+        struct place place;
+};
+
+struct network {
+        char *name; /* key within the stack; "default" is implied when used */
+        bool internal;
+        char *subnet; /* "10.1.2.0/24"; NULL: chosen */
+        struct kv_list labels;
+        struct place place;
+};
+
+struct volume {
+        char *name;      /* key within the stack */
+        char *real_name; /* `name:`; NULL: STACK_NAME */
+        bool external;
+        int64_t size_bytes; /* x-berth.size; -1: default */
+        struct kv_list labels;
+        struct place place;
+};
+
+/* Content of a config or secret; it never appears in plans, events or logs when secret. */
+struct file_source {
+        char *name;
+        char *content;
+        size_t content_len;
+        bool secret;
+        struct place place;
+};
+
+struct stack {
+        char *name;
+        struct service *services;
+        size_t services_len;
+        struct network *networks;
+        size_t networks_len;
+        struct volume *volumes;
+        size_t volumes_len;
+        struct file_source *configs, *secrets;
+        size_t configs_len, secrets_len;
+};
+
+/** Free the stack and all it holds. NULL is fine. */
+void stack_free(struct stack *stack);
+AUTO_TYPE(stack)
+
+/** The object of that name, or NULL. */
+const struct service *stack_find_service(const struct stack *stack, const char *name);
+const struct network *stack_find_network(const struct stack *stack, const char *name);
+const struct volume *stack_find_volume(const struct stack *stack, const char *name);
+const struct file_source *stack_find_config(const struct stack *stack, const char *name);
+const struct file_source *stack_find_secret(const struct stack *stack, const char *name);
+
+#endif

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Images in a content-addressed store on disk, and the ext4 file made from each, once.
+ *
+ *   DIR/blobs/sha256/<hex>      manifests, configs, layers as they came (OCI image layout)
+ *   DIR/index.json              references: name -> manifest descriptor (OCI index, file lock
+ * beside) DIR/rootfs/<hex>.ext4       the unpacked image, by manifest digest, read-only when whole
+ *   DIR/tmp/                    what is being built; may be removed when nobody holds its lock
+ *
+ * The store is shared: several daemons and workers may use one DIR at the same time (flock on
+ * index.json; blobs and disks appear by rename only when whole and verified).
+ *
+ * The functions here read the store and may be called in the daemon: they are short. What reads
+ * archives or unpacks layers is a job of storage/job.h, in an unprivileged worker process.
+ */
+#ifndef STORAGE_IMAGE_H
+#define STORAGE_IMAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/auto.h"
+#include "base/digest.h"
+#include "base/err.h"
+
+struct store;
+
+/** Open (and create) the store in dir. */
+int store_open(const char *dir, struct store **ret_store, struct err *err);
+void store_close(struct store *store);
+AUTO_DEFINE(store, struct store, store_close)
+
+/* The healthcheck of an image config (Docker's extension of OCI); times in ms, 0: default. */
+struct image_healthcheck {
+        char **test; /* NULL: none */
+        size_t test_len;
+        int64_t interval_ms, timeout_ms, start_period_ms, start_interval_ms;
+        int retries;
+};
+
+/* What an image says about itself; all of it hostile until parsed, bounded here. */
+struct image {
+        char *ref;                           /* normalised: "docker.io/library/hello-web:latest" */
+        char digest[DIGEST_TEXT_MAX];        /* of the manifest */
+        char config_digest[DIGEST_TEXT_MAX]; /* the image id of Docker */
+        char *architecture, *os, *created;
+        int64_t size_bytes; /* of the compressed layers */
+        char **env;         /* "KEY=value" */
+        size_t env_len;
+        char **entrypoint, **cmd, **volumes, **exposed_ports;
+        size_t entrypoint_len, cmd_len, volumes_len, exposed_ports_len;
+        char *user, *working_dir, *stop_signal; /* NULL: not set */
+        struct image_healthcheck healthcheck;
+        char *rootfs_path; /* of the unpacked disk; NULL: not unpacked yet */
+};
+
+void image_free(struct image *image);
+AUTO_TYPE(image)
+
+/**
+ * Find an image by reference ("redis", "redis:7", "name@sha256:...", or an id prefix of >= 12 hex)
+ * and read its config. ENOENT: no such image; the text says how to get one. EINVAL: bad reference
+ * or broken content.
+ */
+int image_find(struct store *store, const char *ref, struct image **ret_image, struct err *err);
+
+/** All references with their images; *ret_images: array of *ret_len pointers, all the caller's. */
+int image_list(struct store *store, struct image ***ret_images, size_t *ret_len, struct err *err);
+
+/**
+ * Remove a reference, then what nothing refers to any more (blobs, root disks).
+ * in_use: manifest digests that must stay (running VMs, desired stacks). EBUSY when ref is one.
+ */
+int image_remove(struct store *store, const char *ref, const char *const *in_use, size_t in_use_len,
+                 struct err *err);
+
+/** Normalise a reference as Docker does: "redis" -> "docker.io/library/redis:latest". EINVAL. */
+int image_ref_normalise(const char *ref, char **ret, struct err *err);
+
+/** Short form for people: "docker.io/library/redis:latest" -> "redis:latest". On the heap. */
+char *image_ref_familiar(const char *ref);
+
+#endif

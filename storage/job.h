@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Disk-heavy and hostile work in a worker process of the same binary ("berthd --storage-worker"):
+ * reading image archives and unpacking layers. The worker drops root (to nobody), cannot gain it
+ * back, has no network, and sees the descriptors it needs; the daemon's side moves finished,
+ * verified results into the store. Requests and progress are JSON lines over pipes.
+ */
+#ifndef STORAGE_JOB_H
+#define STORAGE_JOB_H
+
+#include <ev.h>
+#include <jansson.h>
+
+#include "base/err.h"
+#include "storage/image.h"
+
+enum storage_job_kind {
+        JOB_LOAD,   /* archive_fd: OCI layout or `docker save` tar (plain, gzip, zstd) -> references
+                     */
+        JOB_IMPORT, /* archive_fd: a root file system tar -> image `ref` with config `changes` */
+        JOB_UNPACK, /* digest -> DIR/rootfs/<hex>.ext4; done at once when it is there */
+};
+
+struct storage_job_request {
+        enum storage_job_kind kind;
+        int archive_fd;     /* LOAD, IMPORT: borrowed until the job ends; may be a pipe or socket */
+        const char *ref;    /* IMPORT: name; LOAD: NULL, or the name for a nameless archive */
+        const char *digest; /* UNPACK: manifest digest */
+        const json_t *changes; /* IMPORT: OCI config keys {"Cmd": [...], "Env": [...], ...} */
+};
+
+struct storage_job;
+
+struct storage_job_events {
+        /* Progress of the present stage ("layer 2/5"); total 0 when unknown. May be NULL. */
+        void (*on_progress)(void *ctx, const char *stage, int64_t done, int64_t total);
+        /*
+         * Called once. err NULL: done, result borrowed: LOAD/IMPORT
+         * {"images":[{"ref","digest"}]}, UNPACK {"path"}. The job is freed after it returns.
+         */
+        void (*on_done)(void *ctx, const json_t *result, const struct err *err);
+        void *ctx;
+};
+
+/** Start a job. worker: path of the program to run with --storage-worker. *ret_job is borrowed. */
+int storage_job_start(struct ev_loop *loop, struct store *store, const char *worker,
+                      const struct storage_job_request *request,
+                      const struct storage_job_events *events, struct storage_job **ret_job,
+                      struct err *err);
+
+/** Kill the worker and forget the job; no callback comes. Its temporary files are removed. */
+void storage_job_cancel(struct storage_job *job);
+
+/** main() of the worker process. */
+int storage_worker_main(int argc, char **argv);
+
+#endif

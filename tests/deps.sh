@@ -1,0 +1,26 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# The Debian packages that berth needs to build, run and test, in one list. Installs what is missing.
+set -eu
+
+build='gcc make pkg-config libc6-dev libjansson-dev libssl-dev libyaml-dev libcurl4-openssl-dev
+libarchive-dev libext2fs-dev libev-dev libsqlite3-dev node-llhttp'
+kernel='linux-source-6.1 flex bison bc libelf-dev xz-utils cpio rsync kmod'
+run='qemu-system-x86 e2fsprogs'
+images='mmdebstrap busybox-static umoci skopeo jq'
+test='perl curl dnsutils iproute2 procps shellcheck clang clang-format clang-tidy cppcheck socat'
+
+missing=
+# shellcheck disable=SC2086 # the lists are words
+for package in $build $kernel $run $images $test; do
+        dpkg-query -W -f '${Status}\n' "$package" 2>/dev/null | grep -q '^install ok installed' ||
+                missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+echo "installing:$missing"
+sudo=
+[ "$(id -u)" = 0 ] || sudo=sudo
+export DEBIAN_FRONTEND=noninteractive
+$sudo apt-get update -qq
+# shellcheck disable=SC2086
+$sudo apt-get install -qq -y --no-install-recommends $missing >/dev/null

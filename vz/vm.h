@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One QEMU process. It outlives the daemon and is adopted again; what it needs is passed by
+ * descriptor, so it runs with -sandbox fully on and has no network and no paths of its own.
+ *
+ *   DIR/vm.json       pid, start time, accelerator, memory, CPUs, when it started
+ *   DIR/qmp.sock      QMP, served by QEMU
+ *   DIR/guest.sock    the guest channel (virtio-serial port berth.ctl), served by QEMU; see guest.h
+ *   DIR/console.log   what the guest kernel and vminit print, bounded
+ *
+ * QEMU ends itself when the guest resets (-no-reboot); a guest that powers off or panics is ended
+ * by the daemon or found ended by the next one: its reason is not lost.
+ *
+ *   STARTING --QMP ready--> UP --vm_stop/exit--> GONE
+ */
+#ifndef VZ_VM_H
+#define VZ_VM_H
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/auto.h"
+#include "base/err.h"
+
+enum vm_accel { ACCEL_TCG, ACCEL_KVM };
+
+#define VM_DISKS_MAX  6
+#define VM_NICS_MAX   4
+#define VM_SHARES_MAX 4
+#define VM_MEMORY_MIN (INT64_C(64) << 20)
+
+struct vm_disk {
+        int fd; /* of the image file, borrowed; opened read-only or read-write */
+        bool read_only;
+        const char
+                *serial; /* names the disk to the guest: "root", "scratch", "vol0", <= 20 bytes */
+};
+
+struct vm_nic {
+        int tap_fd; /* borrowed; IFF_TAP | IFF_NO_PI | IFF_VNET_HDR */
+        uint8_t mac[6];
+};
+
+struct vm_share {
+        const char *tag;  /* 9p mount tag */
+        const char *path; /* host folder */
+        bool read_only;
+};
+
+struct vm_spec {
+        const char *id;     /* for the process title: -name */
+        const char *dir;    /* exists; its path is shorter than 90 bytes */
+        const char *qemu;   /* program; NULL: qemu-system-x86_64 */
+        const char *kernel; /* PVH vmlinux */
+        const char *initrd;
+        enum vm_accel accel;
+        int64_t memory_bytes; /* rounded up to 2 MiB; at least VM_MEMORY_MIN */
+        unsigned cpus;        /* 1..64 */
+        struct vm_disk disks[VM_DISKS_MAX];
+        size_t disks_len;
+        struct vm_nic nics[VM_NICS_MAX];
+        size_t nics_len;
+        struct vm_share shares[VM_SHARES_MAX];
+        size_t shares_len;
+};
+
+enum vm_end {
+        VM_END_POWEROFF, /* the guest powered off or reset: asked for */
+        VM_END_PANIC,    /* guest kernel panic */
+        VM_END_KILLED,   /* QEMU died of a signal or error: message says */
+};
+
+struct vm;
+
+struct vm_events {
+        void (*on_up)(struct vm *vm, void *ctx); /* QMP answers; for phases only */
+        /* The process is gone, its descriptors closed. Called once; free the vm (deferred inside).
+         */
+        void (*on_end)(struct vm *vm, enum vm_end end, const char *message, void *ctx);
+        void *ctx;
+};
+
+/**
+ * Start QEMU. EINVAL: a spec that no machine can have (too many devices: says how many fit), other
+ * codes: the process could not be started. Descriptors stay the caller's.
+ */
+int vm_start(struct ev_loop *loop, const struct vm_spec *spec, const struct vm_events *events,
+             struct vm **ret_vm, struct err *err);
+
+/** Take over the QEMU described in dir/vm.json. ESRCH: it is gone (its reason, if known, in err).
+ */
+int vm_adopt(struct ev_loop *loop, const char *dir, const struct vm_events *events,
+             struct vm **ret_vm, struct err *err);
+
+/** Kill QEMU at once; on_end tells when it is gone. */
+void vm_kill(struct vm *vm);
+
+/** Let go without touching QEMU (the daemon ends), or after on_end. NULL is fine. */
+void vm_free(struct vm *vm);
+AUTO_TYPE(vm)
+
+pid_t vm_pid(const struct vm *vm);
+enum vm_accel vm_accel(const struct vm *vm);
+const char *vm_dir(const struct vm *vm);
+
+/** CLOCK_MONOTONIC of the host when QEMU was spawned, and when QMP answered (0: not yet). */
+int64_t vm_spawned_ns(const struct vm *vm);
+int64_t vm_up_ns(const struct vm *vm);
+
+/** Name for display: "tcg", "kvm". */
+const char *vm_accel_name(enum vm_accel accel);
+
+#endif

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/strbuf.h"
 #include "orchestrator/store_db.h"
 
 #define EVENT_MATCH \
@@ -206,6 +207,11 @@ void store_rollback(struct store *store)
                 return;
         store->batch = false;
         (void)store_tx_end(store, -1, NULL); /* nothing else is to be done */
+}
+
+bool store_in_batch(const struct store *store)
+{
+        return store->batch;
 }
 
 /* -------------------------------------------------------------------------------------- quarantine

@@ -44,7 +44,8 @@
  *          isolation: "tcg"|"kvm", pid, restarts, exit_reason, exit_code, message,
  *          phases_ms: {prepare, qemu, kernel, vminit, configure, exec, total}}
  * EVENT   {seq, time, stack, service, replica, type, reason, message}
- * LOGLINE {time, stack, service, replica, stream: "stdout"|"stderr"|"boot", text}
+ * LOGLINE {time, stack, service, replica, stream: "stdout"|"stderr"|"boot", text}, and partial: true
+ *          when the line is longer than 16 KiB and goes on in the next LOGLINE of that stream
  */
 #ifndef ORCHESTRATOR_API_WIRE_H
 #define ORCHESTRATOR_API_WIRE_H

@@ -297,6 +297,7 @@ void handle_exec(struct request *req, void *ctx)
                 response_error(req, 0, &err, NULL);
                 return;
         }
+        instance_own_session(b->instance, &b->session);
         if (response_upgrade(req, EXEC_UPGRADE, &callbacks, &b->conn, &err) < 0)
                 bug("an upgrade that was asked for was refused");
 }

@@ -74,6 +74,10 @@ test_set = $(if $(filter orchestrator,$(1)),orchestrator $(filter-out $(drivers)
         fake base llhttp,$(1) $(uses_$(1)))
 $(foreach l,$(LAYERS),$(foreach t,$(filter $(BUILD)/bin/tests/unit/$(l)/%,$(tests)),\
         $(eval $(t): $(t:$(BUILD)/bin/%=$(BUILD)/obj/%.o) $(call libs,$(call test_set,$(l))))))
+# Programs that the tests of one driver on a real system use.
+drivers_of_tests := $(BUILD)/bin/tests/system/net_driver
+$(BUILD)/bin/tests/system/net_driver: $(call objs,tests/system/net_driver.c) \
+        $(call libs,network base)
 $(foreach t,$(filter $(BUILD)/bin/tests/unit/cli/%,$(tests)),\
         $(eval $(t): $(t:$(BUILD)/bin/%=$(BUILD)/obj/%.o) $(call libs,cli schema base)))
 
@@ -91,7 +95,7 @@ $(BUILD)/lib/%.a:
 	@echo "  AR    $@"
 	$(q)mkdir -p $(@D) && rm -f $@ && $(AR) rcs $@ $^
 
-$(bins) $(tests):
+$(bins) $(tests) $(drivers_of_tests):
 	@echo "  LINK  $@"
 	$(q)mkdir -p $(@D)
 	$(q)$(CC) $(CFLAGS) $(host_ldflags) $(LDFLAGS) -o $@ $^ $(LDLIBS)

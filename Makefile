@@ -106,7 +106,7 @@ VMINIT_CC ?= musl-gcc
 vminit_flags := -std=gnu17 -D_GNU_SOURCE -I. -include base/banned.h -MMD -MP -Os -fno-common \
         -fno-strict-aliasing -fstack-protector-strong -ffunction-sections -fdata-sections \
         $(warnings) -idirafter /usr/include -idirafter /usr/include/$(shell $(CC) -print-multiarch)
-vminit_objs := $(patsubst %.c,$(BUILD)/obj/guest/%.o,$(filter-out vminit/host.c,$(wildcard vminit/*.c)))
+vminit_objs := $(patsubst %.c,$(BUILD)/obj/guest/%.o,$(wildcard vminit/*.c))
 
 guest: $(BUILD)/guest/vmlinux $(BUILD)/guest/initramfs
 

@@ -64,12 +64,9 @@ int signal_number(const char *name)
 
 void mac_of_address(uint32_t ip, uint8_t *ret_mac)
 {
-        const uint8_t mac[6] = {0x02,
-                                0xbe,
-                                (uint8_t)(ip >> 24),
-                                (uint8_t)(ip >> 16),
-                                (uint8_t)(ip >> 8),
-                                (uint8_t)ip};
+        const uint8_t mac[6] = {
+                0x02,       0xbe, (uint8_t)(ip >> 24), (uint8_t)(ip >> 16), (uint8_t)(ip >> 8),
+                (uint8_t)ip};
 
         memcpy(ret_mac, mac, sizeof(mac));
 }
@@ -214,9 +211,8 @@ static void build_interfaces(struct guest_setup *s, const struct guest_input *in
 
                 value_ip4_text(nic->ip, ip);
                 value_ip4_text(nic->gateway, gateway);
-                g->mac = own(s, xasprintf("%02x:%02x:%02x:%02x:%02x:%02x", nic->mac[0],
-                                          nic->mac[1], nic->mac[2], nic->mac[3], nic->mac[4],
-                                          nic->mac[5]));
+                g->mac = own(s, xasprintf("%02x:%02x:%02x:%02x:%02x:%02x", nic->mac[0], nic->mac[1],
+                                          nic->mac[2], nic->mac[3], nic->mac[4], nic->mac[5]));
                 g->addresses[0] = own(s, xasprintf("%s/%u", ip, nic->bits));
                 if (i == 0)
                         g->gateways[0] = own(s, xstrdup(gateway));
@@ -256,14 +252,22 @@ static const struct {
         const char *name;
         int resource;
 } ulimit_names[] = {
-        {"as", RLIMIT_AS},           {"core", RLIMIT_CORE},
-        {"cpu", RLIMIT_CPU},         {"data", RLIMIT_DATA},
-        {"fsize", RLIMIT_FSIZE},     {"locks", RLIMIT_LOCKS},
-        {"memlock", RLIMIT_MEMLOCK}, {"msgqueue", RLIMIT_MSGQUEUE},
-        {"nice", RLIMIT_NICE},       {"nofile", RLIMIT_NOFILE},
-        {"nproc", RLIMIT_NPROC},     {"rss", RLIMIT_RSS},
-        {"rtprio", RLIMIT_RTPRIO},   {"rttime", RLIMIT_RTTIME},
-        {"sigpending", RLIMIT_SIGPENDING}, {"stack", RLIMIT_STACK},
+        {"as", RLIMIT_AS},
+        {"core", RLIMIT_CORE},
+        {"cpu", RLIMIT_CPU},
+        {"data", RLIMIT_DATA},
+        {"fsize", RLIMIT_FSIZE},
+        {"locks", RLIMIT_LOCKS},
+        {"memlock", RLIMIT_MEMLOCK},
+        {"msgqueue", RLIMIT_MSGQUEUE},
+        {"nice", RLIMIT_NICE},
+        {"nofile", RLIMIT_NOFILE},
+        {"nproc", RLIMIT_NPROC},
+        {"rss", RLIMIT_RSS},
+        {"rtprio", RLIMIT_RTPRIO},
+        {"rttime", RLIMIT_RTTIME},
+        {"sigpending", RLIMIT_SIGPENDING},
+        {"stack", RLIMIT_STACK},
 };
 
 static int build_rlimits(struct guest_setup *s, const struct service *sv, struct err *err)
@@ -287,16 +291,46 @@ static int build_rlimits(struct guest_setup *s, const struct service *sv, struct
 
 /* Linux capability names by number (capability.h of Linux 6.1). */
 static const char *const capability_names[] = {
-        "CHOWN",        "DAC_OVERRIDE",   "DAC_READ_SEARCH",    "FOWNER",
-        "FSETID",       "KILL",           "SETGID",             "SETUID",
-        "SETPCAP",      "LINUX_IMMUTABLE", "NET_BIND_SERVICE",  "NET_BROADCAST",
-        "NET_ADMIN",    "NET_RAW",        "IPC_LOCK",           "IPC_OWNER",
-        "SYS_MODULE",   "SYS_RAWIO",      "SYS_CHROOT",         "SYS_PTRACE",
-        "SYS_PACCT",    "SYS_ADMIN",      "SYS_BOOT",           "SYS_NICE",
-        "SYS_RESOURCE", "SYS_TIME",       "SYS_TTY_CONFIG",     "MKNOD",
-        "LEASE",        "AUDIT_WRITE",    "AUDIT_CONTROL",      "SETFCAP",
-        "MAC_OVERRIDE", "MAC_ADMIN",      "SYSLOG",             "WAKE_ALARM",
-        "BLOCK_SUSPEND", "AUDIT_READ",    "PERFMON",            "BPF",
+        "CHOWN",
+        "DAC_OVERRIDE",
+        "DAC_READ_SEARCH",
+        "FOWNER",
+        "FSETID",
+        "KILL",
+        "SETGID",
+        "SETUID",
+        "SETPCAP",
+        "LINUX_IMMUTABLE",
+        "NET_BIND_SERVICE",
+        "NET_BROADCAST",
+        "NET_ADMIN",
+        "NET_RAW",
+        "IPC_LOCK",
+        "IPC_OWNER",
+        "SYS_MODULE",
+        "SYS_RAWIO",
+        "SYS_CHROOT",
+        "SYS_PTRACE",
+        "SYS_PACCT",
+        "SYS_ADMIN",
+        "SYS_BOOT",
+        "SYS_NICE",
+        "SYS_RESOURCE",
+        "SYS_TIME",
+        "SYS_TTY_CONFIG",
+        "MKNOD",
+        "LEASE",
+        "AUDIT_WRITE",
+        "AUDIT_CONTROL",
+        "SETFCAP",
+        "MAC_OVERRIDE",
+        "MAC_ADMIN",
+        "SYSLOG",
+        "WAKE_ALARM",
+        "BLOCK_SUSPEND",
+        "AUDIT_READ",
+        "PERFMON",
+        "BPF",
         "CHECKPOINT_RESTORE",
 };
 

@@ -26,6 +26,9 @@ void images_resolve(struct images *images, const char *ref);
 /** Forget what was looked up: an image was loaded or removed. */
 void images_forget(struct images *images);
 
+/** Look those that were missing up again when they are wanted next (somebody applies again). */
+void images_retry_missing(struct images *images);
+
 struct image_entry {
         char *ref; /* as the manifest writes it */
         enum image_state state;
@@ -37,8 +40,8 @@ struct image_entry {
 const struct image_entry *images_find(const struct images *images, const char *ref);
 
 /**
- * Make sure the disk of a manifest digest exists. cb comes once, maybe before this returns, with the
- * path or err. A waiter that goes away calls images_cancel(ctx).
+ * Make sure the disk of a manifest digest exists. cb comes once, maybe before this returns, with
+ * the path or err. A waiter that goes away calls images_cancel(ctx).
  */
 void images_unpack(struct images *images, const char *digest,
                    void (*cb)(void *ctx, const char *path, const struct err *err), void *ctx);

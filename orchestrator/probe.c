@@ -59,7 +59,9 @@ void probe_spec_resolve(const struct service *service, const struct image *image
         ret->start_period_ms = pick(hc->start_period_ms, im->start_period_ms, 0);
         ret->start_interval_ms =
                 pick(hc->start_interval_ms, im->start_interval_ms, PROBE_START_INTERVAL_MS);
-        ret->retries = hc->retries > 0 ? hc->retries : im->retries > 0 ? im->retries : PROBE_RETRIES;
+        ret->retries = hc->retries > 0   ? hc->retries
+                       : im->retries > 0 ? im->retries
+                                         : PROBE_RETRIES;
         if (ret->interval_ms == 0)
                 ret->interval_ms = PROBE_INTERVAL_MS;
         if (ret->timeout_ms == 0)
@@ -147,9 +149,8 @@ static char *failure_text(const struct probe *p, const struct guest_exit *exit, 
 static void probe_result(struct probe *p, const struct guest_exit *exit, bool timed_out)
 {
         bool failed = timed_out || exit->code != 0;
-        bool counts = !p->early &&
-                      (p->state != HEALTH_STARTING ||
-                       clock_mono_ms() - p->started_ms >= p->spec.start_period_ms);
+        bool counts = !p->early && (p->state != HEALTH_STARTING ||
+                                    clock_mono_ms() - p->started_ms >= p->spec.start_period_ms);
 
         p->run = NULL;
         p->last_code = timed_out ? -1 : exit->code;
@@ -240,7 +241,8 @@ static void probe_test(struct probe *p, bool early)
         run->session.on_exited = on_probe_exited;
         run->probe = p;
         run->exec_id = guest_exec_open(p->guest, &exec, &run->session, &err);
-        if (run->exec_id <= 0) { /* too many sessions, or the guest goes: the next beat tries again */
+        if (run->exec_id <=
+            0) { /* too many sessions, or the guest goes: the next beat tries again */
                 free(run);
                 arm(p, p->spec.interval_ms);
                 return;

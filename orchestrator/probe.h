@@ -63,8 +63,8 @@ struct probe {
         size_t runs_len;
         struct probe_run *run; /* the one whose result counts, or NULL */
         bool early;            /* it is an early one */
-        unsigned early_ms; /* delay before the next early test */
-        int failures;      /* in a row, that count */
+        unsigned early_ms;     /* delay before the next early test */
+        int failures;          /* in a row, that count */
         int64_t started_ms, due_ms;
         struct strbuf output; /* of the last test */
         int last_code;
@@ -79,8 +79,9 @@ void probe_init(struct probe *probe, struct ev_loop *loop,
 void probe_release(struct probe *probe);
 
 /**
- * Begin, or go on after a new spec or a reconnected guest. spec: taken. state: what is known already
- * (after an adoption), HEALTH_STARTING for a new service. Without a test the state becomes NONE.
+ * Begin, or go on after a new spec or a reconnected guest. spec: taken. state: what is known
+ * already (after an adoption), HEALTH_STARTING for a new service. Without a test the state becomes
+ * NONE.
  */
 void probe_start(struct probe *probe, struct guest *guest, struct probe_spec *spec,
                  enum health_state state);

@@ -62,6 +62,9 @@ int store_begin(struct store *store, struct err *err);
 int store_commit(struct store *store, struct err *err);
 void store_rollback(struct store *store);
 
+/** Whether a batch is open. */
+bool store_in_batch(const struct store *store);
+
 /* -------------------------------------------------------------------------------------- stacks */
 
 enum stack_wanted { STACK_UP, STACK_DELETING, STACK_DELETING_VOLUMES };

@@ -32,6 +32,7 @@
 
 #include "base/auto.h"
 #include "base/err.h"
+#include "orchestrator/api/wire.h"
 
 /* Connections at a time; each CLI command uses one. Further ones get 503. */
 #define SERVER_CONNECTIONS_MAX 256
@@ -64,7 +65,7 @@ struct route {
 /**
  * Serve on listen_fd (taken, also on failure): a listening, non-blocking unix stream socket as
  * fd_listen_unix() makes it. routes: borrowed until server_free(); first match wins.
- * Unknown path: 404; known path with another method: 405.
+ * Unknown path: 404; known path with another method: 405. SIGPIPE is ignored from here on.
  */
 int server_new(struct ev_loop *loop, int listen_fd, const struct route *routes, size_t routes_len,
                void *ctx, struct server **ret_server, struct err *err);
@@ -77,7 +78,8 @@ int server_new(struct ev_loop *loop, int listen_fd, const struct route *routes, 
 void server_shutdown(struct server *server, unsigned timeout_ms, void (*on_done)(void *arg),
                      void *arg);
 
-/** Close everything now; on_close of open requests and upgrades is called. NULL is fine. */
+/** Close everything now; on_close of open requests and upgrades is called. Not from inside a
+ * handler or callback of this server. NULL is fine. */
 void server_free(struct server *server);
 AUTO_TYPE(server)
 

@@ -101,7 +101,11 @@ static int do_network(struct scenario *s, struct err *err)
         }
         network->up = streq(word(s, 3), "up");
         network->removing = streq(word(s, 3), "removing");
-        if (network->up || network->removing || streq(word(s, 3), "coming"))
+        network->failed_ms = streq(word(s, 3), "failed") ? s->world.now_ms : 0;
+        network->failures = network->failed_ms ? network->failures + 1
+                            : network->up      ? 0
+                                               : network->failures;
+        if (network->up || network->removing || network->failed_ms || streq(word(s, 3), "coming"))
                 return 0;
         return err_set(err, EINVAL, "unknown network state %s", word(s, 3));
 }

@@ -9,7 +9,7 @@
  *   drop STACK [unknown]          deleted; unknown: its last revision is not known any more
  *   fact image REF STATE [TEXT]   unknown, ready, missing, busy
  *   fact images ready             all that are wanted
- *   fact network STACK/NET STATE [TEXT]   up, coming, removing, gone
+ *   fact network STACK/NET STATE [TEXT]   up, coming, failed, removing, gone
  *   fact networks up              all that are known
  *   fact vm WHICH STATE [TEXT]    preparing, booting, running, healthy, unhealthy, starting
  *                                 (health), stopping, gone, exited CODE, failed REASON

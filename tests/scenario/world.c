@@ -251,7 +251,7 @@ void world_begin(struct world *world, const struct step *step)
                 world_image(world, step->image)->state = IMAGE_BUSY;
                 return;
         case STEP_NETWORK_CREATE:
-                (void)world_net(world, step->stack, step->network); /* not up */
+                world_net(world, step->stack, step->network)->failed_ms = 0; /* under way */
                 return;
         case STEP_NETWORK_REMOVE:
                 world_net(world, step->stack, step->network)->removing = true;

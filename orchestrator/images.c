@@ -57,20 +57,38 @@ void images_free(struct images *images)
                 unpack_free(images->unpacks[i]);
         }
         free(images->unpacks);
+        free(images->entries);
         free(images->worker);
         free(images);
 }
 
+/* Drop the entries of one state, or all. */
+static void forget(struct images *images, bool only_missing)
+{
+        size_t kept = 0;
+
+        for (size_t i = 0; i < images->entries_len; i++) {
+                struct image_entry *entry = &images->entries[i];
+
+                if (only_missing && entry->state != IMAGE_MISSING) {
+                        images->entries[kept++] = *entry;
+                        continue;
+                }
+                free(entry->ref);
+                free(entry->message);
+                image_free(entry->image);
+        }
+        images->entries_len = kept;
+}
+
 void images_forget(struct images *images)
 {
-        for (size_t i = 0; i < images->entries_len; i++) {
-                free(images->entries[i].ref);
-                free(images->entries[i].message);
-                image_free(images->entries[i].image);
-        }
-        free(images->entries);
-        images->entries = NULL;
-        images->entries_len = 0;
+        forget(images, false);
+}
+
+void images_retry_missing(struct images *images)
+{
+        forget(images, true);
 }
 
 const struct image_entry *images_find(const struct images *images, const char *ref)

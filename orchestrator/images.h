@@ -26,6 +26,9 @@ void images_resolve(struct images *images, const char *ref);
 /** Forget what was looked up: an image was loaded or removed. */
 void images_forget(struct images *images);
 
+/** Look those that were missing up again when they are wanted next (somebody applies again). */
+void images_retry_missing(struct images *images);
+
 struct image_entry {
         char *ref; /* as the manifest writes it */
         enum image_state state;

@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static void format(struct fail *f, int code, int status, const char *fmt, va_list args)
+__attribute__((format(printf, 4, 0))) static void format(struct fail *f, int code, int status,
+                                                         const char *fmt, va_list args)
 {
         *f = (struct fail){.code = code ? code : EINVAL, .status = status};
         (void)vsnprintf(f->text, sizeof(f->text), fmt, args); /* a cut text is still a text */

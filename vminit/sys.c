@@ -83,7 +83,7 @@ bool sys_find_value(const char *text, const char *key, uint64_t *ret_value)
                 line += *line == '\n';
                 if (strncmp(line, key, len) || (line[len] != ' ' && line[len] != ':'))
                         continue;
-                const char *p = line + len + strspn(line + len, ": ");
+                const char *p = line + len + strspn(line + len, ": \t");
                 uint64_t value = 0;
                 if (*p < '0' || *p > '9')
                         return false;

@@ -227,21 +227,22 @@ enum wire_exec {
         WIRE_E_PRIVILEGED = 8,
 };
 
-/* Items of STATS_REPLY, eight bytes each; what the guest cannot tell is missing. */
+/* Items of STATS_REPLY, eight bytes each; what the guest cannot tell is missing. Apart from enum
+ * wire_tag. */
 enum wire_stat {
-        WIRE_ST_MEMORY_BYTES = 1,
-        WIRE_ST_MEMORY_PEAK_BYTES = 2,
-        WIRE_ST_MEMORY_FILE_BYTES = 3, /* page cache, part of the first */
-        WIRE_ST_CPU_USEC = 4,
-        WIRE_ST_PIDS = 5,
-        WIRE_ST_OOM_KILLS = 6,
-        WIRE_ST_NET_RX_BYTES = 7,
-        WIRE_ST_NET_TX_BYTES = 8,
-        WIRE_ST_GUEST_MEMORY_BYTES = 9,       /* all the VM has */
-        WIRE_ST_GUEST_MEMORY_FREE_BYTES = 10, /* MemAvailable */
-        WIRE_ST_INIT_RSS_BYTES = 11,          /* vminit itself */
-        WIRE_ST_IO_READ_BYTES = 12,
-        WIRE_ST_IO_WRITE_BYTES = 13,
+        WIRE_ST_MEMORY_BYTES = 32,
+        WIRE_ST_MEMORY_PEAK_BYTES = 33,
+        WIRE_ST_MEMORY_FILE_BYTES = 34, /* page cache, part of the first */
+        WIRE_ST_CPU_USEC = 35,
+        WIRE_ST_PIDS = 36,
+        WIRE_ST_OOM_KILLS = 37,
+        WIRE_ST_NET_RX_BYTES = 38,
+        WIRE_ST_NET_TX_BYTES = 39,
+        WIRE_ST_GUEST_MEMORY_BYTES = 40,      /* all the VM has */
+        WIRE_ST_GUEST_MEMORY_FREE_BYTES = 41, /* MemAvailable */
+        WIRE_ST_INIT_RSS_BYTES = 42,          /* vminit itself */
+        WIRE_ST_IO_READ_BYTES = 43,
+        WIRE_ST_IO_WRITE_BYTES = 44,
 };
 
 /* ---- Writing ---- */

@@ -16,7 +16,7 @@
  * a stream) and stops reading from the service when that is full, so: persist, then guest_ack().
  *
  * Normal course:   guest_connect -> on_hello (WIRE_S_NEW) -> guest_configure -> on_configured
- *                  -> guest_run -> on_started -> on_output... -> on_exited -> on_output_end x2
+ *                  -> guest_run -> on_started -> on_output... -> on_exited, and on_output_end twice
  *                  -> guest_run again, or guest_poweroff and wait for QEMU to end
  *
  * Everything the guest sends is hostile input: lengths are bounded, strings have no control
@@ -214,7 +214,8 @@ struct guest_callbacks {
         /* Output in order, without gaps or doubles. The host owns it after guest_ack. */
         void (*on_output)(void *arg, enum guest_stream stream, uint64_t offset, const void *bytes,
                           size_t len);
-        /* All output of the run that just ended on this stream was given to on_output. */
+        /* The run closed this stream, and all it wrote was given to on_output. Comes once a run and
+         * stream, mostly before on_exited, but after it when the host was slow to acknowledge. */
         void (*on_output_end)(void *arg, enum guest_stream stream, uint64_t offset);
         void (*on_oom)(void *arg, uint64_t count);
         void (*on_log)(void *arg, const char *text);
@@ -281,7 +282,8 @@ int guest_configure(struct guest *guest, const struct guest_config *config, stru
 int guest_run(struct guest *guest, struct err *err);
 
 /**
- * Output of `stream` below `offset` is persisted; the guest may forget it. Cheap: acks are joined.
+ * Output of `stream` below `offset` is persisted; the guest may forget it. Once per persisted piece
+ * is fine.
  */
 void guest_ack(struct guest *guest, enum guest_stream stream, uint64_t offset);
 
@@ -340,7 +342,7 @@ int guest_exec_open(struct guest *guest, const struct guest_exec *exec, void *ar
 size_t guest_exec_write(struct guest *guest, int id, const void *bytes, size_t len);
 
 /**
- * No more stdin. On a pty this sends ^D's meaning: the line discipline's EOF.
+ * No more stdin after what guest_exec_write took. On a pty this is a ^D, and more may follow.
  */
 void guest_exec_eof(struct guest *guest, int id);
 

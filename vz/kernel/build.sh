@@ -9,8 +9,8 @@
 #   vmlinux     uncompressed, with the PVH entry note, without debug symbols
 #   System.map  its symbols, to read a panic's addresses with
 #   config      the complete configuration
-# KEY is a hash of the source package's version, the fragment and this script, so a change of any of them
-# builds anew and everything else is found at once. The build goes on in a folder aside and is renamed when
+# KEY is a hash of the source package's version, the fragment, the patches and this script, so a change of any
+# of them builds anew and everything else is found at once. The build goes on in a folder aside and is renamed when
 # whole: what is found is complete. Several runs at once wait for the first.
 #
 # environment: JOBS (default: one a processor)
@@ -45,6 +45,7 @@ check_tools() {
         need bison bison
         need bc bc
         need xz xz-utils
+        need patch patch
         need flock util-linux
         [ -e /usr/include/gelf.h ] || die "/usr/include/gelf.h is missing: apt-get install libelf-dev"
 }
@@ -53,7 +54,7 @@ check_tools() {
 key() {
         version=$(dpkg-query -W -f '${Version}' "$package" 2>/dev/null) ||
                 die "no kernel source: apt-get install $package"
-        { printf '%s\n' "$version"; cat "$here/config" "$here/build.sh"; } | sha256sum | cut -c 1-16
+        { printf '%s\n' "$version"; cat "$here/config" "$here"/*.patch "$here/build.sh"; } | sha256sum | cut -c 1-16
 }
 
 # Documentation and the bulk of drivers that no VM has: their Kconfig files are read, their sources are not.
@@ -94,6 +95,10 @@ kmake() {
 
 build() {
         unpack
+        for patch in "$here"/*.patch; do
+                patch -d "$work" -p1 -s --no-backup-if-mismatch <"$patch" >&2 ||
+                        die "$patch does not fit this source"
+        done
         # tinyconfig, but with the fragment as a part of what it starts from: options that nobody asked for stay
         # off, even those that become visible only through the fragment.
         cat "$work/kernel/configs/tiny-base.config" "$here/config" >"$work/.fragment"

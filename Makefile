@@ -61,6 +61,7 @@ all: $(bins) guest              ## build berth, berthd, berth-netd and the guest
 $(foreach l,$(LAYERS),$(eval $(BUILD)/lib/$(l).a: $(call objs,$(call src,$(l)))))
 $(BUILD)/lib/cli.a: $(call objs,$(filter-out %/main.c,$(wildcard orchestrator/cli/*.c)))
 $(BUILD)/lib/fake.a: $(call objs,$(wildcard tests/fake/*.c))
+$(BUILD)/lib/scenario.a: $(call objs,$(wildcard tests/scenario/*.c))
 $(BUILD)/lib/llhttp.a: $(patsubst %,$(BUILD)/obj/llhttp/%.o,api http llhttp)
 
 $(BUILD)/bin/berthd: $(call objs,orchestrator/main.c) \
@@ -69,9 +70,10 @@ $(BUILD)/bin/berth-netd: $(call objs,network/main.c) $(call libs,network base)
 $(BUILD)/bin/berth: $(call objs,orchestrator/cli/main.c) $(call libs,cli schema base)
 
 # A unit test links its own layer and what that layer may use, nothing else.
-# The orchestrator's tests get tests/fake in place of the drivers.
+# The orchestrator's tests get tests/fake in place of the drivers, the reconciler's the world of
+# tests/scenario.
 test_set = $(if $(filter orchestrator,$(1)),orchestrator $(filter-out $(drivers),$(uses_$(1))) \
-        fake base llhttp,$(1) $(uses_$(1)))
+        fake base llhttp,$(if $(filter reconciler,$(1)),scenario) $(1) $(uses_$(1)))
 $(foreach l,$(LAYERS),$(foreach t,$(filter $(BUILD)/bin/tests/unit/$(l)/%,$(tests)),\
         $(eval $(t): $(t:$(BUILD)/bin/%=$(BUILD)/obj/%.o) $(call libs,$(call test_set,$(l))))))
 # Programs that the tests of one driver on a real system use.

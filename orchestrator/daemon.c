@@ -65,7 +65,7 @@ static void on_instance_started(struct instance_env *env, struct instance *in)
         struct daemon *d = daemon_of(env);
         struct replica_fact *fact = daemon_replica(d, in->stack, in->service, in->replica);
 
-        replica_on_started(fact, in->spec_hash, daemon_now_ms(d));
+        replica_on_started(fact, daemon_now_ms(d));
         daemon_save_replica(d, fact);
 }
 
@@ -75,6 +75,7 @@ static void on_instance_ended(struct instance_env *env, struct instance *in)
         struct replica_fact *fact = daemon_replica(d, in->stack, in->service, in->replica);
 
         replica_on_ended(fact, in->exit_reason, in->exit_code, in->spec_hash, daemon_now_ms(d));
+        replica_set_message(fact, in->message);
         daemon_save_replica(d, fact);
 }
 

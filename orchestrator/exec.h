@@ -9,6 +9,7 @@
 #include "vz/guest.h"
 
 struct exec_session {
+        struct exec_session *next; /* of those an instance ends when its guest goes */
         void (*on_output)(struct exec_session *session, enum guest_stream stream, const void *bytes,
                           size_t len);
         void (*on_writable)(struct exec_session *session); /* may be NULL */

@@ -89,11 +89,35 @@ static void finish(struct instance *in)
         in->env->on_gone(in->env, in);
 }
 
+void instance_own_session(struct instance *in, struct exec_session *session)
+{
+        session->next = in->sessions;
+        in->sessions = session;
+}
+
+static void disown_session(struct instance *in, const struct exec_session *session)
+{
+        for (struct exec_session **p = &in->sessions; *p; p = &(*p)->next)
+                if (*p == session) {
+                        *p = session->next;
+                        return;
+                }
+}
+
 static void drop_guest(struct instance *in)
 {
+        static const struct guest_exit lost = {
+                .code = 125, .start_failed = true, .text = "the VM ended"};
+
         probe_stop(&in->probe);
         if (in->guest)
                 guest_free(STEAL(in->guest));
+        while (in->sessions) {
+                struct exec_session *session = in->sessions;
+
+                in->sessions = session->next;
+                session->on_exited(session, &lost);
+        }
         if (in->log)
                 log_writer_close(STEAL(in->log));
 }
@@ -432,7 +456,7 @@ static void on_guest_exec_exited(void *arg, void *exec, const struct guest_exit 
 {
         struct exec_session *session = exec;
 
-        (void)arg;
+        disown_session(arg, session);
         session->on_exited(session, exit);
 }
 

@@ -112,6 +112,7 @@ struct instance {
 
         struct vm *vm;
         struct guest *guest;
+        struct exec_session *sessions; /* of API clients; ended with the guest */
         struct guest_setup *setup; /* until the guest was configured */
         char boot_id[40];
         struct log_writer *log;
@@ -153,6 +154,9 @@ void instance_remove(struct instance *instance);
 
 /** (Re)start probing by the service's present healthcheck; no-op when nothing changed. */
 void instance_update_probe(struct instance *instance, const struct service *service);
+
+/** Tell this session its end, too, when the guest goes away without a word. */
+void instance_own_session(struct instance *instance, struct exec_session *session);
 
 /* Between instance.c, prepare.c and instance_file.c: */
 

@@ -127,7 +127,7 @@ $(BUILD)/guest/initramfs: $(BUILD)/guest/vminit
 	$(q)mkdir -p $(BUILD)/guest/root && cp $< $(BUILD)/guest/root/init
 	$(q)(cd $(BUILD)/guest/root && echo init | cpio -o -H newc -R 0:0 --reproducible --quiet) > $@
 
-$(BUILD)/guest/vmlinux: vz/kernel/build.sh vz/kernel/config
+$(BUILD)/guest/vmlinux: vz/kernel/build.sh vz/kernel/config $(wildcard vz/kernel/*.patch)
 	$(q)mkdir -p $(@D)
 	$(q)kernel=$$(sh vz/kernel/build.sh) && ln -sf "$$kernel" $@
 

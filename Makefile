@@ -61,6 +61,7 @@ all: $(bins) guest              ## build berth, berthd, berth-netd and the guest
 $(foreach l,$(LAYERS),$(eval $(BUILD)/lib/$(l).a: $(call objs,$(call src,$(l)))))
 $(BUILD)/lib/cli.a: $(call objs,$(filter-out %/main.c,$(wildcard orchestrator/cli/*.c)))
 $(BUILD)/lib/fake.a: $(call objs,$(wildcard tests/fake/*.c))
+$(BUILD)/lib/scenario.a: $(call objs,$(wildcard tests/scenario/*.c))
 $(BUILD)/lib/llhttp.a: $(patsubst %,$(BUILD)/obj/llhttp/%.o,api http llhttp)
 
 $(BUILD)/bin/berthd: $(call objs,orchestrator/main.c) \
@@ -69,11 +70,16 @@ $(BUILD)/bin/berth-netd: $(call objs,network/main.c) $(call libs,network base)
 $(BUILD)/bin/berth: $(call objs,orchestrator/cli/main.c) $(call libs,cli schema base)
 
 # A unit test links its own layer and what that layer may use, nothing else.
-# The orchestrator's tests get tests/fake in place of the drivers.
+# The orchestrator's tests get tests/fake in place of the drivers, the reconciler's the world of
+# tests/scenario.
 test_set = $(if $(filter orchestrator,$(1)),orchestrator $(filter-out $(drivers),$(uses_$(1))) \
-        fake base llhttp,$(1) $(uses_$(1)))
+        fake base llhttp,$(if $(filter reconciler,$(1)),scenario) $(1) $(uses_$(1)))
 $(foreach l,$(LAYERS),$(foreach t,$(filter $(BUILD)/bin/tests/unit/$(l)/%,$(tests)),\
         $(eval $(t): $(t:$(BUILD)/bin/%=$(BUILD)/obj/%.o) $(call libs,$(call test_set,$(l))))))
+# Programs that the tests of one driver on a real system use.
+drivers_of_tests := $(BUILD)/bin/tests/system/net_driver
+$(BUILD)/bin/tests/system/net_driver: $(call objs,tests/system/net_driver.c) \
+        $(call libs,network base)
 $(foreach t,$(filter $(BUILD)/bin/tests/unit/cli/%,$(tests)),\
         $(eval $(t): $(t:$(BUILD)/bin/%=$(BUILD)/obj/%.o) $(call libs,cli schema base)))
 
@@ -91,12 +97,39 @@ $(BUILD)/lib/%.a:
 	@echo "  AR    $@"
 	$(q)mkdir -p $(@D) && rm -f $@ && $(AR) rcs $@ $^
 
-$(bins) $(tests):
+$(bins) $(tests) $(drivers_of_tests):
 	@echo "  LINK  $@"
 	$(q)mkdir -p $(@D)
 	$(q)$(CC) $(CFLAGS) $(host_ldflags) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-guest:
+# The guest: PID 1, built static against musl, as an initramfs; and the kernel, built once into the
+# user's cache. Both are used as they are by every VM.
+VMINIT_CC ?= musl-gcc
+vminit_flags := -std=gnu17 -D_GNU_SOURCE -I. -include base/banned.h -MMD -MP -Os -fno-common \
+        -fno-strict-aliasing -fstack-protector-strong -ffunction-sections -fdata-sections \
+        $(warnings) -idirafter /usr/include -idirafter /usr/include/$(shell $(CC) -print-multiarch)
+vminit_objs := $(patsubst %.c,$(BUILD)/obj/guest/%.o,$(wildcard vminit/*.c))
+
+guest: $(BUILD)/guest/vmlinux $(BUILD)/guest/initramfs
+
+$(BUILD)/obj/guest/%.o: %.c Makefile
+	$(q)mkdir -p $(@D)
+	@echo "  GUEST $<"
+	$(q)$(VMINIT_CC) $(vminit_flags) -c -o $@ $<
+
+$(BUILD)/guest/vminit: $(vminit_objs)
+	@echo "  LINK  $@"
+	$(q)mkdir -p $(@D)
+	$(q)$(VMINIT_CC) -static -s -Wl,--gc-sections -o $@ $^
+
+$(BUILD)/guest/initramfs: $(BUILD)/guest/vminit
+	@echo "  CPIO  $@"
+	$(q)mkdir -p $(BUILD)/guest/root && cp $< $(BUILD)/guest/root/init
+	$(q)(cd $(BUILD)/guest/root && echo init | cpio -o -H newc -R 0:0 --reproducible --quiet) > $@
+
+$(BUILD)/guest/vmlinux: vz/kernel/build.sh vz/kernel/config
+	$(q)mkdir -p $(@D)
+	$(q)kernel=$$(sh vz/kernel/build.sh) && ln -sf "$$kernel" $@
 
 unit: $(tests)
 	$(q)prove --exec '' $(tests)

@@ -22,6 +22,7 @@
 /* Bounds; each is far above real files (the largest public ones have some hundred services). */
 #define STACK_SERVICES_MAX   10000
 #define SERVICE_REPLICAS_MAX 1000
+#define STACK_MOUNTS_MAX     64 /* volumes of one service */
 
 struct str_list {
         char **items;

@@ -13,7 +13,6 @@ int blob_open(int folder, const struct oci_descriptor *descriptor, int *ret_fd, 
 int blob_read(int folder, const char *digest, char **ret, size_t *ret_len, struct err *err);
 
 /** Make a blob of n bytes; ret->media_type is left as it is. */
-int blob_write(int folder, const void *data, size_t n, struct oci_descriptor *ret,
-               struct err *err);
+int blob_write(int folder, const void *data, size_t n, struct oci_descriptor *ret, struct err *err);
 
 #endif

@@ -13,7 +13,7 @@
 #include "base/mem.h"
 #include "storage/ext4_internal.h"
 
-#define GROUPS_PER_FLEX_LOG 4 /* as mke2fs: tables of 16 groups lie together */
+#define GROUPS_PER_FLEX_LOG 4  /* as mke2fs: tables of 16 groups lie together */
 #define RESERVED_INODES     10 /* below EXT2_GOOD_OLD_FIRST_INO */
 
 int ext4_fail(struct err *err, errcode_t code, const char *what)
@@ -40,8 +40,7 @@ static void fill_super(const struct ext4_params *params, struct ext2_super_block
         super->s_want_extra_isize = 32;
         super->s_log_groups_per_flex = GROUPS_PER_FLEX_LOG;
         super->s_feature_compat = EXT2_FEATURE_COMPAT_EXT_ATTR;
-        super->s_feature_incompat = EXT2_FEATURE_INCOMPAT_FILETYPE |
-                                    EXT3_FEATURE_INCOMPAT_EXTENTS |
+        super->s_feature_incompat = EXT2_FEATURE_INCOMPAT_FILETYPE | EXT3_FEATURE_INCOMPAT_EXTENTS |
                                     EXT4_FEATURE_INCOMPAT_FLEX_BG;
         super->s_feature_ro_compat =
                 EXT2_FEATURE_RO_COMPAT_SPARSE_SUPER | EXT2_FEATURE_RO_COMPAT_LARGE_FILE |

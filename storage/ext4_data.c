@@ -95,7 +95,8 @@ static int write_run(struct ext4 *ext4, size_t first, size_t count, struct err *
                 int r = ext4_take_blocks(ext4, count, &block, &len, err);
 
                 if (r == 0)
-                        r = put_extent(ext4, ext4->window_start / EXT4_BLOCK + first, block, len, err);
+                        r = put_extent(ext4, ext4->window_start / EXT4_BLOCK + first, block, len,
+                                       err);
                 if (r < 0)
                         return r;
                 code = io_channel_write_blk64(ext4->fs->io, block, (int)len,
@@ -129,8 +130,7 @@ static int flush_window(struct ext4 *ext4, struct err *err)
         return r;
 }
 
-int ext4_file_data(struct ext4 *ext4, const void *data, size_t len, int64_t offset,
-                   struct err *err)
+int ext4_file_data(struct ext4 *ext4, const void *data, size_t len, int64_t offset, struct err *err)
 {
         const uint8_t *p = data;
 

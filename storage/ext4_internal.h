@@ -7,8 +7,8 @@
 
 #include "storage/ext4.h"
 
-#define EXTENT_LEN_MAX 32768 /* blocks of one written extent */
-#define EXT4_WINDOW (1u << 20) /* of a file's content, gathered before it is written */
+#define EXTENT_LEN_MAX 32768      /* blocks of one written extent */
+#define EXT4_WINDOW    (1u << 20) /* of a file's content, gathered before it is written */
 
 struct ext4 {
         ext2_filsys fs;

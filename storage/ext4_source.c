@@ -35,8 +35,7 @@ struct scan {
 int ext4_source_open(const char *path, struct ext4_source **ret, struct err *err)
 {
         AUTO(ext4_source) struct ext4_source *source = xnew(struct ext4_source);
-        errcode_t code =
-                ext2fs_open(path, EXT2_FLAG_64BITS, 0, 0, unix_io_manager, &source->fs);
+        errcode_t code = ext2fs_open(path, EXT2_FLAG_64BITS, 0, 0, unix_io_manager, &source->fs);
 
         if (code)
                 return ext4_fail(err, code, path);
@@ -90,8 +89,8 @@ static void drop_xattrs(struct scan *scan)
         scan->xattrs_len = 0;
 }
 
-static int read_link(struct scan *scan, ext2_ino_t ino, const struct ext2_inode *inode,
-                     char *ret, size_t size)
+static int read_link(struct scan *scan, ext2_ino_t ino, const struct ext2_inode *inode, char *ret,
+                     size_t size)
 {
         uint64_t len = EXT2_I_SIZE(inode);
         ext2_file_t file;
@@ -185,8 +184,8 @@ static int add_inode(struct scan *scan, ext2_ino_t ino, const char *path)
         return 0;
 }
 
-static int on_dirent(ext2_ino_t dir, int kind, struct ext2_dir_entry *dirent, int offset,
-                     int size, char *block, void *ctx)
+static int on_dirent(ext2_ino_t dir, int kind, struct ext2_dir_entry *dirent, int offset, int size,
+                     char *block, void *ctx)
 {
         struct scan *scan = ctx;
         size_t len = (size_t)ext2fs_dirent_name_len(dirent);

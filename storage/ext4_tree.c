@@ -78,8 +78,8 @@ static void set_times(const struct ext4 *ext4, const struct tree_inode *from,
                 s = INT32_MIN;
         if (s > INT64_C(0x37fffffff))
                 s = INT64_C(0x37fffffff);
-        extra = (uint32_t)(((s - (int32_t)(uint32_t)s) >> 32) & 3) | (from->mtime_ns % 1000000000
-                                                                      << 2);
+        extra = (uint32_t)(((s - (int32_t)(uint32_t)s) >> 32) & 3) |
+                (from->mtime_ns % 1000000000 << 2);
         to->i_mtime = to->i_atime = to->i_ctime = (uint32_t)s;
         to->i_mtime_extra = to->i_atime_extra = to->i_ctime_extra = extra;
         to->i_crtime = (uint32_t)ext4->now_s;

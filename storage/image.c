@@ -131,8 +131,8 @@ static int missing(const char *ref, struct err *err)
 }
 
 /* Which index entry, or which digest, a reference means. *ret_digest is borrowed. */
-static int resolve(const struct store *store, const json_t *index, const char *ref,
-                   char **ret_ref, const char **ret_digest, struct err *err)
+static int resolve(const struct store *store, const json_t *index, const char *ref, char **ret_ref,
+                   const char **ret_digest, struct err *err)
 {
         const json_t *entry = NULL;
         const char *id = id_of(ref), *at = strchr(ref, '@');

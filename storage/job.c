@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The daemon's side of a job. It makes the staging folder, starts the worker with descriptors, reads
- * its lines, and when the worker has ended moves what it made into the store. Until then nothing in
- * the store has changed, so a job may die at any line.
+ * The daemon's side of a job. It makes the staging folder, starts the worker with descriptors,
+ * reads its lines, and when the worker has ended moves what it made into the store. Until then
+ * nothing in the store has changed, so a job may die at any line.
  *
  *   RUNNING ── output ended and worker reaped ──▶ publish ──▶ on_done, freed
  *      └─ cancel ──▶ killed, freed once the worker is reaped; no callback
@@ -80,13 +80,13 @@ static void job_finish(struct storage_job *job)
         if (r == 0 && !job->result)
                 r = err_set(&err, EIO, "the storage worker ended early (%s %d); try again",
                             WIFSIGNALED(job->status) ? "signal" : "status",
-                              WIFSIGNALED(job->status) ? WTERMSIG(job->status)
-                                                       : WEXITSTATUS(job->status));
+                            WIFSIGNALED(job->status) ? WTERMSIG(job->status)
+                                                     : WEXITSTATUS(job->status));
         if (r == 0 && !job->cancelled)
-                r = job->kind == JOB_UNPACK ? publish_rootfs(&job->store, job->staging,
-                                                             job->digest, &published, &err)
-                                            : publish_images(&job->store, job->staging,
-                                                             job->result, &published, &err);
+                r = job->kind == JOB_UNPACK ? publish_rootfs(&job->store, job->staging, job->digest,
+                                                             &published, &err)
+                                            : publish_images(&job->store, job->staging, job->result,
+                                                             &published, &err);
         if (!job->cancelled)
                 job->events.on_done(job->events.ctx, published, r < 0 ? &err : NULL);
         loop_defer_free(job->loop, job_free, job);
@@ -246,8 +246,7 @@ static int spawn_worker(struct storage_job *job, const char *worker,
                         {request->kind == JOB_UNPACK ? blobs : request->archive_fd,
                          WORKER_FD_INPUT},
                         {job->staging, WORKER_FD_STAGING}};
-                const struct spawn spec = {
-                        .argv = argv, .fds = fds, .fd_count = ARRAY_SIZE(fds)};
+                const struct spawn spec = {.argv = argv, .fds = fds, .fd_count = ARRAY_SIZE(fds)};
 
                 r = spawn_start(&spec, &job->pid, &pidfd, err);
         }

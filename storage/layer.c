@@ -169,6 +169,7 @@ static int choose_compression(struct layer *layer, struct err *err)
                  "7zXZ",
                  5, "xz", LAYER_PLAIN},
         };
+
         bool skippable = layer->pending >= 4 && (layer->chunk[0] & 0xf0) == 0x50 &&
                          memcmp(layer->chunk + 1, "\x2a\x4d\x18", 3) == 0;
 

@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "storage/load_internal.h"
-
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +9,7 @@
 #include "base/mem.h"
 #include "storage/blob.h"
 #include "storage/layer.h"
+#include "storage/load_internal.h"
 
 #define STAGED "member" /* what is being written, until its digest is known */
 
@@ -146,8 +145,9 @@ static int stage(struct load *load, struct layer *layer, const struct tree_entry
                 return err_wrap(err, "%.200s", claimed);
         if (has_prefix(claimed, "blobs/sha256/") &&
             !streq(claimed + strlen("blobs/sha256/"), blob->digest + strlen("sha256:")))
-                return err_set(err, EINVAL, "blob sha256:%.70s: its content is %s: damaged or "
-                                            "forged",
+                return err_set(err, EINVAL,
+                               "blob sha256:%.70s: its content is %s: damaged or "
+                               "forged",
                                claimed + strlen("blobs/sha256/"), blob->digest);
         if (renameat(load->staging, STAGED, load->staging, blob->digest + strlen("sha256:")) < 0)
                 return err_errno(err, errno, "staging folder");
@@ -252,8 +252,7 @@ static int check_config(struct load *load, const struct oci_manifest *manifest, 
         return 0;
 }
 
-int load_keep_manifest(struct load *load, const struct oci_descriptor *descriptor,
-                       struct err *err)
+int load_keep_manifest(struct load *load, const struct oci_descriptor *descriptor, struct err *err)
 {
         AUTO(oci_manifest) struct oci_manifest *manifest = NULL;
         AUTO_FREE char *text = NULL;
@@ -293,13 +292,13 @@ json_t *load_result(struct load *load)
         json_t *blobs = json_array(), *value;
         const char *digest;
 
-        json_object_foreach(load->blobs, digest, value)
-                (void)json_array_append_new(blobs, json_string(digest)); /* OOM only */
+        json_object_foreach(load->blobs, digest, value)(void)
+                json_array_append_new(blobs, json_string(digest)); /* OOM only */
         return json_pack("{s:o, s:O}", "blobs", blobs, "images", load->images);
 }
 
-int load_archive(int archive, int staging, const char *ref, struct progress *progress,
-                 json_t **ret, struct err *err)
+int load_archive(int archive, int staging, const char *ref, struct progress *progress, json_t **ret,
+                 struct err *err)
 {
         struct load load = {.staging = staging,
                             .ref = ref,

@@ -20,8 +20,8 @@
  * *ret: {"blobs": [digest], "images": [{"ref", "descriptor"}]}: only what the images need.
  * EINVAL: broken, truncated, a digest that does not match, a missing blob (named), no name.
  */
-int load_archive(int archive, int staging, const char *ref, struct progress *progress,
-                 json_t **ret, struct err *err);
+int load_archive(int archive, int staging, const char *ref, struct progress *progress, json_t **ret,
+                 struct err *err);
 
 /** The same for a tar of a root file system: an image `ref` of one layer with config changes. */
 int load_import(int archive, int staging, const char *ref, const json_t *changes,

@@ -115,8 +115,7 @@ int load_oci(struct load *load, struct err *err)
                 const json_t *entry = json_array_get(entries, i);
 
                 if (is_image(entry))
-                        r = load_entry(load, entry, load->ref ? load->ref : entry_name(entry),
-                                       err);
+                        r = load_entry(load, entry, load->ref ? load->ref : entry_name(entry), err);
         }
         return r;
 }

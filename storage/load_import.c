@@ -75,9 +75,9 @@ static int check_layer(int fd, struct oci_descriptor *ret, char *ret_diff_id, st
 
 static int check_changes(const json_t *changes, struct err *err)
 {
-        static const char *const known[] = {"Cmd",        "Entrypoint", "Env",        "ExposedPorts",
-                                            "Healthcheck", "Labels",    "StopSignal", "User",
-                                            "Volumes",    "WorkingDir"};
+        static const char *const known[] = {
+                "Cmd",    "Entrypoint", "Env",  "ExposedPorts", "Healthcheck",
+                "Labels", "StopSignal", "User", "Volumes",      "WorkingDir"};
         json_t *value, *object = (json_t *)(uintptr_t)changes;
         const char *key;
 
@@ -146,8 +146,8 @@ static int import(struct load *load, int archive, const json_t *changes, struct 
                 r = err_errno(err, errno, "staging folder");
         if (r == 0)
                 r = check_layer(out, &layer, diff_id, err);
-        if (r == 0 && renameat(load->staging, STAGED, load->staging,
-                               layer.digest + strlen("sha256:")) < 0)
+        if (r == 0 &&
+            renameat(load->staging, STAGED, load->staging, layer.digest + strlen("sha256:")) < 0)
                 r = err_errno(err, errno, "staging folder");
         return r < 0 ? r : write_image(load, &layer, diff_id, changes, err);
 }

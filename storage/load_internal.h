@@ -30,8 +30,7 @@ const struct load_member *load_find(const struct load *load, const char *name);
 int load_document(const struct load *load, const char *name, json_t **ret, struct err *err);
 
 /** Check that a manifest's blobs are there and fit together, and keep them. */
-int load_keep_manifest(struct load *load, const struct oci_descriptor *descriptor,
-                       struct err *err);
+int load_keep_manifest(struct load *load, const struct oci_descriptor *descriptor, struct err *err);
 
 /** Name an image; ref is normalised here. */
 int load_name(struct load *load, const char *ref, const struct oci_descriptor *descriptor,

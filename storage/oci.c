@@ -57,8 +57,7 @@ bool oci_is_manifest(const char *media_type)
                streq(media_type, "application/vnd.docker.distribution.manifest.v2+json");
 }
 
-static int check_config_type(const struct oci_descriptor *config, const char *what,
-                             struct err *err)
+static int check_config_type(const struct oci_descriptor *config, const char *what, struct err *err)
 {
         if (streq(config->media_type, OCI_TYPE_CONFIG) || !*config->media_type ||
             streq(config->media_type, "application/vnd.docker.container.image.v1+json"))
@@ -94,8 +93,7 @@ int oci_manifest_parse(const char *text, size_t len, const char *what, struct oc
                 r = check_config_type(&manifest->config, what, err);
         for (size_t i = 0; r == 0 && i < json_array_size(layers); i++)
                 r = oci_descriptor_parse(json_array_get(layers, i), what,
-                                         array_push(&manifest->layers, &manifest->layers_len),
-                                         err);
+                                         array_push(&manifest->layers, &manifest->layers_len), err);
         if (r < 0)
                 return r;
         *ret = STEAL(manifest);
@@ -143,8 +141,7 @@ int oci_index_choose(const json_t *index, const char *what, const json_t **ret, 
         }
         if (!any)
                 return err_set(err, ENOENT, "%s: nothing for linux/%s in it; it offers:%s", what,
-                               oci_architecture(),
-                               offered.len ? strbuf_str(&offered) : " nothing");
+                               oci_architecture(), offered.len ? strbuf_str(&offered) : " nothing");
         *ret = any;
         return 0;
 }

@@ -16,12 +16,12 @@
 #include "base/json.h"
 #include "storage/image.h"
 
-#define OCI_DOCUMENT_MAX (4u << 20) /* bytes; what other clients accept */
-#define OCI_LAYERS_MAX   512        /* Docker stops at 127 */
-#define OCI_NESTING_MAX  4          /* an index in an index */
-#define OCI_ENTRIES_MAX  1024       /* of an index */
+#define OCI_DOCUMENT_MAX (4u << 20)  /* bytes; what other clients accept */
+#define OCI_LAYERS_MAX   512         /* Docker stops at 127 */
+#define OCI_NESTING_MAX  4           /* an index in an index */
+#define OCI_ENTRIES_MAX  1024        /* of an index */
 #define OCI_TEXT_MAX     (64u << 10) /* one string of a config */
-#define OCI_LIST_MAX     4096       /* one list of a config */
+#define OCI_LIST_MAX     4096        /* one list of a config */
 
 #define OCI_TYPE_MANIFEST "application/vnd.oci.image.manifest.v1+json"
 #define OCI_TYPE_INDEX    "application/vnd.oci.image.index.v1+json"

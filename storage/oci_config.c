@@ -116,8 +116,8 @@ int oci_config_fill(const json_t *config, struct image *image, struct err *err)
         if (r == 0)
                 r = get_keys(run, "Volumes", &image->volumes, &image->volumes_len, err);
         if (r == 0)
-                r = get_keys(run, "ExposedPorts", &image->exposed_ports,
-                             &image->exposed_ports_len, err);
+                r = get_keys(run, "ExposedPorts", &image->exposed_ports, &image->exposed_ports_len,
+                             err);
         if (r == 0)
                 r = get_text(run, "User", &image->user, err);
         if (r == 0)

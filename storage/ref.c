@@ -85,8 +85,9 @@ static int check_tag(const char *ref, const char *tag, struct err *err)
         size_t len = strspn(tag, LOWER_DIGIT UPPER "_.-");
 
         if (!*tag || tag[len] || len > TAG_MAX || *tag == '.' || *tag == '-')
-                return bad(ref, "a tag has 1 to 128 of A-Z a-z 0-9 _ . - and begins with none of "
-                                ". and -",
+                return bad(ref,
+                           "a tag has 1 to 128 of A-Z a-z 0-9 _ . - and begins with none of "
+                           ". and -",
                            err);
         return 0;
 }

@@ -250,14 +250,14 @@ int store_publish_refs(const struct store *store, const json_t *images, struct e
                 struct oci_descriptor descriptor;
                 json_t *entry, *old;
 
-                r = oci_descriptor_parse(json_object_get(image, "descriptor"), "image",
-                                         &descriptor, err);
+                r = oci_descriptor_parse(json_object_get(image, "descriptor"), "image", &descriptor,
+                                         err);
                 if (r < 0)
                         return r;
                 entry = oci_descriptor_json(&descriptor);
                 (void)json_object_set_new(entry, "annotations",
-                                          json_pack("{s:s, s:s}", OCI_NOTE_NAME, ref,
-                                                    OCI_NOTE_REF, ref)); /* OOM aborts later */
+                                          json_pack("{s:s, s:s}", OCI_NOTE_NAME, ref, OCI_NOTE_REF,
+                                                    ref)); /* OOM aborts later */
                 old = store_index_find(index, ref);
                 if (old) {
                         (void)json_object_clear(old);

@@ -39,8 +39,7 @@ const char *store_entry_ref(const json_t *entry);
 int store_staging_new(const struct store *store, char **ret_path, int *ret_fd, struct err *err);
 
 /** Make a finished blob of the staging folder part of the store; its name there is its hex. */
-int store_publish_blob(const struct store *store, int staging, const char *digest,
-                       struct err *err);
+int store_publish_blob(const struct store *store, int staging, const char *digest, struct err *err);
 
 /** The same with a root disk, which is called "rootfs.ext4" there. */
 int store_publish_rootfs(const struct store *store, int staging, const char *digest,

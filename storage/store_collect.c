@@ -34,8 +34,7 @@ static void mark_image(const struct store *store, json_t *set, json_t *disks, co
                 mark(set, manifest->layers[i].digest);
 }
 
-static int sweep(const struct store *store, const char *folder, const json_t *keep,
-                 struct err *err)
+static int sweep(const struct store *store, const char *folder, const json_t *keep, struct err *err)
 {
         AUTO_FREE char *path = file_join(store->dir, folder);
         AUTO_DIR DIR *dir = opendir(path);

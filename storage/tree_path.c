@@ -38,8 +38,7 @@ static void hash_grow(struct tree *tree)
         tree->buckets = xcalloc(tree->buckets_len, sizeof(struct tree_node *));
         for (size_t i = 0; i < old_len; i++)
                 for (struct tree_node *node = old[i], *next; node; node = next) {
-                        size_t slot =
-                                hash_slot(tree, node->parent, node->name, strlen(node->name));
+                        size_t slot = hash_slot(tree, node->parent, node->name, strlen(node->name));
 
                         next = node->hash_next;
                         node->hash_next = tree->buckets[slot];

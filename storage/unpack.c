@@ -186,8 +186,7 @@ static int copy_content(struct layer *layer, struct ext4 *ext4, const struct tre
 }
 
 /* Copies the content that comes from layer i: files from *next on. */
-static int write_layer(struct unpack *u, size_t i, struct ext4 *ext4, size_t *next,
-                       struct err *err)
+static int write_layer(struct unpack *u, size_t i, struct ext4 *ext4, size_t *next, struct err *err)
 {
         AUTO(layer) struct layer *layer = NULL;
         AUTO_CLOSE int fd = -1;
@@ -262,8 +261,7 @@ static int read_documents(struct unpack *u, const char *digest, struct err *err)
         return oci_config_diff_ids(config, digest, u->manifest->layers_len, &u->diff_ids, err);
 }
 
-int unpack_image(int blobs, const char *digest, int out, struct progress *progress,
-                 struct err *err)
+int unpack_image(int blobs, const char *digest, int out, struct progress *progress, struct err *err)
 {
         struct unpack u = {.blobs = blobs, .progress = progress, .tree = tree_new()};
         int r = read_documents(&u, digest, err);

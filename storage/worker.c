@@ -6,6 +6,8 @@
  *   0  request, one JSON line      1  progress and the result, JSON lines
  *   3  the archive, or the folder of blobs      4  the staging folder, writable
  */
+#include "storage/worker.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -24,7 +26,6 @@
 #include "storage/job.h"
 #include "storage/load.h"
 #include "storage/unpack.h"
-#include "storage/worker.h"
 
 #define REQUEST_MAX (1u << 20)
 #define CPU_SECONDS 3600
@@ -32,14 +33,14 @@
 #define FILE_MAX    (UINT64_C(4) << 40) /* apparent size of a sparse disk */
 
 #if defined(__SANITIZE_ADDRESS__)
-#define SANITIZED 1
+#        define SANITIZED 1
 #elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SANITIZED 1
-#endif
+#        if __has_feature(address_sanitizer)
+#                define SANITIZED 1
+#        endif
 #endif
 #ifndef SANITIZED
-#define SANITIZED 0
+#        define SANITIZED 0
 #endif
 
 static int limit(int resource, uint64_t value, const char *what, struct err *err)

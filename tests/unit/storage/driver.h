@@ -17,10 +17,10 @@
 #include "storage/job.h"
 
 /* First thing in main(): serve as the worker when started as one. */
-#define DRIVER_MAIN(argc, argv)                                     \
-        do {                                                        \
+#define DRIVER_MAIN(argc, argv)                                           \
+        do {                                                              \
                 if ((argc) > 1 && !strcmp((argv)[1], "--storage-worker")) \
-                        return storage_worker_main((argc), (argv)); \
+                        return storage_worker_main((argc), (argv));       \
         } while (0)
 
 struct driver {
@@ -79,8 +79,7 @@ __attribute__((unused)) static int driver_load(struct store *store, const char *
                                                const char *ref, json_t **ret, struct err *err)
 {
         AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
-        const struct storage_job_request request = {
-                .kind = JOB_LOAD, .archive_fd = fd, .ref = ref};
+        const struct storage_job_request request = {.kind = JOB_LOAD, .archive_fd = fd, .ref = ref};
 
         return fd < 0 ? err_errno(err, errno, "%s", path) : driver_run(store, &request, ret, err);
 }

@@ -3,11 +3,10 @@
  * Jobs in real worker processes. With arguments it is a small tool for tests/system/storage.t:
  *   job_test load STORE FILE [REF] | import STORE FILE REF | unpack STORE REF | volume ...
  */
-#include "tests/unit/storage/driver.h"
-
 #include "base/file.h"
 #include "base/mem.h"
 #include "tests/tap.h"
+#include "tests/unit/storage/driver.h"
 
 static int tool_unpack(struct store *store, const char *ref, json_t **ret, struct err *err)
 {

@@ -40,8 +40,8 @@ void image_free(struct image *image)
         free(image);
 }
 
-static int read_manifest(const struct store *store, const char *digest, struct oci_manifest **ret,
-                         struct err *err)
+static int read_manifest(const struct image_store *store, const char *digest,
+                         struct oci_manifest **ret, struct err *err)
 {
         AUTO_FREE char *text = NULL;
         size_t len;
@@ -50,7 +50,7 @@ static int read_manifest(const struct store *store, const char *digest, struct o
         return r < 0 ? r : oci_manifest_parse(text, len, digest, ret, err);
 }
 
-static int read_image(const struct store *store, const char *ref, const char *digest,
+static int read_image(const struct image_store *store, const char *ref, const char *digest,
                       struct image **ret, struct err *err)
 {
         AUTO(image) struct image *image = xnew(struct image);
@@ -87,7 +87,7 @@ static bool id_matches(const char *digest, const char *hex)
 }
 
 /* The entry whose manifest or config begins with hex. 1: none; EINVAL: several images. */
-static int find_id(const struct store *store, const json_t *index, const char *hex,
+static int find_id(const struct image_store *store, const json_t *index, const char *hex,
                    const json_t **ret, struct err *err)
 {
         const json_t *entries = json_object_get(index, "manifests");
@@ -131,8 +131,8 @@ static int missing(const char *ref, struct err *err)
 }
 
 /* Which index entry, or which digest, a reference means. *ret_digest is borrowed. */
-static int resolve(const struct store *store, const json_t *index, const char *ref, char **ret_ref,
-                   const char **ret_digest, struct err *err)
+static int resolve(const struct image_store *store, const json_t *index, const char *ref,
+                   char **ret_ref, const char **ret_digest, struct err *err)
 {
         const json_t *entry = NULL;
         const char *id = id_of(ref), *at = strchr(ref, '@');
@@ -166,7 +166,8 @@ static int resolve(const struct store *store, const json_t *index, const char *r
         return 0;
 }
 
-int image_find(struct store *store, const char *ref, struct image **ret_image, struct err *err)
+int image_find(struct image_store *store, const char *ref, struct image **ret_image,
+               struct err *err)
 {
         AUTO_JSON json_t *index = NULL;
         AUTO_FREE char *name = NULL;
@@ -178,7 +179,8 @@ int image_find(struct store *store, const char *ref, struct image **ret_image, s
         return r < 0 ? r : read_image(store, name ? name : ref, digest, ret_image, err);
 }
 
-int image_list(struct store *store, struct image ***ret_images, size_t *ret_len, struct err *err)
+int image_list(struct image_store *store, struct image ***ret_images, size_t *ret_len,
+               struct err *err)
 {
         AUTO_JSON json_t *index = NULL;
         const json_t *entries;
@@ -205,8 +207,8 @@ int image_list(struct store *store, struct image ***ret_images, size_t *ret_len,
         return 0;
 }
 
-int image_remove(struct store *store, const char *ref, const char *const *in_use, size_t in_use_len,
-                 struct err *err)
+int image_remove(struct image_store *store, const char *ref, const char *const *in_use,
+                 size_t in_use_len, struct err *err)
 {
         AUTO_JSON json_t *index = NULL;
         AUTO_FREE char *name = NULL;

@@ -32,7 +32,8 @@
 
 struct storage_job {
         struct ev_loop *loop;
-        struct store store; /* a copy: the caller's may close before a cancelled worker is gone */
+        struct image_store
+                store; /* a copy: the caller's may close before a cancelled worker is gone */
         enum storage_job_kind kind;
         char *digest; /* UNPACK */
         struct storage_job_events events;
@@ -59,7 +60,8 @@ static void job_free(void *p)
         if (job->output.fd >= 0)
                 (void)close(job->output.fd); /* the reading end: nothing to lose */
         if (job->staging_path)
-                (void)file_remove_tree(job->staging_path, &ignored); /* or the next store_open() */
+                (void)file_remove_tree(job->staging_path,
+                                       &ignored); /* or the next image_store_open() */
         if (job->staging >= 0)
                 (void)close(job->staging); /* gives the lock up */
         json_decref(job->result);
@@ -213,7 +215,7 @@ static int make_request(const struct storage_job_request *request, int *ret_fd, 
         return 0;
 }
 
-static int open_blobs(const struct store *store, int *ret_fd, struct err *err)
+static int open_blobs(const struct image_store *store, int *ret_fd, struct err *err)
 {
         AUTO_FREE char *path = file_join(store->dir, "blobs/sha256");
 
@@ -270,7 +272,7 @@ static int start_worker(struct storage_job *job, const char *worker,
         return spawn_worker(job, worker, request, err);
 }
 
-int storage_job_start(struct ev_loop *loop, struct store *store, const char *worker,
+int storage_job_start(struct ev_loop *loop, struct image_store *store, const char *worker,
                       const struct storage_job_request *request,
                       const struct storage_job_events *events, struct storage_job **ret_job,
                       struct err *err)

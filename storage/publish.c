@@ -7,7 +7,7 @@
 #include "base/mem.h"
 #include "storage/load.h"
 
-bool publish_has_rootfs(const struct store *store, const char *digest)
+bool publish_has_rootfs(const struct image_store *store, const char *digest)
 {
         AUTO_FREE char *path = store_rootfs_path(store, digest);
 
@@ -38,7 +38,7 @@ static int check_images(const json_t *images, json_t *list, struct err *err)
         return 0;
 }
 
-int publish_images(const struct store *store, int staging, const json_t *made, json_t **ret,
+int publish_images(const struct image_store *store, int staging, const json_t *made, json_t **ret,
                    struct err *err)
 {
         const json_t *blobs = json_object_get(made, "blobs");
@@ -67,7 +67,7 @@ int publish_images(const struct store *store, int staging, const json_t *made, j
         return 0;
 }
 
-int publish_rootfs(const struct store *store, int staging, const char *digest, json_t **ret,
+int publish_rootfs(const struct image_store *store, int staging, const char *digest, json_t **ret,
                    struct err *err)
 {
         AUTO_FREE char *path = store_rootfs_path(store, digest);

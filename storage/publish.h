@@ -9,14 +9,14 @@
 #include "storage/store.h"
 
 /** Whether the unpacked disk of a manifest is there. */
-bool publish_has_rootfs(const struct store *store, const char *digest);
+bool publish_has_rootfs(const struct image_store *store, const char *digest);
 
 /** made: of load_archive(). *ret: {"images": [{"ref", "digest"}]}. */
-int publish_images(const struct store *store, int staging, const json_t *made, json_t **ret,
+int publish_images(const struct image_store *store, int staging, const json_t *made, json_t **ret,
                    struct err *err);
 
 /** *ret: {"path"}. */
-int publish_rootfs(const struct store *store, int staging, const char *digest, json_t **ret,
+int publish_rootfs(const struct image_store *store, int staging, const char *digest, json_t **ret,
                    struct err *err);
 
 #endif

@@ -22,17 +22,17 @@ static const char *hex_of(const char *digest)
         return digest + strlen("sha256:");
 }
 
-char *store_blob_path(const struct store *store, const char *digest)
+char *store_blob_path(const struct image_store *store, const char *digest)
 {
         return xasprintf("%s/blobs/sha256/%s", store->dir, hex_of(digest));
 }
 
-char *store_rootfs_path(const struct store *store, const char *digest)
+char *store_rootfs_path(const struct image_store *store, const char *digest)
 {
         return xasprintf("%s/rootfs/%s.ext4", store->dir, hex_of(digest));
 }
 
-int store_lock(const struct store *store, int *ret_fd, struct err *err)
+int store_lock(const struct image_store *store, int *ret_fd, struct err *err)
 {
         AUTO_FREE char *path = file_join(store->dir, "index.lock");
         AUTO_CLOSE int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -50,7 +50,7 @@ int store_lock(const struct store *store, int *ret_fd, struct err *err)
 }
 
 /* Staging folders whose lock nobody holds were left by jobs that did not end by themselves. */
-static int sweep_staging(const struct store *store, struct err *err)
+static int sweep_staging(const struct image_store *store, struct err *err)
 {
         AUTO_FREE char *tmp = file_join(store->dir, "tmp");
         AUTO_DIR DIR *dir = opendir(tmp);
@@ -74,14 +74,14 @@ static int sweep_staging(const struct store *store, struct err *err)
         return 0;
 }
 
-int store_open(const char *dir, struct store **ret_store, struct err *err)
+int image_store_open(const char *dir, struct image_store **ret_store, struct err *err)
 {
         /* Workers reach into blobs/ by descriptor; nobody else passes DIR itself. */
         static const struct {
                 const char *name;
                 mode_t mode;
         } folders[] = {{"blobs/sha256", 0755}, {"rootfs", 0700}, {"tmp", 0700}};
-        AUTO(store) struct store *store = xnew(struct store);
+        AUTO(image_store) struct image_store *store = xnew(struct image_store);
         AUTO_CLOSE int lock = -1;
         int r;
 
@@ -111,7 +111,7 @@ int store_open(const char *dir, struct store **ret_store, struct err *err)
         return 0;
 }
 
-void store_close(struct store *store)
+void image_store_close(struct image_store *store)
 {
         if (!store)
                 return;
@@ -119,7 +119,7 @@ void store_close(struct store *store)
         free(store);
 }
 
-int store_index_read(const struct store *store, json_t **ret, struct err *err)
+int store_index_read(const struct image_store *store, json_t **ret, struct err *err)
 {
         AUTO_FREE char *path = file_join(store->dir, "index.json"), *text = NULL;
         AUTO_JSON json_t *index = NULL;
@@ -142,7 +142,7 @@ int store_index_read(const struct store *store, json_t **ret, struct err *err)
         return 0;
 }
 
-int store_index_write(const struct store *store, const json_t *index, struct err *err)
+int store_index_write(const struct image_store *store, const json_t *index, struct err *err)
 {
         AUTO_FREE char *path = file_join(store->dir, "index.json");
         AUTO_FREE char *text = json_pretty(index);
@@ -170,7 +170,8 @@ json_t *store_index_find(const json_t *index, const char *ref)
         return NULL;
 }
 
-int store_staging_new(const struct store *store, char **ret_path, int *ret_fd, struct err *err)
+int store_staging_new(const struct image_store *store, char **ret_path, int *ret_fd,
+                      struct err *err)
 {
         AUTO_FREE char *path = NULL;
         AUTO_CLOSE int lock = -1, fd = -1;
@@ -214,7 +215,7 @@ static int adopt(int staging, const char *name, const char *to, struct err *err)
         return 0;
 }
 
-int store_sync(const struct store *store, const char *folder, struct err *err)
+int store_sync(const struct image_store *store, const char *folder, struct err *err)
 {
         AUTO_FREE char *path = file_join(store->dir, folder);
         AUTO_CLOSE int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -222,14 +223,15 @@ int store_sync(const struct store *store, const char *folder, struct err *err)
         return fd < 0 || fsync(fd) < 0 ? err_errno(err, errno, "%s: sync", path) : 0;
 }
 
-int store_publish_blob(const struct store *store, int staging, const char *digest, struct err *err)
+int store_publish_blob(const struct image_store *store, int staging, const char *digest,
+                       struct err *err)
 {
         AUTO_FREE char *to = store_blob_path(store, digest);
 
         return access(to, F_OK) == 0 ? 0 : adopt(staging, hex_of(digest), to, err);
 }
 
-int store_publish_rootfs(const struct store *store, int staging, const char *digest,
+int store_publish_rootfs(const struct image_store *store, int staging, const char *digest,
                          struct err *err)
 {
         AUTO_FREE char *to = store_rootfs_path(store, digest);
@@ -237,7 +239,7 @@ int store_publish_rootfs(const struct store *store, int staging, const char *dig
         return adopt(staging, "rootfs.ext4", to, err);
 }
 
-int store_publish_refs(const struct store *store, const json_t *images, struct err *err)
+int store_publish_refs(const struct image_store *store, const json_t *images, struct err *err)
 {
         AUTO_JSON json_t *index = NULL;
         int r = store_index_read(store, &index, err);
@@ -270,8 +272,8 @@ int store_publish_refs(const struct store *store, const json_t *images, struct e
         return store_index_write(store, index, err);
 }
 
-int store_read_blob(const struct store *store, const char *digest, char **ret, size_t *ret_len,
-                    struct err *err)
+int store_read_blob(const struct image_store *store, const char *digest, char **ret,
+                    size_t *ret_len, struct err *err)
 {
         AUTO_FREE char *path = store_blob_path(store, digest), *text = NULL;
         char actual[DIGEST_TEXT_MAX];

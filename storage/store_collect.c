@@ -17,7 +17,8 @@ static void mark(json_t *set, const char *digest)
 }
 
 /* A manifest that cannot be read keeps itself; it is reported when somebody wants it. */
-static void mark_image(const struct store *store, json_t *set, json_t *disks, const char *digest)
+static void mark_image(const struct image_store *store, json_t *set, json_t *disks,
+                       const char *digest)
 {
         AUTO(oci_manifest) struct oci_manifest *manifest = NULL;
         AUTO_FREE char *text = NULL;
@@ -34,7 +35,8 @@ static void mark_image(const struct store *store, json_t *set, json_t *disks, co
                 mark(set, manifest->layers[i].digest);
 }
 
-static int sweep(const struct store *store, const char *folder, const json_t *keep, struct err *err)
+static int sweep(const struct image_store *store, const char *folder, const json_t *keep,
+                 struct err *err)
 {
         AUTO_FREE char *path = file_join(store->dir, folder);
         AUTO_DIR DIR *dir = opendir(path);
@@ -54,7 +56,7 @@ static int sweep(const struct store *store, const char *folder, const json_t *ke
         return 0;
 }
 
-int store_collect(const struct store *store, const json_t *index, const char *const *in_use,
+int store_collect(const struct image_store *store, const json_t *index, const char *const *in_use,
                   size_t in_use_len, struct err *err)
 {
         AUTO_JSON json_t *blobs = json_object();

@@ -52,7 +52,7 @@ static void driver_on_done(void *ctx, const json_t *result, const struct err *er
 }
 
 /* 0, or <0 with err; *ret_result (may be NULL) is the caller's. */
-static int driver_run(struct store *store, const struct storage_job_request *request,
+static int driver_run(struct image_store *store, const struct storage_job_request *request,
                       json_t **ret_result, struct err *err)
 {
         struct driver d = {.loop = ev_default_loop(0), .err = ERR_INIT};
@@ -75,7 +75,7 @@ static int driver_run(struct store *store, const struct storage_job_request *req
         return -d.err.code;
 }
 
-__attribute__((unused)) static int driver_load(struct store *store, const char *path,
+__attribute__((unused)) static int driver_load(struct image_store *store, const char *path,
                                                const char *ref, json_t **ret, struct err *err)
 {
         AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -84,7 +84,7 @@ __attribute__((unused)) static int driver_load(struct store *store, const char *
         return fd < 0 ? err_errno(err, errno, "%s", path) : driver_run(store, &request, ret, err);
 }
 
-__attribute__((unused)) static int driver_import(struct store *store, const char *path,
+__attribute__((unused)) static int driver_import(struct image_store *store, const char *path,
                                                  const char *ref, const json_t *changes,
                                                  json_t **ret, struct err *err)
 {
@@ -95,7 +95,7 @@ __attribute__((unused)) static int driver_import(struct store *store, const char
         return fd < 0 ? err_errno(err, errno, "%s", path) : driver_run(store, &request, ret, err);
 }
 
-__attribute__((unused)) static int driver_unpack(struct store *store, const char *digest,
+__attribute__((unused)) static int driver_unpack(struct image_store *store, const char *digest,
                                                  json_t **ret, struct err *err)
 {
         const struct storage_job_request request = {

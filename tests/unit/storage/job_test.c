@@ -8,7 +8,7 @@
 #include "tests/tap.h"
 #include "tests/unit/storage/driver.h"
 
-static int tool_unpack(struct store *store, const char *ref, json_t **ret, struct err *err)
+static int tool_unpack(struct image_store *store, const char *ref, json_t **ret, struct err *err)
 {
         AUTO(image) struct image *image = NULL;
         int r = image_find(store, ref, &image, err);
@@ -18,12 +18,12 @@ static int tool_unpack(struct store *store, const char *ref, json_t **ret, struc
 
 static int tool(int argc, char **argv)
 {
-        AUTO(store) struct store *store = NULL;
+        AUTO(image_store) struct image_store *store = NULL;
         AUTO_JSON json_t *result = NULL;
         AUTO_FREE char *text = NULL;
         struct err err = ERR_INIT;
         const char *verb = argv[1], *extra = argc > 4 ? argv[4] : NULL;
-        int r = store_open(argv[2], &store, &err);
+        int r = image_store_open(argv[2], &store, &err);
 
         if (r == 0 && streq(verb, "load"))
                 r = driver_load(store, argv[3], extra, &result, &err);

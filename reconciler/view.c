@@ -166,7 +166,9 @@ static enum net_state net_state_of(const struct stack *stack, const struct netwo
         network_hash(network ? network : &implied, hash);
         if (!streq(hash, fact->spec_hash))
                 return NET_OUTDATED;
-        return fact->up ? NET_UP : NET_COMING;
+        if (fact->up)
+                return NET_UP;
+        return fact->failed_ms ? NET_FAILED : NET_COMING;
 }
 
 static void add_net(struct view *view, const struct stack *stack, const char *name)
@@ -180,6 +182,7 @@ static void add_net(struct view *view, const struct stack *stack, const char *na
                 return;
         net->fact = view->networks[at];
         net->state = net_state_of(stack, net->fact);
+        net->retry_at_ms = net->fact->failed_ms + backoff_delay_ms(net->fact->failures);
         view->networks_wanted[at] = net->state != NET_OUTDATED;
 }
 

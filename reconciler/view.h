@@ -43,6 +43,7 @@ struct slot {
 enum net_state {
         NET_ABSENT,
         NET_COMING, /* its driver is at it */
+        NET_FAILED, /* is tried again at net->retry_at_ms */
         NET_UP,
         NET_OUTDATED, /* made from another declaration: its VMs have to go first */
         NET_REMOVING,
@@ -53,6 +54,7 @@ struct net {
         const struct stack *stack;
         const char *name;
         enum net_state state;
+        int64_t retry_at_ms;             /* FAILED */
         const struct network_fact *fact; /* NULL when ABSENT */
 };
 

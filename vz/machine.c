@@ -32,10 +32,11 @@ static void word(struct words *w, const char *fmt, ...) __attribute__((format(pr
 
 static void word(struct words *w, const char *fmt, ...)
 {
+        char **slot = array_push(&w->argv, &w->len);
         va_list ap;
 
         va_start(ap, fmt);
-        *array_push(&w->argv, &w->len) = xvasprintf(fmt, ap);
+        *slot = xvasprintf(fmt, ap);
         va_end(ap);
 }
 

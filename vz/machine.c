@@ -230,6 +230,7 @@ static void add_kernel(struct words *w, const struct vm_spec *spec, unsigned tsc
 int machine_argv(const struct vm_spec *spec, unsigned tsc_khz, char ***ret_argv, struct err *err)
 {
         struct words w = {NULL, 0, 0};
+        char **end;
         int r = check(spec, err);
 
         if (r < 0)
@@ -245,7 +246,8 @@ int machine_argv(const struct vm_spec *spec, unsigned tsc_khz, char ***ret_argv,
         for (size_t i = 0; i < spec->shares_len; i++)
                 add_share(&w, i, &spec->shares[i]);
         add_kernel(&w, spec, tsc_khz);
-        (void)array_push(&w.argv, &w.len); /* the NULL at the end */
+        end = array_push(&w.argv, &w.len);
+        *end = NULL;
         *ret_argv = w.argv;
         return 0;
 }

@@ -113,7 +113,7 @@ static void add_machine(struct words *w, const struct vm_spec *spec, bool pit)
 
         word(w, "%s", spec->qemu ? spec->qemu : "qemu-system-x86_64");
         word(w, "-name");
-        word(w, "guest=%s,process=%s", id, id);
+        word(w, "guest=%s", id);
         word(w, "-nodefaults");
         word(w, "-no-user-config");
         word(w, "-nographic");
@@ -123,8 +123,8 @@ static void add_machine(struct words *w, const struct vm_spec *spec, bool pit)
         word(w, "-machine");
         word(w,
              "microvm,acpi=off,auto-kernel-cmdline=off,x-option-roms=off,isa-serial=off,"
-             "pit=%s,pic=off,rtc=on,mem-merge=off,dump-guest-core=off",
-             pit ? "on" : "off");
+             "pit=%s,pic=%s,rtc=on,mem-merge=off,dump-guest-core=off",
+             pit ? "on" : "off", pit ? "on" : "off"); /* a PIT without a PIC hangs the boot */
         word(w, "-accel");
         word(w, "%s", spec->accel == ACCEL_KVM ? "kvm" : "tcg");
         word(w, "-cpu");

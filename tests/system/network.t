@@ -7,6 +7,7 @@ set -u
 build=${BUILD:-build}
 netd=$build/bin/berth-netd
 driver=$build/bin/tests/system/net_driver
+enter=$build/bin/tests/system/net_enter
 count=0 failed=0
 
 ok() { # STATUS NAME
@@ -37,9 +38,10 @@ skip() {
 
 [ -x "$netd" ] || skip "$netd is not built"
 [ -x "$driver" ] || skip "$driver is not built"
+[ -x "$enter" ] || skip "$enter is not built"
 { [ -r /dev/net/tun ] && [ -w /dev/net/tun ]; } || skip "no access to /dev/net/tun"
 unshare -U -n true 2>/dev/null || [ "$(id -u)" = 0 ] || skip "no unprivileged user namespaces"
-for tool in dig socat curl nsenter ip pgrep; do
+for tool in dig socat curl ip pgrep; do
         command -v $tool >/dev/null || skip "$tool is not installed"
 done
 
@@ -53,7 +55,7 @@ cleanup() {
         rm -rf "$dir"
 }
 trap cleanup EXIT
-trap 'exit 1' INT TERM HUP
+trap 'exit 1' INT TERM HUP PIPE
 
 # start NAME SUBNET: a driver behind descriptors 3 (commands) and 4 (what happens)
 start() {
@@ -70,15 +72,7 @@ hear() { # NAME PATTERN: the next line; sets $heard
         like "$heard" "$2" "$1"
 }
 pid_of() { sed -n 's/.*"pid": \([0-9]*\).*/\1/p' "$dir/netd.json"; }
-enter() { # what runs a command in netd's namespaces
-        if [ "$(readlink /proc/self/ns/user)" = "$(readlink "/proc/$pid/ns/user")" ]; then
-                echo "nsenter -t $pid -n"
-        else
-                echo "nsenter -t $pid -U -n --preserve-credentials"
-        fi
-}
-# shellcheck disable=SC2046 # words
-inside() { $(enter) "$@"; }
+inside() { "$enter" "$pid" "$@"; }
 ask() { inside dig @10.77.0.1 +tries=1 +time=2 "$@" 2>&1; }
 short() { ask +short "$@" | sort | tr '\n' ' ' | sed 's/ $//'; }
 status() { ask "$@" | sed -n 's/.*status: \([A-Z]*\),.*/\1/p'; }
@@ -171,14 +165,10 @@ is "$(status web)" NXDOMAIN "the zone was replaced"
 
 # Forwards
 head -c 50000000 /dev/urandom >"$dir/data"
-enter=$(enter)
-# shellcheck disable=SC2086 # words
-serve $enter socat -d -d TCP-LISTEN:80,bind=10.77.0.2,fork,reuseaddr EXEC:cat,nofork
+serve "$enter" "$pid" socat -d -d TCP-LISTEN:80,bind=10.77.0.2,fork,reuseaddr EXEC:cat,nofork
 echo_server=$served
-# shellcheck disable=SC2086
-serve $enter socat -d -d TCP-LISTEN:81,bind=10.77.0.2,fork,reuseaddr EXEC:sha256sum
-# shellcheck disable=SC2086
-serve $enter socat -d -d UDP-RECVFROM:53,bind=10.77.0.2,fork EXEC:cat
+serve "$enter" "$pid" socat -d -d TCP-LISTEN:81,bind=10.77.0.2,fork,reuseaddr EXEC:sha256sum
+serve "$enter" "$pid" socat -d -d UDP-RECVFROM:53,bind=10.77.0.2,fork EXEC:cat
 say "forward echo 127.0.0.1 0 10.77.0.2 80 tcp" "forward sum 127.0.0.1 0 10.77.0.2 81 tcp" \
         "forward dns 127.0.0.1 0 10.77.0.2 53 udp" "forward dead 127.0.0.1 0 10.77.0.2 99 tcp" \
         forwards

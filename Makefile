@@ -108,7 +108,7 @@ VMINIT_CC ?= musl-gcc
 vminit_flags := -std=gnu17 -D_GNU_SOURCE -I. -include base/banned.h -MMD -MP -Os -fno-common \
         -fno-strict-aliasing -fstack-protector-strong -ffunction-sections -fdata-sections \
         $(warnings) -idirafter /usr/include -idirafter /usr/include/$(shell $(CC) -print-multiarch)
-vminit_objs := $(patsubst %.c,$(BUILD)/obj/guest/%.o,$(filter-out vminit/host.c,$(wildcard vminit/*.c)))
+vminit_objs := $(patsubst %.c,$(BUILD)/obj/guest/%.o,$(wildcard vminit/*.c))
 
 guest: $(BUILD)/guest/vmlinux $(BUILD)/guest/initramfs
 
@@ -127,17 +127,63 @@ $(BUILD)/guest/initramfs: $(BUILD)/guest/vminit
 	$(q)mkdir -p $(BUILD)/guest/root && cp $< $(BUILD)/guest/root/init
 	$(q)(cd $(BUILD)/guest/root && echo init | cpio -o -H newc -R 0:0 --reproducible --quiet) > $@
 
-$(BUILD)/guest/vmlinux: vz/kernel/build.sh vz/kernel/config
+$(BUILD)/guest/vmlinux: vz/kernel/build.sh vz/kernel/config $(wildcard vz/kernel/*.patch)
 	$(q)mkdir -p $(@D)
 	$(q)kernel=$$(sh vz/kernel/build.sh) && ln -sf "$$kernel" $@
 
-unit: $(tests)
-	$(q)prove --exec '' $(tests)
+demo: deps                      ## install, build, and run the hello example
+	$(q)$(MAKE) --no-print-directory -s all
+	$(q)sh manifests/examples/hello/demo.sh $(BUILD)/bin
 
-lint: lint-layers               ## everything that reads the code without running it
+test: deps                      ## install what tests need, then run all of them, real VMs included
+	$(q)$(MAKE) --no-print-directory -j2 all tests sanitized
+	$(q)$(MAKE) --no-print-directory test-images
+	$(q)BUILD=$(BUILD) BERTH_TEST_IMAGES=$(CURDIR)/build/tests/images \
+	        prove --jobs 2 --exec '' $(tests) $(sanitized_tests) \
+	        $(sort $(wildcard tests/system/*.t tests/cli/*.t tests/vm/*.t))
+
+tests: $(tests) $(drivers_of_tests)
+check: tests                    ## unit and scenario tests only: no root, no network, no VM
+	$(q)prove --jobs 2 --exec '' $(tests)
+
+# The same unit tests under AddressSanitizer and UBSan.
+sanitized_tests := $(patsubst $(BUILD)/%,build/san/%,$(if $(SAN),,$(tests)))
+sanitized:
+	$(q)$(if $(SAN),,$(MAKE) --no-print-directory SAN=address,undefined tests)
+
+# The images of the examples in a store that the tests share and do not change.
+test-images: all
+	$(q)sh tests/vm/images.sh $(BUILD)/bin build/tests/images
+
+lint: lint-layers lint-source lint-shell lint-format lint-cppcheck ## read the code without running it
 
 lint-layers:
 	$(q)($(foreach l,$(LAYERS),echo "$(l) $(uses_$(l))";) true) | sh tests/lint/layers.sh
+
+lint-source:
+	$(q)sh tests/lint/source.sh
+
+lint-shell:
+	$(q)shellcheck -x .ci/run $$(git ls-files '*.sh' '*.t')
+
+lint-format:
+	$(q)git ls-files '*.c' '*.h' | xargs -P 2 -n 32 clang-format --dry-run -Werror
+
+lint-cppcheck:
+	$(q)cppcheck --quiet --error-exitcode=1 -j 2 --std=c11 --enable=warning,portability \
+	        --suppress=memleak --suppress=missingInclude --suppress=unusedFunction \
+	        --inline-suppr -D_GNU_SOURCE -I. $(LAYERS)
+
+tidy:                           ## clang-tidy over everything (minutes)
+	$(q)git ls-files '*.c' | grep -v '^tests/' | \
+	        xargs -P 2 -n 4 clang-tidy --quiet -- $(filter-out -MMD -MP,$(flags))
+
+install: all                    ## into $(DESTDIR)$(PREFIX)
+	install -D -m 755 $(BUILD)/bin/berth $(DESTDIR)$(PREFIX)/bin/berth
+	install -D -m 755 $(BUILD)/bin/berthd $(DESTDIR)$(PREFIX)/bin/berthd
+	install -D -m 755 $(BUILD)/bin/berth-netd $(DESTDIR)$(PREFIX)/lib/berth/berth-netd
+	install -D -m 644 $(BUILD)/guest/vmlinux $(DESTDIR)$(PREFIX)/lib/berth/vmlinux
+	install -D -m 644 $(BUILD)/guest/initramfs $(DESTDIR)$(PREFIX)/lib/berth/initramfs
 
 deps:                           ## install the Debian packages that build, run and test berth
 	$(q)sh tests/deps.sh
@@ -148,5 +194,6 @@ clean:                          ## remove what was built
 help:                           ## this list
 	@sed -n 's/^\([a-z-]*\):.*## */  \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
 
-.PHONY: all guest unit lint lint-layers deps clean help
+.PHONY: all guest demo test tests check sanitized test-images lint lint-layers lint-source \
+        lint-shell lint-format lint-cppcheck tidy install deps clean help
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -29,30 +29,6 @@ static void add_text(struct digest *d, const char *tag, const char *text)
         add_part(d, tag, text ? text : "", text ? strlen(text) : 0);
 }
 
-/* deploy holds both kinds of fields; an empty rest is the same as none. */
-static void prune_deploy(json_t *spec)
-{
-        json_t *deploy = json_object_get(spec, "deploy");
-        json_t *rest, *value;
-        const char *key;
-
-        if (!json_is_object(deploy))
-                return;
-        rest = json_object();
-        json_object_foreach(deploy, key, value)
-        {
-                AUTO_FREE char *path = xasprintf("deploy.%s", key);
-
-                if (field_effect(path) == EFFECT_REPLACE)
-                        json_object_set(rest, key, value);
-        }
-        if (json_object_size(rest))
-                json_object_set(spec, "deploy", rest);
-        else
-                json_object_del(spec, "deploy");
-        json_decref(rest);
-}
-
 /* The fields that need a new VM when they change; a new reference. */
 static json_t *spec_json(const struct service *service)
 {
@@ -62,7 +38,6 @@ static json_t *spec_json(const struct service *service)
 
         json_object_foreach(all, key, value) if (field_effect(key) == EFFECT_REPLACE)
                 json_object_set(spec, key, value);
-        prune_deploy(spec);
         return spec;
 }
 

@@ -77,14 +77,13 @@ static void test_kinds(void)
         differ("web", "web env=A:1", "replace service web\n  environment.A:  -> \"1\" replace\n",
                "the first variable is named, not the whole map");
         differ("web restart=always", "web replicas=2",
-               "update service web\n  deploy.replicas:  -> 2 update\n"
-               "  restart: \"always\" ->  update\n",
+               "update service web\n  restart: \"always\" ->  update\n  scale:  -> 2 update\n",
                "in place");
         differ("web label=A:1", "web label=A:2",
                "update service web\n  labels.A: \"1\" -> \"2\" none\n", "labels: no effect");
         differ("web image=web:1 replicas=2", "web image=web:2 replicas=3",
-               "replace service web\n  deploy.replicas: 2 -> 3 update\n"
-               "  image: \"web:1\" -> \"web:2\" replace\n",
+               "replace service web\n  image: \"web:1\" -> \"web:2\" replace\n"
+               "  scale: 2 -> 3 update\n",
                "the strongest effect decides");
         differ("network front|web net=front", "network front internal|web net=front",
                "replace network front\n  internal:  -> true replace\n", "a network is made anew");
@@ -144,8 +143,8 @@ static void test_effects(void)
         is_int(field_effect("labels.a.b"), EFFECT_NONE, "nor what is below");
         is_int(field_effect("labels2"), EFFECT_REPLACE, "a longer key is another key");
         is_int(field_effect("healthcheck.interval"), EFFECT_UPDATE, "healthcheck in place");
-        is_int(field_effect("deploy.replicas"), EFFECT_UPDATE, "replicas in place");
-        is_int(field_effect("deploy.resources.limits.memory"), EFFECT_REPLACE, "limits replace");
+        is_int(field_effect("scale"), EFFECT_UPDATE, "replicas in place");
+        is_int(field_effect("mem_limit"), EFFECT_REPLACE, "limits replace");
         is_int(field_effect("restart"), EFFECT_UPDATE, "restart in place");
 }
 

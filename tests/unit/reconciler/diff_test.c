@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "reconciler/diff.h"
+#include "schema/draft.h"
 #include "tests/scenario/world.h"
 #include "tests/tap.h"
 
@@ -148,6 +149,21 @@ static void test_effects(void)
         is_int(field_effect("restart"), EFFECT_UPDATE, "restart in place");
 }
 
+/* The keys of the language that change in place: a new one has to be put down here, too. */
+static void test_effects_of_schema(void)
+{
+        AUTO_STRBUF struct strbuf in_place = STRBUF_INIT(1000);
+
+        for (const struct field *f = service_fields; f->name; f++)
+                if (f->use == FIELD_USED && !f->in_only && field_effect(f->name) != EFFECT_REPLACE)
+                        strbuf_addf(&in_place, " %s=%s", f->name,
+                                    change_effect_name(field_effect(f->name)));
+        is_str(strbuf_str(&in_place),
+               " pull_policy=update depends_on=update healthcheck=update restart=update "
+               "scale=update stop_grace_period=update labels=none",
+               "all others of the schema's canonical keys replace");
+}
+
 int main(void)
 {
         test_kinds();
@@ -155,5 +171,6 @@ int main(void)
         test_restart();
         test_json();
         test_effects();
+        test_effects_of_schema();
         return tap_done();
 }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/digest.h"
+#include "base/json.h"
 #include "base/mem.h"
 #include "reconciler/reconcile.h"
+#include "schema/load.h"
 #include "tests/scenario/world.h"
 #include "tests/tap.h"
 
@@ -101,6 +103,34 @@ static void test_stack(void)
         stack_hashes_free(NULL);
 }
 
+/* As the store does it: what was written and read back has the same hash. */
+static void test_round_trip(void)
+{
+        static const char text[] =
+                "{\"name\":\"shop\",\"services\":{\"web\":{\"image\":\"web:1\","
+                "\"environment\":{\"A\":\"1\"},\"scale\":2,\"secrets\":[\"key\"],"
+                "\"healthcheck\":{\"test\":[\"CMD\",\"true\"]}}},"
+                "\"secrets\":{\"key\":{\"content\":\"hush\"}}}";
+        AUTO_JSON json_t *json = json_loads(text, 0, NULL), *written = NULL;
+        AUTO(stack) struct stack *one = NULL, *two = NULL;
+        struct diags diags = {0};
+        struct err err = ERR_INIT;
+        char hash_one[DIGEST_TEXT_MAX], hash_two[DIGEST_TEXT_MAX];
+
+        if (!ok(stack_from_json(json, &one, &diags, &err) == 0, "a stack is read: %s", err.msg))
+                return;
+        written = stack_to_json(one);
+        if (!ok(stack_from_json(written, &two, &diags, &err) == 0, "and again: %s", err.msg))
+                return;
+        spec_hash(one, &one->services[0], hash_one);
+        spec_hash(two, &two->services[0], hash_two);
+        is_str(hash_one, hash_two, "the hash of its service is the same");
+        two->secrets[0].content[0] = 'p';
+        spec_hash(two, &two->services[0], hash_two);
+        ok(!streq(hash_one, hash_two), "until its secret changes");
+        diags_release(&diags);
+}
+
 int main(void)
 {
         world_init(&world);
@@ -117,6 +147,7 @@ int main(void)
         test_restart();
         test_network();
         test_stack();
+        test_round_trip();
         world_release(&world);
         return tap_done();
 }

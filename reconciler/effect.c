@@ -19,6 +19,7 @@ static const struct {
         {"restart", EFFECT_UPDATE},
         {"scale", EFFECT_UPDATE},
         {"stop_grace_period", EFFECT_UPDATE},
+        {"x-berth.oneshot", EFFECT_UPDATE},
 };
 
 static const char *const effect_names[] = {

@@ -29,6 +29,22 @@ static void add_text(struct digest *d, const char *tag, const char *text)
         add_part(d, tag, text ? text : "", text ? strlen(text) : 0);
 }
 
+/* Below a key, members may have effects of their own; an empty rest is the same as none. */
+static json_t *prune_members(const char *key, json_t *object)
+{
+        json_t *rest = json_object(), *value;
+        const char *member;
+
+        json_object_foreach(object, member, value)
+        {
+                AUTO_FREE char *path = xasprintf("%s.%s", key, member);
+
+                if (field_effect(path) == EFFECT_REPLACE)
+                        json_object_set(rest, member, value);
+        }
+        return rest;
+}
+
 /* The fields that need a new VM when they change; a new reference. */
 static json_t *spec_json(const struct service *service)
 {
@@ -36,8 +52,17 @@ static json_t *spec_json(const struct service *service)
         json_t *spec = json_object(), *value;
         const char *key;
 
-        json_object_foreach(all, key, value) if (field_effect(key) == EFFECT_REPLACE)
-                json_object_set(spec, key, value);
+        json_object_foreach(all, key, value)
+        {
+                json_t *rest;
+
+                if (field_effect(key) != EFFECT_REPLACE)
+                        continue;
+                rest = json_is_object(value) ? prune_members(key, value) : json_incref(value);
+                if (!json_is_object(rest) || json_object_size(rest))
+                        json_object_set(spec, key, rest);
+                json_decref(rest);
+        }
         return spec;
 }
 

@@ -480,8 +480,9 @@ static bool world_is_as_wanted(struct sim *sim, bool complain)
                 if (!service || vm->state != VM_RUNNING || vm->replica < 1 ||
                     vm->replica > service->replicas || !streq(hash, vm->spec_hash) ||
                     world_replica_vm(&sim->world, vm->stack, vm->service, vm->replica) != vm) {
-                        printf("# %s %s/%s/%u is %s\n", vm->id, vm->stack, vm->service, vm->replica,
-                               vm_state_name(vm->state));
+                        if (complain)
+                                printf("# %s %s/%s/%u is %s\n", vm->id, vm->stack, vm->service,
+                                       vm->replica, vm_state_name(vm->state));
                         return false;
                 }
         }

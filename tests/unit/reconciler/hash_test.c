@@ -142,6 +142,7 @@ int main(void)
         differs("net=front health", false, "healthcheck does not count");
         differs("net=front restart=always", false, "restart policy does not count");
         differs("net=front replicas=3", false, "replicas do not count");
+        differs("net=front oneshot", false, "nor does x-berth.oneshot");
         differs("net=front depends=db", false, "depends_on does not count");
         test_secret();
         test_restart();

@@ -186,7 +186,9 @@ static char *slot_text(const struct view *view, const struct unit *unit, const s
                 return with_cause(since_text(view, "unhealthy", slot->vm->health_since_ms),
                                   slot->vm->message);
         case SLOT_ON_WAY:
-                return since_text(view, vm_state_name(slot->vm->state), slot->vm->since_ms);
+                return with_cause(
+                        since_text(view, vm_state_name(slot->vm->state), slot->vm->since_ms),
+                        slot->vm->message);
         case SLOT_STARTING:
                 return running_text(view, slot);
         case SLOT_OUTDATED:

@@ -50,12 +50,13 @@ static int timed_out(const struct progress *progress, const char *stack)
         const json_t *service;
         size_t i;
 
-        json_array_foreach(json_object_get(progress->status, "services"), i,
-                           service) if (!json_bool(service, "ok", false))(void)
-                cli_error(0, "%s/%s: still %s%s%s", stack, json_str(service, "service", "?"),
-                          json_str(service, "phase", "?"),
-                          json_str(service, "why", NULL) ? ": " : "",
-                          json_str(service, "why", "")); /* the code is below */
+        json_array_foreach(json_object_get(progress->status, "services"), i, service)
+                if (!json_bool(service, "ok", false))
+                        (void)cli_error(0, "%s/%s: still %s%s%s", stack,
+                                        json_str(service, "service", "?"),
+                                        json_str(service, "phase", "?"),
+                                        json_str(service, "why", NULL) ? ": " : "",
+                                        json_str(service, "why", "")); /* the code is below */
         return cli_error(CLI_TIMEOUT,
                          "stack %s is not healthy within --timeout; berth goes on "
                          "trying, see 'berth ps %s'",

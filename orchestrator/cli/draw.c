@@ -107,8 +107,7 @@ static void add_services(struct picture *pic, const json_t *services, unsigned m
         unsigned shown = 0;
 
         for (int settled = 0; settled < 2; settled++)
-                json_array_foreach(services, i, service)
-                {
+                json_array_foreach(services, i, service) {
                         bool is = json_bool(service, "settled", false);
 
                         if (total > max && is != (settled == 1))
@@ -135,8 +134,7 @@ void draw_live(struct progress *p)
         if (!p->status)
                 return;
         terminal_size(STDERR_FILENO, &pic.columns, &rows);
-        json_array_foreach(services, i, service)
-        {
+        json_array_foreach(services, i, service) {
                 int width = (int)text_width(json_str(service, "service", "?"));
 
                 pic.name_width = width > pic.name_width && width <= 30 ? width : pic.name_width;
@@ -184,8 +182,7 @@ static bool boot_failed(const json_t *service)
         const json_t *replica;
         size_t i;
 
-        json_array_foreach(json_object_get(service, "replicas"), i, replica)
-        {
+        json_array_foreach(json_object_get(service, "replicas"), i, replica) {
                 const char *reason = json_str(replica, "exit_reason", "");
 
                 if (streq(reason, "panic") || streq(reason, "boot"))
@@ -199,8 +196,7 @@ void progress_report(struct cli *cli, const char *stack, const json_t *status)
         const json_t *service;
         size_t i;
 
-        json_array_foreach(json_object_get(status, "services"), i, service)
-        {
+        json_array_foreach(json_object_get(status, "services"), i, service) {
                 const char *name = json_str(service, "service", "?");
                 const char *phase = json_str(service, "phase", "?");
                 AUTO_FREE char *text = explained(phase, json_str(service, "why", NULL));

@@ -47,8 +47,7 @@ static int64_t restarts_of(const json_t *service)
         int64_t most = 0;
         size_t i;
 
-        json_array_foreach(json_object_get(service, "replicas"), i, replica)
-        {
+        json_array_foreach(json_object_get(service, "replicas"), i, replica) {
                 int64_t n = json_int(replica, "restarts", 0);
 
                 most = n > most ? n : most;
@@ -100,8 +99,7 @@ static int judge_settled(const struct progress *p, const json_t *status)
 
         if (json_bool(status, "settled", false))
                 return json_bool(status, "ok", false) ? PROGRESS_OK : PROGRESS_FAILED;
-        json_array_foreach(json_object_get(status, "services"), i, service)
-        {
+        json_array_foreach(json_object_get(status, "services"), i, service) {
                 if (json_bool(service, "settled", false))
                         continue;
                 if (!hopeless(p, service))
@@ -221,9 +219,8 @@ json_t *status_replicas(const json_t *status)
         const json_t *service;
         size_t i;
 
-        json_array_foreach(
-                json_object_get(status, "services"), i,
-                service) if (json_array_extend(all, json_object_get(service, "replicas")) <
-                             0) continue; /* a service without replicas: nothing to add */
+        json_array_foreach(json_object_get(status, "services"), i, service)
+                if (json_array_extend(all, json_object_get(service, "replicas")) < 0)
+                        continue; /* a service without replicas: nothing to add */
         return all;
 }

@@ -22,6 +22,8 @@ char *replica_state(const json_t *replica)
 
         if (streq(state, "exited") && json_is_integer(code))
                 return xasprintf("exited (%lld)", (long long)json_integer_value(code));
+        if (streq(state, "failed") && streq(reason, "exit-code") && json_is_integer(code))
+                return xasprintf("failed (exit %lld)", (long long)json_integer_value(code));
         if (streq(state, "failed") && *reason && !streq(reason, "none"))
                 return xasprintf("failed (%s)", reason);
         if (*health && !streq(health, "none") && streq(state, "running"))
@@ -51,12 +53,16 @@ char *replica_ports(const json_t *replica)
         struct strbuf out = STRBUF_INIT(CELL_MAX);
         size_t i;
 
-        json_array_foreach(ports, i, port)
-                strbuf_addf(&out, "%s%s:%lld->%lld/%s", i ? ", " : "",
-                            json_str(port, "host_ip", "127.0.0.1"),
-                            (long long)json_int(port, "host_port", 0),
-                            (long long)json_int(port, "target", 0),
+        json_array_foreach(ports, i, port) {
+                long long host_port = (long long)json_int(port, "host_port", 0);
+
+                strbuf_adds(&out, i ? ", " : "");
+                if (host_port)
+                        strbuf_addf(&out, "%s:%lld->", json_str(port, "host_ip", "127.0.0.1"),
+                                    host_port);
+                strbuf_addf(&out, "%lld/%s", (long long)json_int(port, "target", 0),
                             json_str(port, "protocol", "tcp"));
+        }
         return strbuf_take(&out);
 }
 

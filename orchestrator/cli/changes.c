@@ -72,6 +72,15 @@ char *changes_summary(const json_t *changes)
         return strbuf_take(&out);
 }
 
+/* Whether a string can be shown without quotes and cannot be misread then. */
+static bool is_plain(const char *s)
+{
+        for (const char *p = s; *p; p++)
+                if ((unsigned char)*p < 0x20 || *p == 0x7f || *p == '"' || *p == '\\')
+                        return false;
+        return *s && s[0] != ' ' && s[strlen(s) - 1] != ' ';
+}
+
 /* A plain string is shown without its quotes where that cannot be misread. */
 static char *value_text(const char *json)
 {
@@ -80,7 +89,7 @@ static char *value_text(const char *json)
         AUTO_FREE char *safe = NULL;
         size_t fit;
 
-        if (!s || !*s || strpbrk(s, "\n\r\t\"\\") || s[0] == ' ' || s[strlen(s) - 1] == ' ')
+        if (!s || !is_plain(s))
                 s = json;
         safe = text_safe(s);
         fit = text_fit(safe, VALUE_COLUMNS);

@@ -76,7 +76,11 @@ static int finish(struct cli *cli, const struct source *source, const struct pro
                 (void)show_end(cli, source, progress); /* the failure counts more */
                 (void)fflush(stdout);
                 progress_report(cli, stack, progress->status);
-                return CLI_FAILED;
+                return cli_error(
+                        CLI_FAILED,
+                        "stack %s is not as its manifest says; berth goes on where it can, "
+                        "see 'berth why %s'",
+                        stack, stack);
         case PROGRESS_GONE:
                 return cli_error(CLI_FAILED, "stack %s was deleted meanwhile", stack);
         case PROGRESS_TIMEOUT:

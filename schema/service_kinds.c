@@ -239,6 +239,7 @@ static void ulimits_read(struct reader *r, const struct field *field, const stru
 
                 path_push_key(&r->path, entry->key);
                 ulimit->name = xstrdup(entry->key);
+                fields_init(ulimit_fields, ulimit);
                 check_ulimit_name(r, entry);
                 if (entry->value->kind == NODE_MAP)
                         fields_read(r, ulimit_fields, entry->value, ulimit);

@@ -351,11 +351,18 @@ static const struct named named_secrets = {
 /* Far above real files; each object costs a daemon some memory. */
 #define OBJECTS_MAX 10000
 
+/* In files it is made a valid one, as Compose does; canonical JSON has that done. */
+static void check_final_name(struct reader *r, const struct node *node, const char *text)
+{
+        if (!r->env)
+                check_name(r, node, text);
+}
+
 const struct field stack_fields[] = {
         {.name = "name",
          .kind = &kind_string,
          .offset = offsetof(struct stack, name),
-         .check = check_name,
+         .check = check_final_name,
          .doc = "name of the stack; the folder of the first file when left out"},
         {.name = "services",
          .kind = &kind_named,

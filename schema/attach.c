@@ -9,6 +9,9 @@
 #include "schema/draft.h"
 #include "schema/kinds.h"
 
+/* Networks of a service: each is an interface of its VM. */
+#define NETWORKS_MAX 32
+
 static const char *const conditions[] = {"service_started", "service_healthy",
                                          "service_completed_successfully", NULL};
 
@@ -96,6 +99,11 @@ static void networks_read(struct reader *r, const struct field *field, const str
                 reader_refuse_kind(r, field, node);
                 return;
         }
+        if (node->len > NETWORKS_MAX) {
+                reader_error(r, &node->mark, "%zu networks; the most is %d", node->len,
+                             NETWORKS_MAX);
+                return;
+        }
         for (size_t i = 0; i < node->len; i++) {
                 if (node->kind == NODE_MAP) {
                         const struct entry *e = &node->entries[i];
@@ -179,6 +187,10 @@ static void depends_read(struct reader *r, const struct field *field, const stru
 {
         if (node->kind != NODE_MAP && node->kind != NODE_SEQ) {
                 reader_refuse_kind(r, field, node);
+                return;
+        }
+        if (node->len > STACK_SERVICES_MAX) {
+                reader_error(r, &node->mark, "more services than a stack can have");
                 return;
         }
         for (size_t i = 0; i < node->len; i++) {

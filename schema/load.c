@@ -294,6 +294,18 @@ json_t *service_to_json(const struct service *service)
         return fields_write(service_fields, service);
 }
 
+void stack_json_mask(json_t *json)
+{
+        json_t *secret;
+        const char *name;
+
+        json_object_foreach(json_object_get(json, "secrets"), name, secret)
+        {
+                (void)json_object_del(secret, "x-berth"); /* not there is fine */
+                json_set_str(secret, "content", "***");
+        }
+}
+
 int stack_from_json(const json_t *json, struct stack **ret_stack, struct diags *diags,
                     struct err *err)
 {

@@ -100,7 +100,9 @@ static const struct {
          "stack.yaml:3:25: error: services.b.ports[0]: host port 8080 is published by "
          "services.a.ports[0] already; choose another one\n"
          "stack.yaml:3:43: error: services.b.ports[2]: host port 9 is published by "
-         "services.b.ports[1] already; choose another one\n"},
+         "services.b.ports[1] already; choose another one\n"
+         "stack.yaml:3:43: error: services.b.ports[2]: host port 9 is published by "
+         "services.a.ports[1] already; choose another one\n"},
         {"a fixed port of several replicas", S "ports: ['8080:80', '81']\n    scale: 3\n",
          "stack.yaml:4:13: error: services.web.ports[0]: host port 8080 cannot be that of 3 "
          "replicas; leave the host port out for any free one each, or set scale to 1\n"},

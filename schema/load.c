@@ -286,7 +286,12 @@ int manifest_load(const struct load_options *options, struct stack **ret_stack, 
 
 json_t *stack_to_json(const struct stack *stack)
 {
-        return fields_write(stack_fields, stack);
+        json_t *json = fields_write(stack_fields, stack);
+
+        if (!json_object_get(json, "services") &&
+            json_object_set_new(json, "services", json_object()) < 0)
+                bug("json_object_set_new");
+        return json;
 }
 
 json_t *service_to_json(const struct service *service)

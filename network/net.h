@@ -6,8 +6,9 @@
  * again by its control socket, and everything it is told is a whole desired state (zone, forwards),
  * so that telling it twice does no harm.
  *
- *   DIR/netd.sock   control socket (JSON lines, descriptors by SCM_RIGHTS); DIR/netd.json: pid,
- *                   start time, subnet
+ *   DIR/netd.sock   control socket (JSON lines, descriptors by SCM_RIGHTS)
+ *   DIR/netd.json   pid, start time, subnet
+ *   DIR/netd.log    standard error of netd: empty unless it failed
  *
  * The first host address of the subnet is the gateway (netd itself: bridge and DNS).
  */
@@ -85,10 +86,17 @@ struct forward_result {
 int net_start(struct ev_loop *loop, const struct net_spec *spec, const struct net_events *events,
               struct net **ret_net, struct err *err);
 
-/** Forget the net but leave netd running (the daemon ends). */
+/**
+ * Forget the net but leave netd running (the daemon ends). Frees net. No callback comes any more,
+ * pending ones included. Allowed in any callback, and after on_lost. NULL is fine.
+ */
 void net_detach(struct net *net);
 
-/** End netd, and with it namespace, bridge, taps, forwards; on_lost does not come. Frees net. */
+/**
+ * End netd, and with it namespace, bridge, taps, forwards; on_lost does not come. Frees net. As
+ * net_detach() otherwise. netd is killed at once and reaped from the loop; a new net_start() on the
+ * same dir may follow directly.
+ */
 void net_stop(struct net *net);
 
 /**
@@ -114,7 +122,13 @@ int net_set_forwards(struct net *net, const struct forward *forwards, size_t n,
 uint32_t net_gateway(uint32_t subnet, unsigned bits);
 bool net_address_usable(uint32_t subnet, unsigned bits, uint32_t ip);
 
-/** pid of netd, for display. */
+/** pid of netd, for display; 0 until it is known. */
 int net_pid(const struct net *net);
+
+/**
+ * After on_ready: whether netd was running already, so that taps opened before still connect. If
+ * not, VMs that are attached to an earlier netd of this network are cut off and must be replaced.
+ */
+bool net_adopted(const struct net *net);
 
 #endif

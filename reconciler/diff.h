@@ -16,10 +16,17 @@ enum change_effect {
         EFFECT_REPLACE, /* a new VM */
 };
 
-/** Effect of a change of a service's top-level canonical key ("environment" -> EFFECT_REPLACE). */
-enum change_effect field_effect(const char *key);
-
 enum change_kind { CHANGE_CREATE, CHANGE_REPLACE, CHANGE_UPDATE, CHANGE_REMOVE };
+
+/**
+ * Effect of a change of a service's canonical field. path: a key or a dotted path ("environment",
+ * "deploy.replicas"); what the table does not name is EFFECT_REPLACE.
+ */
+enum change_effect field_effect(const char *path);
+
+/** Names for display and JSON: "replace", "create"... */
+const char *change_effect_name(enum change_effect effect);
+const char *change_kind_name(enum change_kind kind);
 
 struct field_change {
         char *path;           /* "environment.GREETING" */

@@ -57,20 +57,26 @@ struct vm_fact {
 struct replica_fact {
         char *stack, *service;
         unsigned replica;
-        unsigned failures;   /* in a row since the last run that lasted; for back-off */
-        unsigned restarts;   /* all, for display */
-        int64_t last_end_ms; /* when its last run ended; 0: never ran */
+        unsigned failures;     /* ends in a row since the last run that lasted; for back-off */
+        unsigned own_failures; /* of these, the service's own: what on-failure:N counts */
+        unsigned restarts;     /* all, for display */
+        int64_t started_ms;    /* when the present run began; 0: none runs */
+        int64_t last_end_ms;   /* when its last run ended; 0: never ran */
         enum exit_reason last_exit;
         int last_exit_code;
+        char *last_message;   /* cause of that end, for people; may be NULL */
         char *last_spec_hash; /* of the run that ended */
-        bool completed;       /* that run exited 0 and its policy asks for no other */
+        bool completed;       /* that run exited 0; whether another is wanted says the policy */
 };
 
 struct network_fact {
         char *stack, *network;
         char *spec_hash;
-        bool up;
-        char *message; /* why it is not up; may be NULL */
+        bool up;           /* false: coming up, its driver is at it, unless failed_ms tells */
+        bool removing;     /* NETWORK_REMOVE is under way */
+        unsigned failures; /* attempts in a row to bring it up */
+        int64_t failed_ms; /* when the last one failed, and none is under way; 0: one is */
+        char *message;     /* why it is not up; may be NULL */
 };
 
 enum image_state { IMAGE_UNKNOWN, IMAGE_READY, IMAGE_MISSING, IMAGE_BUSY };

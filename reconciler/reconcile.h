@@ -9,6 +9,7 @@
 #ifndef RECONCILER_RECONCILE_H
 #define RECONCILER_RECONCILE_H
 
+#include "base/digest.h"
 #include "reconciler/facts.h"
 #include "schema/manifest.h"
 
@@ -63,6 +64,15 @@ struct plan {
 struct reconcile_input {
         const struct stack *const *stacks; /* desired; sorted by name */
         size_t stacks_len;
+        /*
+         * Last known specs of what is wanted no more (deleted stacks, previous revisions), as long
+         * as VMs of them are left: they give the order of stopping, dependants first. May be empty,
+         * then these VMs are stopped all at once.
+         */
+        const struct stack *const *leaving;
+        size_t leaving_len;
+        /* Beside each of stacks, from stack_hashes_new(); NULL: hashed anew in each call. */
+        const struct stack_hashes *const *hashes;
         const struct facts *facts;
         int64_t now_ms;
 };
@@ -89,9 +99,21 @@ int64_t backoff_delay_ms(unsigned failures);
 
 /**
  * Hash of all that a VM is made from: the service's canonical spec without the fields that change
- * in place (see diff.h), with the contents of its configs and secrets. ret: DIGEST_TEXT_MAX bytes.
+ * in place (see diff.h), with the contents of its configs and secrets, the real names of its
+ * volumes, and the specs of the services it depends on with `restart: true` (it is replaced
+ * together with them). ret: DIGEST_TEXT_MAX bytes.
  */
 void spec_hash(const struct stack *stack, const struct service *service, char *ret);
+
+/** The spec hashes of a stack, in the order of its services: made once per accepted revision. */
+struct stack_hashes {
+        char (*services)[DIGEST_TEXT_MAX];
+        size_t services_len;
+};
+
+struct stack_hashes *stack_hashes_new(const struct stack *stack);
+void stack_hashes_free(struct stack_hashes *hashes);
+AUTO_TYPE(stack_hashes)
 
 /** The same for a network. */
 void network_hash(const struct network *network, char *ret);

@@ -24,12 +24,12 @@
 #include "base/digest.h"
 #include "base/err.h"
 
-struct store;
+struct image_store;
 
 /** Open (and create) the store in dir. */
-int store_open(const char *dir, struct store **ret_store, struct err *err);
-void store_close(struct store *store);
-AUTO_DEFINE(store, struct store, store_close)
+int image_store_open(const char *dir, struct image_store **ret_store, struct err *err);
+void image_store_close(struct image_store *store);
+AUTO_DEFINE(image_store, struct image_store, image_store_close)
 
 /* The healthcheck of an image config (Docker's extension of OCI); times in ms, 0: default. */
 struct image_healthcheck {
@@ -63,17 +63,19 @@ AUTO_TYPE(image)
  * and read its config. ENOENT: no such image; the text says how to get one. EINVAL: bad reference
  * or broken content.
  */
-int image_find(struct store *store, const char *ref, struct image **ret_image, struct err *err);
+int image_find(struct image_store *store, const char *ref, struct image **ret_image,
+               struct err *err);
 
 /** All references with their images; *ret_images: array of *ret_len pointers, all the caller's. */
-int image_list(struct store *store, struct image ***ret_images, size_t *ret_len, struct err *err);
+int image_list(struct image_store *store, struct image ***ret_images, size_t *ret_len,
+               struct err *err);
 
 /**
  * Remove a reference, then what nothing refers to any more (blobs, root disks).
  * in_use: manifest digests that must stay (running VMs, desired stacks). EBUSY when ref is one.
  */
-int image_remove(struct store *store, const char *ref, const char *const *in_use, size_t in_use_len,
-                 struct err *err);
+int image_remove(struct image_store *store, const char *ref, const char *const *in_use,
+                 size_t in_use_len, struct err *err);
 
 /** Normalise a reference as Docker does: "redis" -> "docker.io/library/redis:latest". EINVAL. */
 int image_ref_normalise(const char *ref, char **ret, struct err *err);

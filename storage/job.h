@@ -43,7 +43,7 @@ struct storage_job_events {
 };
 
 /** Start a job. worker: path of the program to run with --storage-worker. *ret_job is borrowed. */
-int storage_job_start(struct ev_loop *loop, struct store *store, const char *worker,
+int storage_job_start(struct ev_loop *loop, struct image_store *store, const char *worker,
                       const struct storage_job_request *request,
                       const struct storage_job_events *events, struct storage_job **ret_job,
                       struct err *err);

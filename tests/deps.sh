@@ -3,9 +3,9 @@
 # The Debian packages that berth needs to build, run and test, in one list. Installs what is missing.
 set -eu
 
-build='gcc make pkg-config libc6-dev libjansson-dev libssl-dev libyaml-dev libcurl4-openssl-dev
+build='gcc make musl-tools linux-libc-dev pkg-config libc6-dev libjansson-dev libssl-dev libyaml-dev libcurl4-openssl-dev
 libarchive-dev libext2fs-dev libev-dev libsqlite3-dev node-llhttp'
-kernel='linux-source-6.1 flex bison bc libelf-dev xz-utils cpio rsync kmod'
+kernel='linux-source-6.1 flex bison bc libelf-dev xz-utils cpio patch'
 run='qemu-system-x86 e2fsprogs'
 images='mmdebstrap busybox-static umoci skopeo jq'
 test='perl curl dnsutils iproute2 procps shellcheck clang clang-format clang-tidy cppcheck socat'

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "network/binder.h"
+
+#include <arpa/inet.h>
+#include <linux/capability.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/mem.h"
+#include "base/value.h"
+#include "network/netns.h"
+
+/* The child answers in microseconds; past this it is broken. */
+#define BINDER_TIMEOUT_S 5
+
+struct bind_request {
+        uint32_t ip;
+        uint16_t port;
+        uint16_t udp;
+};
+
+struct bind_reply {
+        int32_t code; /* errno, 0 when a descriptor comes along */
+        uint32_t port;
+};
+
+struct binder {
+        int sock; /* SOCK_SEQPACKET to the child */
+};
+
+static int open_bound(const struct bind_request *rq, int *ret_fd, uint32_t *ret_port)
+{
+        int type = (rq->udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, on = 1;
+        struct sockaddr_in sin = {.sin_family = AF_INET,
+                                  .sin_port = htons(rq->port),
+                                  .sin_addr.s_addr = htonl(rq->ip)};
+        AUTO_CLOSE int fd = socket(AF_INET, type, 0);
+        socklen_t len = sizeof(sin);
+
+        if (fd < 0)
+                return errno;
+        /* For TCP only: over UDP it would let two processes share a port unnoticed. */
+        if (!rq->udp && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
+                return errno;
+        if (rq->udp && setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on)) < 0)
+                return errno;
+        if (bind(fd, (const struct sockaddr *)&sin, sizeof(sin)) < 0)
+                return errno;
+        if (!rq->udp && listen(fd, SOMAXCONN) < 0)
+                return errno;
+        if (getsockname(fd, (struct sockaddr *)&sin, &len) < 0)
+                return errno;
+        *ret_port = ntohs(sin.sin_port);
+        *ret_fd = steal_fd(&fd);
+        return 0;
+}
+
+static void child_serve(int sock) __attribute__((noreturn));
+
+static void child_serve(int sock)
+{
+        struct bind_request rq;
+
+        (void)prctl(PR_SET_NAME, "netd-host"); /* for people who look at ps */
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        (void)close_range(3, (unsigned)sock - 1, 0); /* the control socket above all */
+        (void)close_range((unsigned)sock + 1, ~0U, 0);
+        if (privileges_drop(1ULL << CAP_NET_BIND_SERVICE, NULL) < 0)
+                _exit(1);
+        while (recv(sock, &rq, sizeof(rq), 0) == (ssize_t)sizeof(rq)) {
+                struct bind_reply reply = {0, 0};
+                int fd = -1;
+
+                reply.code = open_bound(&rq, &fd, &reply.port);
+                if (fd_send(sock, &reply, sizeof(reply), &fd, fd >= 0, NULL) < 0)
+                        break;
+                if (fd >= 0)
+                        (void)close(fd); /* netd has it now */
+        }
+        _exit(0);
+}
+
+int binder_start(struct binder **ret, struct err *err)
+{
+        struct timeval timeout = {.tv_sec = BINDER_TIMEOUT_S};
+        struct binder *b;
+        int pair[2];
+        pid_t pid;
+
+        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+                return err_errno(err, errno, "socket pair");
+        pid = fork();
+        if (pid < 0) {
+                int code = errno;
+
+                (void)close(pair[0]);
+                (void)close(pair[1]);
+                return err_errno(err, code, "fork");
+        }
+        if (pid == 0) {
+                (void)close(pair[0]);
+                child_serve(pair[1]);
+        }
+        (void)close(pair[1]);
+        (void)setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
+        b = xnew(struct binder);
+        b->sock = pair[0];
+        *ret = b;
+        return 0;
+}
+
+void binder_free(struct binder *b)
+{
+        if (!b)
+                return;
+        (void)close(b->sock); /* end of stream: the child ends */
+        free(b);
+}
+
+static int bind_failure(int code, uint32_t ip, uint16_t port, bool udp, struct err *err)
+{
+        const char *proto = udp ? "udp" : "tcp", *hint = "";
+        char text[VALUE_IP4_MAX];
+
+        value_ip4_text(ip, text);
+        if (code == EACCES)
+                hint = "ports below 1024 need root or sysctl net.ipv4.ip_unprivileged_port_start: ";
+        if (code == EADDRNOTAVAIL)
+                hint = "no interface of this host has the address: ";
+        return err_set(err, code, "%s:%u/%s: %s%s", text, port, proto, hint, strerror(code));
+}
+
+int binder_open(struct binder *b, uint32_t ip, uint16_t port, bool udp, int *ret_fd,
+                uint16_t *ret_port, struct err *err)
+{
+        struct bind_request rq = {.ip = ip, .port = port, .udp = udp};
+        struct bind_reply reply;
+        int fds[FD_PASS_MAX];
+        ssize_t n;
+
+        if (send(b->sock, &rq, sizeof(rq), MSG_NOSIGNAL) != (ssize_t)sizeof(rq))
+                return err_errno(err, errno, "the process that opens host ports is gone");
+        n = fd_recv(b->sock, &reply, sizeof(reply), fds, err);
+        if (n != (ssize_t)sizeof(reply) || (reply.code == 0) != (fds[0] >= 0))
+                return err_set(err, EPIPE, "the process that opens host ports does not answer");
+        if (reply.code)
+                return bind_failure(reply.code, ip, port, udp, err);
+        *ret_fd = fds[0];
+        *ret_port = (uint16_t)reply.port;
+        return 0;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The half of netd that stays outside: a small child process in the host's network namespace whose
+ * only service is to open listening sockets on host addresses and to pass them inside. (A process
+ * that entered a user namespace cannot come back for the next port.) It holds no state; it ends
+ * when its parent does.
+ */
+#ifndef NETWORK_BINDER_H
+#define NETWORK_BINDER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/auto.h"
+#include "base/err.h"
+
+struct binder;
+
+/** Fork the child. Call before entering the namespace, and before there is a loop. */
+int binder_start(struct binder **ret, struct err *err);
+
+/** End the child. */
+void binder_free(struct binder *b);
+AUTO_TYPE(binder)
+
+/**
+ * A bound, non-blocking socket on a host address (host byte order; port 0: any): TCP listens, UDP
+ * tells destination addresses (IP_PKTINFO). Takes one round trip to the child, which makes a few
+ * system calls; so it is treated as one itself.
+ * ret_port: the one bound. EADDRINUSE, EACCES, EADDRNOTAVAIL: the text names address and way out.
+ */
+int binder_open(struct binder *b, uint32_t ip, uint16_t port, bool udp, int *ret_fd,
+                uint16_t *ret_port, struct err *err);
+
+#endif

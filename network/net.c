@@ -1,0 +1,642 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "network/net.h"
+
+#include <assert.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/auto.h"
+#include "base/fd.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/loop.h"
+#include "base/mem.h"
+#include "base/spawn.h"
+#include "base/value.h"
+#include "network/channel.h"
+#include "network/holder.h"
+#include "network/netd_file.h"
+#include "network/proto.h"
+
+/* netd is up within 50 ms; on a machine that swaps, a hundred times that. */
+#define NET_HELLO_TIMEOUT_S 10.0
+/* What is read of netd's last words. */
+#define NET_LOG_MAX 65536
+/* Requests that wait for netd to come up or to answer; a stack has at most some hundred VMs. */
+#define NET_REQUESTS_MAX 4096
+
+/*
+ *  net_start --somebody serves the socket--> ADOPTING --hello fits--> READY
+ *      |                                        |                       |
+ *      |                                   it does not: kill            |
+ *      +--nobody does-----------------------> SPAWNED --hello--> READY  |
+ *                                               |                       |
+ *                                               +----netd ends----------+--> LOST
+ */
+enum net_state { NET_ADOPTING, NET_SPAWNED, NET_READY, NET_LOST };
+
+struct request {
+        struct request *next;
+        int64_t id;
+        json_t *message; /* until it is sent */
+        void (*on_tap)(void *ctx, int tap_fd, const struct err *err);
+        void (*on_forwards)(void *ctx, const struct forward_result *results, size_t n,
+                            const struct err *err);
+        struct forward_key *keys; /* of forwards, to find who holds a port */
+        size_t keys_len;
+        void *ctx;
+};
+
+struct forward_key {
+        uint32_t host_ip;
+        uint16_t host_port;
+        bool udp;
+};
+
+struct net {
+        struct ev_loop *loop;
+        char *netd, *dir, *stack, *name;
+        uint32_t subnet;
+        unsigned bits;
+        struct net_events events;
+        enum net_state state;
+        bool adopted, closed;
+        pid_t pid;
+        int pidfd; /* -1: not known (adopting without netd.json) */
+        struct loop_child child;
+        struct channel *channel;
+        ev_timer hello_timeout, loss;
+        struct err loss_reason;
+        int64_t last_id;
+        struct request *requests, **requests_tail;
+        size_t requests_len;
+};
+
+static int net_spawn(struct net *net, struct err *err);
+static void net_lose(struct net *net, const struct err *err);
+static void net_connect(struct net *net, int fd);
+
+static void request_free(struct request *rq)
+{
+        json_decref(rq->message);
+        free(rq->keys);
+        free(rq);
+}
+
+static void net_free(void *p)
+{
+        struct net *net = p;
+
+        while (net->requests) {
+                struct request *rq = net->requests;
+
+                net->requests = rq->next;
+                request_free(rq);
+        }
+        free(net->netd);
+        free(net->dir);
+        free(net->stack);
+        free(net->name);
+        free(net);
+}
+
+static void subnet_text(const struct net *net, char *ret, size_t size)
+{
+        char address[VALUE_IP4_MAX];
+
+        value_ip4_text(net->subnet, address);
+        (void)snprintf(ret, size, "%s/%u", address, net->bits); /* fits: VALUE_IP4_MAX */
+}
+
+/* A process that was killed, until it can be reaped. */
+struct corpse {
+        struct loop_child child;
+        struct ev_loop *loop;
+        pid_t pid;
+};
+
+static void on_corpse_exit(struct loop_child *child)
+{
+        struct corpse *c = container_of(child, struct corpse, child);
+        int status;
+
+        loop_child_stop(c->loop, child);
+        (void)spawn_reap(c->pid, &status, NULL); /* fails for one that we adopted: not our child */
+        loop_defer_free(c->loop, free, c);
+}
+
+/* Kill netd for good; it is reaped when it is gone. Nothing of it needs an orderly end. */
+static void net_kill(struct net *net)
+{
+        struct corpse *c;
+
+        loop_child_stop(net->loop, &net->child);
+        if (net->pidfd < 0)
+                return;
+        (void)fd_pidfd_signal(net->pidfd, SIGKILL, NULL); /* fails when it is gone already */
+        c = xnew(struct corpse);
+        c->loop = net->loop;
+        c->pid = net->pid;
+        loop_child_start(net->loop, &c->child, steal_fd(&net->pidfd), on_corpse_exit);
+        net->pid = 0;
+}
+
+/* Stop everything of ours that could call back, and free in the end. */
+static void net_close(struct net *net)
+{
+        assert(!net->closed);
+        net->closed = true;
+        channel_close(net->channel);
+        net->channel = NULL;
+        ev_timer_stop(net->loop, &net->hello_timeout);
+        ev_timer_stop(net->loop, &net->loss);
+        loop_child_stop(net->loop, &net->child);
+        if (net->pidfd >= 0)
+                (void)close(steal_fd(&net->pidfd)); /* a pidfd has nothing to flush */
+        loop_defer_free(net->loop, net_free, net);
+}
+
+static void send_request(struct net *net, struct request *rq)
+{
+        AUTO_JSON json_t *message = STEAL(rq->message);
+        struct err err = ERR_INIT;
+
+        if (channel_send(net->channel, message, -1, &err) < 0)
+                net_lose(net, &err);
+}
+
+static void flush_requests(struct net *net)
+{
+        for (struct request *rq = net->requests; rq && net->channel; rq = rq->next)
+                if (rq->message)
+                        send_request(net, rq);
+}
+
+/* Queue a request; message: taken. It is sent now, or when netd is ready. */
+static int add_request(struct net *net, json_t *message, const struct request *with,
+                       struct err *err)
+{
+        struct request *rq;
+
+        if (net->state == NET_LOST || net->requests_len >= NET_REQUESTS_MAX) {
+                json_decref(message);
+                if (net->state == NET_LOST)
+                        return err_set(err, EPIPE, "network %s/%s: netd has ended", net->stack,
+                                       net->name);
+                return err_set(err, EAGAIN, "network %s/%s: netd does not answer", net->stack,
+                               net->name);
+        }
+        rq = xmemdup(with, sizeof(*with));
+        rq->id = net->last_id;
+        rq->message = message;
+        *net->requests_tail = rq;
+        net->requests_tail = &rq->next;
+        net->requests_len++;
+        if (net->state == NET_READY)
+                send_request(net, rq);
+        return 0;
+}
+
+static struct request *take_request(struct net *net, int64_t id)
+{
+        for (struct request **p = &net->requests; *p; p = &(*p)->next) {
+                struct request *rq = *p;
+
+                if (rq->id != id || rq->message)
+                        continue;
+                *p = rq->next;
+                if (!rq->next)
+                        net->requests_tail = p;
+                net->requests_len--;
+                return rq;
+        }
+        return NULL;
+}
+
+/* netd's last words, without its name: the cause that err is to tell. */
+static void read_last_words(const struct net *net, struct err *err)
+{
+        AUTO_FREE char *path = file_join(net->dir, NETD_LOG);
+        AUTO_FREE char *text = NULL;
+        const char *line;
+        size_t n;
+
+        if (file_read(path, NET_LOG_MAX, &text, &n, NULL) < 0 || n == 0)
+                return;
+        if (text[n - 1] == '\n')
+                text[n - 1] = '\0';
+        line = strrchr(text, '\n');
+        line = line ? line + 1 : text;
+        if (has_prefix(line, "berth-netd: "))
+                line += strlen("berth-netd: ");
+        (void)err_set(err, EIO, "network %s/%s: %s", net->stack, net->name, line);
+}
+
+static void fail_request(struct request *rq, const struct err *err)
+{
+        if (rq->on_tap)
+                rq->on_tap(rq->ctx, -1, err);
+        if (rq->on_forwards)
+                rq->on_forwards(rq->ctx, NULL, 0, err);
+        request_free(rq);
+}
+
+static void on_loss_due(struct ev_loop *loop, ev_timer *w, int revents)
+{
+        struct net *net = container_of(w, struct net, loss);
+
+        (void)loop;
+        (void)revents;
+        while (!net->closed && net->requests) {
+                struct request *rq = net->requests;
+
+                net->requests = rq->next;
+                fail_request(rq, &net->loss_reason);
+        }
+        if (net->closed)
+                return;
+        net->requests_tail = &net->requests;
+        net->events.on_lost(net->events.ctx, &net->loss_reason);
+}
+
+/* The net is dead; callbacks are told from the loop. */
+static void net_lose(struct net *net, const struct err *err)
+{
+        if (net->closed || net->state == NET_LOST)
+                return;
+        net->state = NET_LOST;
+        net->loss_reason = *err;
+        read_last_words(net, &net->loss_reason);
+        channel_close(net->channel);
+        net->channel = NULL;
+        ev_timer_stop(net->loop, &net->hello_timeout);
+        net_kill(net);
+        netd_file_remove(net->dir);
+        ev_timer_start(net->loop, &net->loss);
+}
+
+static void on_netd_exit(struct loop_child *child)
+{
+        struct net *net = container_of(child, struct net, child);
+        struct err err = ERR_INIT;
+
+        (void)err_set(&err, EPIPE, "network %s/%s: netd (process %d) ended", net->stack, net->name,
+                      (int)net->pid);
+        net_lose(net, &err);
+}
+
+/* Ask who serves the socket to end, should his pid not be known or be another. */
+static void send_stop(struct net *net)
+{
+        AUTO_JSON json_t *message = proto_request("stop", ++net->last_id);
+
+        (void)channel_send(net->channel, message, -1, NULL); /* goes out now, or nobody reads */
+}
+
+/* Who serves the socket is of no use: end it and start our own. */
+static void net_replace(struct net *net)
+{
+        struct err err = ERR_INIT;
+
+        send_stop(net);
+        channel_close(net->channel);
+        net->channel = NULL;
+        net_kill(net);
+        if (net_spawn(net, &err) < 0)
+                net_lose(net, &err);
+}
+
+static void on_hello_timeout(struct ev_loop *loop, ev_timer *w, int revents)
+{
+        struct net *net = container_of(w, struct net, hello_timeout);
+        struct err err = ERR_INIT;
+
+        (void)loop;
+        (void)revents;
+        if (net->state == NET_ADOPTING) {
+                net_replace(net);
+                return;
+        }
+        (void)err_set(&err, ETIMEDOUT, "network %s/%s: netd does not answer", net->stack,
+                      net->name);
+        net_lose(net, &err);
+}
+
+static void watch_netd(struct net *net)
+{
+        int copy = fcntl(net->pidfd, F_DUPFD_CLOEXEC, 3);
+
+        if (copy >= 0)
+                loop_child_start(net->loop, &net->child, copy, on_netd_exit);
+}
+
+/* Is what answered the network we want? Its pid is taken along. */
+static bool hello_fits(struct net *net, const json_t *m)
+{
+        char subnet[VALUE_IP4_MAX + 4];
+        int64_t pid = json_int(m, "pid", 0), start = json_int(m, "start_time", 0);
+
+        subnet_text(net, subnet, sizeof(subnet));
+        if (net->pidfd < 0 && pid > 1 && pid <= INT32_MAX &&
+            netd_process_open((pid_t)pid, (uint64_t)start, &net->pidfd, NULL) == 0)
+                net->pid = (pid_t)pid;
+        return net->pidfd >= 0 && pid == net->pid && json_int(m, "protocol", 0) == PROTO_VERSION &&
+               streq(json_str(m, "stack", NULL), net->stack) &&
+               streq(json_str(m, "name", NULL), net->name) &&
+               streq(json_str(m, "subnet", NULL), subnet);
+}
+
+static void net_hello(struct net *net, const json_t *message)
+{
+        struct err err = ERR_INIT;
+
+        if (!hello_fits(net, message)) {
+                if (net->state == NET_ADOPTING) {
+                        net_replace(net);
+                        return;
+                }
+                (void)err_set(&err, EPROTO, "network %s/%s: %s is not the berth-netd of this berth",
+                              net->stack, net->name, net->netd);
+                net_lose(net, &err);
+                return;
+        }
+        ev_timer_stop(net->loop, &net->hello_timeout);
+        net->adopted = net->state == NET_ADOPTING;
+        net->state = NET_READY;
+        if (net->adopted)
+                watch_netd(net);
+        flush_requests(net);
+        if (net->state == NET_READY)
+                net->events.on_ready(net->events.ctx);
+}
+
+/* The process behind a port that is taken; on the daemon's side, for netd is confined. */
+static const char *explain(const struct forward_key *key, int code, const char *error)
+{
+        char who[64];
+
+        if (code == EADDRINUSE &&
+            holder_find(key->host_ip, key->host_port, key->udp, who, sizeof(who)))
+                return xasprintf("%s; held by %s", error, who);
+        return xstrdup(error);
+}
+
+static void finish_forwards(struct request *rq, const json_t *message)
+{
+        const json_t *array = json_object_get(message, "results");
+        AUTO_FREE struct forward_result *results = xcalloc(rq->keys_len + 1, sizeof(*results));
+        struct err err = ERR_INIT;
+
+        if (json_array_size(array) != rq->keys_len) {
+                (void)err_set(&err, EPROTO, "netd answered %zu results for %zu forwards",
+                              json_array_size(array), rq->keys_len);
+                rq->on_forwards(rq->ctx, NULL, 0, &err);
+                return;
+        }
+        for (size_t i = 0; i < rq->keys_len; i++) {
+                const json_t *j = json_array_get(array, i);
+                struct forward_result *f = &results[i];
+
+                f->id = json_str(j, "id", "");
+                f->bound = json_bool(j, "bound", false);
+                f->host_port = (uint16_t)json_int(j, "host_port", 0);
+                if (!f->bound)
+                        f->error = explain(&rq->keys[i], (int)json_int(j, "code", 0),
+                                           json_str(j, "error", "unknown error"));
+        }
+        rq->on_forwards(rq->ctx, results, rq->keys_len, NULL);
+        for (size_t i = 0; i < rq->keys_len; i++)
+                free((void *)(uintptr_t)results[i].error);
+}
+
+/* fd: ours. */
+static void finish_request(struct net *net, struct request *rq, const json_t *message, int fd)
+{
+        const char *text = json_str(message, "error", NULL);
+        struct err err = ERR_INIT;
+
+        if (rq->on_tap && fd < 0 && !text)
+                text = "netd answered without a tap";
+        if (text) {
+                if (fd >= 0)
+                        (void)close(fd); /* an error has none */
+                (void)err_set(&err, (int)json_int(message, "code", EIO), "network %s/%s: %s",
+                              net->stack, net->name, text);
+                fail_request(rq, &err);
+                return;
+        }
+        if (rq->on_tap)
+                rq->on_tap(rq->ctx, steal_fd(&fd), NULL);
+        if (rq->on_forwards)
+                finish_forwards(rq, message);
+        if (fd >= 0)
+                (void)close(fd); /* nobody asked for one */
+        request_free(rq);
+}
+
+static void on_net_message(void *ctx, const json_t *message, int fd)
+{
+        struct net *net = ctx;
+        struct request *rq;
+
+        if (net->state != NET_READY) {
+                if (fd >= 0)
+                        (void)close(fd); /* hello has none */
+                net_hello(net, message);
+                return;
+        }
+        rq = take_request(net, json_int(message, "id", -1));
+        if (rq)
+                finish_request(net, rq, message, fd);
+        else if (fd >= 0)
+                (void)close(fd); /* nobody asked for it */
+}
+
+static void on_net_closed(void *ctx, const struct err *cause)
+{
+        struct net *net = ctx;
+        struct err err = *cause;
+
+        if (net->state == NET_ADOPTING) {
+                net_replace(net);
+                return;
+        }
+        (void)err_wrap(&err, "network %s/%s: netd", net->stack, net->name);
+        net_lose(net, &err);
+}
+
+static void net_connect(struct net *net, int fd)
+{
+        const struct channel_events events = {on_net_message, on_net_closed, net};
+        AUTO_JSON json_t *hello = proto_request("hello", 0);
+
+        net->channel = channel_new(net->loop, fd, &events);
+        ev_timer_stop(net->loop, &net->hello_timeout);
+        ev_timer_set(&net->hello_timeout, NET_HELLO_TIMEOUT_S, 0.0);
+        ev_timer_start(net->loop, &net->hello_timeout);
+        (void)channel_send(net->channel, hello, -1, NULL); /* the first one fits */
+}
+
+static int exec_netd(struct net *net, int listener, int log, struct err *err)
+{
+        char subnet[VALUE_IP4_MAX + 4];
+        const char *argv[] = {net->netd, "--dir",   net->dir,   "--stack", net->stack,
+                              "--name",  net->name, "--subnet", subnet,    NULL};
+        const struct spawn_fd fds[] = {{log, 2}, {listener, 3}};
+        const struct spawn spec = {.argv = argv, .fds = fds, .fd_count = ARRAY_SIZE(fds)};
+
+        subnet_text(net, subnet, sizeof(subnet));
+        return spawn_start(&spec, &net->pid, &net->pidfd, err);
+}
+
+/* Start a netd of our own, after what another one may have left. */
+static int net_spawn(struct net *net, struct err *err)
+{
+        AUTO_FREE char *sock = file_join(net->dir, NETD_SOCKET);
+        AUTO_FREE char *log_path = file_join(net->dir, NETD_LOG);
+        AUTO_CLOSE int listener = -1;
+        AUTO_CLOSE int log = -1;
+        AUTO_CLOSE int fd = -1;
+        int r;
+
+        netd_file_remove(net->dir);
+        log = open(log_path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC | O_NOFOLLOW,
+                   0600);
+        if (log < 0)
+                return err_errno(err, errno, "%s", log_path);
+        r = fd_listen_unix(sock, &listener, err);
+        if (r < 0)
+                return r;
+        r = fd_connect_unix(sock, &fd, err); /* waits in the queue until netd is up */
+        if (r < 0)
+                return r;
+        r = exec_netd(net, listener, log, err);
+        if (r < 0)
+                return r;
+        net->state = NET_SPAWNED;
+        watch_netd(net);
+        net_connect(net, steal_fd(&fd));
+        return 0;
+}
+
+static struct net *net_new(struct ev_loop *loop, const struct net_spec *spec,
+                           const struct net_events *events)
+{
+        struct net *net = xnew(struct net);
+
+        net->loop = loop;
+        net->netd = xstrdup(spec->netd);
+        net->dir = xstrdup(spec->dir);
+        net->stack = xstrdup(spec->stack);
+        net->name = xstrdup(spec->name);
+        net->subnet = spec->subnet;
+        net->bits = spec->bits;
+        net->events = *events;
+        net->pidfd = -1;
+        net->requests_tail = &net->requests;
+        ev_timer_init(&net->hello_timeout, on_hello_timeout, NET_HELLO_TIMEOUT_S, 0.0);
+        ev_timer_init(&net->loss, on_loss_due, 0.0, 0.0);
+        return net;
+}
+
+int net_start(struct ev_loop *loop, const struct net_spec *spec, const struct net_events *events,
+              struct net **ret_net, struct err *err)
+{
+        AUTO_FREE char *sock = file_join(spec->dir, NETD_SOCKET);
+        struct net *net;
+        int fd, r;
+
+        assert(spec->bits >= 16 && spec->bits <= 29);
+        net = net_new(loop, spec, events);
+        (void)netd_file_open(net->dir, &net->pid, &net->pidfd, NULL); /* there may be none */
+        if (fd_connect_unix(sock, &fd, NULL) == 0) {
+                net->state = NET_ADOPTING;
+                net_connect(net, fd);
+                *ret_net = net;
+                return 0;
+        }
+        net_kill(net); /* one whose socket is gone cannot be reached any more */
+        r = net_spawn(net, err);
+        if (r < 0) {
+                net_close(net);
+                return err_wrap(err, "network %s/%s", spec->stack, spec->name);
+        }
+        *ret_net = net;
+        return 0;
+}
+
+void net_detach(struct net *net)
+{
+        if (net)
+                net_close(net);
+}
+
+void net_stop(struct net *net)
+{
+        if (!net)
+                return;
+        if (net->state != NET_LOST) {
+                if (net->pidfd < 0)
+                        send_stop(net);
+                net_kill(net);
+                netd_file_remove(net->dir);
+        }
+        net_close(net);
+}
+
+int net_open_tap(struct net *net, void (*cb)(void *ctx, int tap_fd, const struct err *err),
+                 void *ctx, struct err *err)
+{
+        const struct request with = {.on_tap = cb, .ctx = ctx};
+
+        return add_request(net, proto_request("tap", ++net->last_id), &with, err);
+}
+
+int net_set_zone(struct net *net, const struct zone *zone, struct err *err)
+{
+        const struct request with = {.ctx = NULL};
+        json_t *message = proto_request("zone", ++net->last_id);
+        struct zone check;
+        int r;
+
+        proto_put_zone(message, zone);
+        r = proto_get_zone(message, &check, err); /* as netd will, whose answer nobody waits for */
+        if (r < 0) {
+                json_decref(message);
+                return r;
+        }
+        proto_zone_release(&check);
+        return add_request(net, message, &with, err);
+}
+
+int net_set_forwards(struct net *net, const struct forward *forwards, size_t n,
+                     void (*cb)(void *ctx, const struct forward_result *results, size_t n,
+                                const struct err *err),
+                     void *ctx, struct err *err)
+{
+        struct request with = {.on_forwards = cb, .ctx = ctx, .keys_len = n};
+        json_t *message = proto_request("forwards", ++net->last_id);
+        int r;
+
+        proto_put_forwards(message, forwards, n);
+        with.keys = xcalloc(n + 1, sizeof(*with.keys));
+        for (size_t i = 0; i < n; i++)
+                with.keys[i] = (struct forward_key){forwards[i].host_ip, forwards[i].host_port,
+                                                    forwards[i].udp};
+        r = add_request(net, message, &with, err);
+        if (r < 0)
+                free(with.keys);
+        return r;
+}
+
+int net_pid(const struct net *net)
+{
+        return (int)net->pid;
+}
+
+bool net_adopted(const struct net *net)
+{
+        return net->adopted;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The namespace of one network, seen from inside: the calling process (netd) moves into a new
+ * network namespace, within a new user namespace of its own, builds a bridge with the gateway
+ * address, and opens taps. It can then do nothing to the host's network any more, not even as root.
+ * Where root may not make user namespaces, the network namespace alone is made; an ordinary user
+ * needs both.
+ */
+#ifndef NETWORK_NETNS_H
+#define NETWORK_NETNS_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+
+/** Name of the bridge inside the namespace. */
+#define NETNS_BRIDGE "br0"
+
+/** Move this process, which must have one thread, into its new namespaces. EPERM tells the way out.
+ */
+int netns_enter(struct err *err);
+
+/** Loopback and bridge up, gateway address on the bridge. Called once, after netns_enter(). */
+int netns_setup(uint32_t gateway, unsigned bits, unsigned mtu, struct err *err);
+
+/** A new tap (IFF_VNET_HDR, no packet information) as a port of the bridge; gone when closed. */
+int netns_open_tap(int *ret_fd, struct err *err);
+
+/** Whether /dev/net/tun can be opened; the text of err tells what to do. */
+int netns_check_tun(struct err *err);
+
+/**
+ * Give up every capability but those in keep (a mask of 1 << CAP_X), for good, and set
+ * no_new_privs. Works without any capability too.
+ */
+int privileges_drop(uint64_t keep, struct err *err);
+
+#endif

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The few changes of links and addresses that a network needs, over rtnetlink (RFC 3549), in the
+ * network namespace of the calling process. Each call is one request and its acknowledgement from
+ * the kernel; none waits for anything else.
+ */
+#ifndef NETWORK_RTNL_H
+#define NETWORK_RTNL_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+
+/** Open a netlink socket in the present network namespace; the descriptor is the caller's. */
+int rtnl_open(int *ret_fd, struct err *err);
+
+/** Make a bridge without spanning tree and multicast snooping. mac: 6 bytes. EEXIST: it is there.
+ */
+int rtnl_bridge_add(int fd, const char *name, const uint8_t *mac, unsigned mtu, struct err *err);
+
+/** Bring a link up; master: index of the bridge that it joins before, 0 for none. */
+int rtnl_link_up(int fd, const char *name, unsigned master, struct err *err);
+
+/** Give a link an address, host byte order, with its prefix length. */
+int rtnl_addr_add(int fd, const char *name, uint32_t ip, unsigned bits, struct err *err);
+
+#endif

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/value.h"
+#include "orchestrator/api/handlers.h"
+#include "orchestrator/api/wire.h"
+#include "orchestrator/daemon.h"
+#include "storage/volume.h"
+
+static void set_time(json_t *j, const char *key, int64_t wall_ms)
+{
+        char text[CLOCK_TEXT_MAX];
+
+        clock_text(wall_ms * 1000000, text);
+        json_set_str(j, key, text);
+}
+
+static json_t *version_json(const struct daemon *d)
+{
+        json_t *j = json_object();
+
+        json_set_str(j, "version", BERTH_VERSION);
+        json_set_int(j, "api", API_VERSION);
+        json_set_int(j, "pid", getpid());
+        json_set_str(j, "root", d->roots.state);
+        return j;
+}
+
+void handle_version(struct request *req, void *ctx)
+{
+        response_json(req, 200, version_json(ctx));
+}
+
+/* Resident memory of this process, bytes; 0 when /proc does not say. */
+static int64_t resident_bytes(void)
+{
+        AUTO_FILE FILE *f = fopen("/proc/self/statm", "re");
+        long long size = 0, resident = 0;
+
+        if (!f || fscanf(f, "%lld %lld", &size, &resident) != 2)
+                return 0;
+        return resident * sysconf(_SC_PAGESIZE);
+}
+
+void handle_info(struct request *req, void *ctx)
+{
+        const struct daemon *d = ctx;
+        json_t *j = version_json(d);
+
+        json_set_str(j, "run", d->roots.run);
+        json_set_str(j, "images", d->roots.images);
+        json_set_str(j, "isolation", d->accel_known ? vm_accel_name(d->accel.accel) : "unknown");
+        json_set_str(j, "isolation_reason",
+                     d->accel_known ? d->accel.reason : "the self-test is running");
+        json_set_str(j, "kernel", d->kernel);
+        json_set_int(j, "stacks", (int64_t)d->desired_len);
+        json_set_int(j, "vms", (int64_t)d->instances_len);
+        json_set_int(j, "memory_bytes", resident_bytes());
+        set_time(j, "started", d->started_ms);
+        response_json(req, 200, j);
+}
+
+void handle_shutdown(struct request *req, void *ctx)
+{
+        struct err err = ERR_INIT;
+        json_t *body;
+
+        if (request_json(req, &body, &err) < 0) {
+                response_error(req, 0, &err, NULL);
+                return;
+        }
+        daemon_shutdown(ctx, json_bool(body, "stop_vms", false));
+        response_json(req, 200, NULL);
+}
+
+/* Names of the VMs that have a volume attached. */
+static json_t *volume_users(const struct daemon *d, const char *volume)
+{
+        json_t *list = json_array();
+
+        for (size_t i = 0; i < d->instances_len; i++) {
+                const struct instance *in = d->instances[i];
+
+                for (size_t k = 0; k < in->volumes.len; k++)
+                        if (streq(in->volumes.items[k], volume)) {
+                                AUTO_FREE char *name = xasprintf("%s/%s/%u", in->stack,
+                                                                 in->service, in->replica);
+
+                                json_array_append_new(list, json_string(name));
+                        }
+        }
+        return list;
+}
+
+void handle_volumes(struct request *req, void *ctx)
+{
+        const struct daemon *d = ctx;
+        struct volume_info **volumes = NULL;
+        json_t *list = json_array();
+        struct err err = ERR_INIT;
+        size_t n = 0;
+
+        if (volume_list(d->volumes_dir, &volumes, &n, NULL, &err) < 0) {
+                json_decref(list);
+                response_error(req, 0, &err, NULL);
+                return;
+        }
+        for (size_t i = 0; i < n; i++) {
+                json_t *j = json_object();
+
+                json_set_str(j, "name", volumes[i]->name);
+                json_set_str(j, "stack", volumes[i]->stack);
+                json_set_int(j, "size_bytes", volumes[i]->size_bytes);
+                json_set_int(j, "used_bytes", volumes[i]->used_bytes);
+                set_time(j, "created", volumes[i]->created_ms);
+                json_object_set_new(j, "in_use", volume_users(d, volumes[i]->name));
+                json_array_append_new(list, j);
+                volume_info_free(volumes[i]);
+        }
+        free(volumes);
+        response_json(req, 200, list);
+}
+
+void handle_volume_delete(struct request *req, void *ctx)
+{
+        const struct daemon *d = ctx;
+        const char *name = request_param(req, "volume");
+        AUTO_JSON json_t *users = volume_users(d, name);
+        struct err err = ERR_INIT;
+
+        if (json_array_size(users)) {
+                err_set(&err, EBUSY, "volume %s is in use by %s; delete that stack first", name,
+                        json_string_value(json_array_get(users, 0)));
+                response_error(req, 0, &err, NULL);
+                return;
+        }
+        if (volume_remove(d->volumes_dir, name, &err) < 0)
+                response_error(req, 0, &err, NULL);
+        else
+                response_json(req, 200, NULL);
+}
+
+static int64_t count_members(const struct daemon *d, const struct network_entry *n)
+{
+        int64_t members = 0;
+
+        for (size_t i = 0; i < d->instances_len; i++)
+                for (size_t k = 0; k < d->instances[i]->nics_len; k++)
+                        if (streq(d->instances[i]->stack, n->stack) &&
+                            streq(d->instances[i]->nics[k].network, n->name))
+                                members++;
+        return members;
+}
+
+void handle_networks(struct request *req, void *ctx)
+{
+        const struct daemon *d = ctx;
+        json_t *list = json_array();
+        const struct network_entry *n;
+
+        for (size_t i = 0; (n = networks_at(d->networks, i)); i++) {
+                json_t *j = json_object();
+                char ip[VALUE_IP4_MAX];
+                AUTO_FREE char *subnet = NULL;
+
+                value_ip4_text(n->subnet, ip);
+                subnet = xasprintf("%s/%u", ip, n->bits);
+                value_ip4_text(n->gateway, ip);
+                json_set_str(j, "stack", n->stack);
+                json_set_str(j, "name", n->name);
+                json_set_str(j, "subnet", subnet);
+                json_set_str(j, "gateway", ip);
+                json_set_int(j, "pid", n->pid);
+                json_set_bool(j, "up", n->up);
+                json_set_str(j, "message", n->message);
+                json_set_int(j, "members", count_members(d, n));
+                json_array_append_new(list, j);
+        }
+        response_json(req, 200, list);
+}

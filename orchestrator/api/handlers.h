@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The handlers of api/wire.h, by file; routes.c lists them. ctx is the struct daemon. */
+#ifndef ORCHESTRATOR_API_HANDLERS_H
+#define ORCHESTRATOR_API_HANDLERS_H
+
+#include "orchestrator/api/server.h"
+
+struct daemon;
+
+/* handle_system.c */
+void handle_version(struct request *req, void *ctx);
+void handle_info(struct request *req, void *ctx);
+void handle_shutdown(struct request *req, void *ctx);
+void handle_volumes(struct request *req, void *ctx);
+void handle_volume_delete(struct request *req, void *ctx);
+void handle_networks(struct request *req, void *ctx);
+
+/* handle_stack.c */
+void handle_stacks(struct request *req, void *ctx);
+void handle_stack_get(struct request *req, void *ctx);
+void handle_stack_put(struct request *req, void *ctx);
+void handle_stack_diff(struct request *req, void *ctx);
+void handle_stack_delete(struct request *req, void *ctx);
+void handle_stack_status(struct request *req, void *ctx);
+
+/* handle_replica.c */
+void handle_ps(struct request *req, void *ctx);
+void handle_service(struct request *req, void *ctx);
+void handle_service_replica(struct request *req, void *ctx);
+
+/* handle_exec.c */
+void handle_exec(struct request *req, void *ctx);
+
+/* handle_logs.c */
+void handle_logs(struct request *req, void *ctx);
+void handle_events(struct request *req, void *ctx);
+
+/* handle_image.c */
+void handle_images(struct request *req, void *ctx);
+void handle_image_load(struct request *req, void *ctx);
+void handle_image_import(struct request *req, void *ctx);
+void handle_image_delete(struct request *req, void *ctx);
+
+#endif

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * berthd: owns the loop and the parts, and holds what they share. Whatever happens marks it dirty;
+ * once a turn of the loop turn.c observes, reconciles and executes (see reconciler/reconcile.h).
+ * It is crash-only: ending at any point leaves VMs and netds running, and the next one adopts them.
+ */
+#ifndef ORCHESTRATOR_DAEMON_H
+#define ORCHESTRATOR_DAEMON_H
+
+#include <ev.h>
+
+#include "base/roots.h"
+#include "orchestrator/api/server.h"
+#include "orchestrator/desired.h"
+#include "orchestrator/events.h"
+#include "orchestrator/images.h"
+#include "orchestrator/instance.h"
+#include "orchestrator/logs.h"
+#include "orchestrator/networks.h"
+#include "orchestrator/store.h"
+#include "reconciler/reconcile.h"
+#include "vz/accel.h"
+
+struct daemon_options {
+        const char *root, *images; /* NULL: the defaults of base/roots.h */
+        const char *accel;         /* "auto", "kvm", "tcg" */
+        int ready_fd;              /* a byte is written there once the API serves; -1: none */
+        int owner_fd;              /* its end of file means: tear everything down and end; -1: none */
+};
+
+/* Told after each turn; embedded in an API handler's state. */
+struct follower {
+        struct follower *next;
+        void (*on_turn)(struct follower *follower);
+};
+
+struct daemon {
+        struct ev_loop *loop;
+        struct roots roots;
+        char *scratch_dir, *volumes_dir, *kernel, *initrd, *self, *netd;
+        struct accel_verdict accel;
+        bool accel_known;
+        int64_t clock_offset_ms; /* wall clock minus monotonic, at start: now never steps back */
+        int64_t started_ms;
+        int lock_fd;
+
+        struct store *store;
+        struct events *events;
+        struct logs *logs;
+        struct image_store *image_store;
+        struct images *images;
+        struct networks *networks;
+        struct server *server;
+        struct instance_env env; /* see container_of in daemon.c */
+
+        struct desired **desired; /* sorted by stack name */
+        size_t desired_len;
+        struct instance **instances;
+        size_t instances_len;
+        struct replica_fact *replicas;
+        size_t replicas_len;
+        struct plan plan; /* of the last turn: statuses for views */
+        struct follower *followers;
+
+        ev_timer turn, wake;
+        ev_signal sigterm, sigint;
+        ev_io owner;
+        bool draining;    /* stop all VMs and networks, then end */
+        bool remove_root; /* and leave no file */
+        int exit_code;
+};
+
+/** Run the daemon until it is told to end. Returns main()'s exit code. */
+int daemon_run(const struct daemon_options *options);
+
+/** Something changed: decide again in this or the next turn of the loop. */
+void daemon_dirty(struct daemon *d);
+
+/** End the loop once clients have their answers. */
+void daemon_end(struct daemon *d);
+
+/** End; VMs stay unless stop_vms. */
+void daemon_shutdown(struct daemon *d, bool stop_vms);
+
+/** The clock of facts, ms. */
+int64_t daemon_now_ms(const struct daemon *d);
+
+/** One pass of observe, reconcile, execute (turn.c). */
+void daemon_turn(struct daemon *d);
+
+/* Desired state (stacks.c). */
+
+struct desired *daemon_find(const struct daemon *d, const char *stack);
+
+/**
+ * Want this stack from now on. Outcome STACK_SAME (1): it is wanted already, nothing was changed.
+ * manifest: borrowed. diagnostics as desired_new().
+ */
+#define STACK_SAME 1
+int daemon_apply(struct daemon *d, const char *name, const json_t *manifest, const char *source,
+                 enum stack_ports ports, json_t **ret_diagnostics, struct err *err);
+
+/** Want it gone. ENOENT: unknown. */
+int daemon_delete(struct daemon *d, const char *name, bool volumes, struct err *err);
+
+/** Forget deleted stacks that have left nothing behind; called at the end of a turn. */
+void daemon_finish_deletes(struct daemon *d);
+
+/** Load desired stacks and replica facts at start. */
+int daemon_load(struct daemon *d, struct err *err);
+
+/** The memory of a replica; made when missing. Valid until the next call. */
+struct replica_fact *daemon_replica(struct daemon *d, const char *stack, const char *service,
+                                    unsigned replica);
+void daemon_save_replica(struct daemon *d, const struct replica_fact *fact);
+
+void daemon_follow(struct daemon *d, struct follower *follower);
+void daemon_unfollow(struct daemon *d, struct follower *follower);
+
+/** The instance that runs a replica (not one that is going), or NULL. replica 0: the first. */
+struct instance *daemon_instance(const struct daemon *d, const char *stack, const char *service,
+                                 unsigned replica);
+
+/* Views (view.c): new references, shapes as in api/wire.h. */
+json_t *view_status(const struct daemon *d, const struct desired *desired);
+json_t *view_replicas(const struct daemon *d, const char *stack, bool all);
+json_t *view_service(const struct daemon *d, const struct desired *desired,
+                     const struct service *service, unsigned replica);
+json_t *view_stack(const struct daemon *d, const struct desired *desired);
+const struct service_status *view_find_status(const struct daemon *d, const char *stack,
+                                              const char *service);
+
+/* The API's routing table (api/routes.c). */
+extern const struct route api_routes[];
+extern const size_t api_routes_len;
+
+#endif

@@ -1,0 +1,489 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "orchestrator/guest_config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/resource.h>
+
+#include "base/mem.h"
+#include "base/value.h"
+
+struct guest_setup {
+        struct guest_config config;
+        struct guest_disk *disks;
+        char **shares;
+        size_t shares_len;
+        struct guest_mount *mounts;
+        size_t mounts_len;
+        struct guest_file *files;
+        size_t files_len;
+        struct guest_interface *interfaces;
+        struct guest_rlimit *rlimits;
+        size_t rlimits_len;
+        char **env, **argv, **hosts, **sysctls, **nameservers, **search;
+        size_t env_len, argv_len, hosts_len, sysctls_len, nameservers_len, search_len;
+        char **owned; /* single strings that config points to */
+        size_t owned_len;
+};
+
+static const char *own(struct guest_setup *s, char *text)
+{
+        *array_push(&s->owned, &s->owned_len) = text;
+        return text;
+}
+
+static void list_add(char ***list, size_t *len, char *text)
+{
+        *array_push(list, len) = text;
+}
+
+static void list_free(char **list, size_t len)
+{
+        for (size_t i = 0; i < len; i++)
+                free(list[i]);
+        free(list);
+}
+
+int signal_number(const char *name)
+{
+        int64_t n;
+
+        if (value_int(name, 1, 64, &n, NULL) == 0)
+                return (int)n;
+        if (strncasecmp(name, "SIG", 3) == 0)
+                name += 3;
+        for (int i = 1; i < 32; i++)
+                if (sigabbrev_np(i) && strcasecmp(name, sigabbrev_np(i)) == 0)
+                        return i;
+        if (strncasecmp(name, "RTMIN+", 6) == 0 && value_int(name + 6, 0, 30, &n, NULL) == 0)
+                return 34 + (int)n;
+        return 0;
+}
+
+void mac_of_address(uint32_t ip, uint8_t *ret_mac)
+{
+        const uint8_t mac[6] = {
+                0x02,       0xbe, (uint8_t)(ip >> 24), (uint8_t)(ip >> 16), (uint8_t)(ip >> 8),
+                (uint8_t)ip};
+
+        memcpy(ret_mac, mac, sizeof(mac));
+}
+
+/* Set KEY=value, over an earlier value of KEY. */
+static void env_set(struct guest_setup *s, const char *key, size_t key_len, const char *value)
+{
+        char *pair = xasprintf("%.*s=%s", (int)key_len, key, value);
+
+        for (size_t i = 0; i < s->env_len; i++)
+                if (strncmp(s->env[i], pair, key_len + 1) == 0) {
+                        free(s->env[i]);
+                        s->env[i] = pair;
+                        return;
+                }
+        list_add(&s->env, &s->env_len, pair);
+}
+
+static void build_env(struct guest_setup *s, const struct guest_input *in)
+{
+        for (size_t i = 0; i < in->image->env_len; i++) {
+                const char *eq = strchr(in->image->env[i], '=');
+
+                if (eq)
+                        env_set(s, in->image->env[i], (size_t)(eq - in->image->env[i]), eq + 1);
+        }
+        for (size_t i = 0; i < in->service->environment.len; i++) {
+                const struct kv *kv = &in->service->environment.items[i];
+
+                if (kv->value)
+                        env_set(s, kv->key, strlen(kv->key), kv->value);
+        }
+}
+
+static int build_argv(struct guest_setup *s, const struct guest_input *in, struct err *err)
+{
+        const struct service *sv = in->service;
+        const struct image *im = in->image;
+        bool own_entrypoint = sv->entrypoint.set;
+
+        if (own_entrypoint)
+                for (size_t i = 0; i < sv->entrypoint.len; i++)
+                        list_add(&s->argv, &s->argv_len, xstrdup(sv->entrypoint.items[i]));
+        else
+                for (size_t i = 0; i < im->entrypoint_len; i++)
+                        list_add(&s->argv, &s->argv_len, xstrdup(im->entrypoint[i]));
+        if (sv->command.set)
+                for (size_t i = 0; i < sv->command.len; i++)
+                        list_add(&s->argv, &s->argv_len, xstrdup(sv->command.items[i]));
+        else if (!own_entrypoint)
+                for (size_t i = 0; i < im->cmd_len; i++)
+                        list_add(&s->argv, &s->argv_len, xstrdup(im->cmd[i]));
+        if (s->argv_len == 0)
+                return err_set(err, EINVAL,
+                               "neither the service nor the image %s says what to run; set "
+                               "`command:`",
+                               sv->image);
+        return 0;
+}
+
+static int build_mounts(struct guest_setup *s, const struct guest_input *in, struct err *err)
+{
+        const struct service *sv = in->service;
+
+        s->disks = xcalloc(2 + sv->volumes_len, sizeof(*s->disks));
+        s->disks[s->config.n_disks++] = (struct guest_disk){WIRE_DISK_IMAGE, GUEST_SERIAL_IMAGE};
+        s->disks[s->config.n_disks++] =
+                (struct guest_disk){WIRE_DISK_SCRATCH, GUEST_SERIAL_SCRATCH};
+        for (size_t i = 0; i < sv->volumes_len; i++) {
+                const struct mount *m = &sv->volumes[i];
+                struct guest_mount *g = array_push(&s->mounts, &s->mounts_len);
+                const char *name = NULL;
+
+                if (m->type != MOUNT_TMPFS) {
+                        if (!in->mount_names[i])
+                                return err_set(err, EINVAL, "%s: nothing to mount", m->target);
+                        name = own(s, xstrdup(in->mount_names[i]));
+                }
+                if (m->type == MOUNT_VOLUME)
+                        s->disks[s->config.n_disks++] = (struct guest_disk){WIRE_DISK_VOLUME, name};
+                if (m->type == MOUNT_BIND)
+                        list_add(&s->shares, &s->shares_len, xstrdup(name));
+                g->kind = m->type == MOUNT_VOLUME ? WIRE_MOUNT_DISK
+                          : m->type == MOUNT_BIND ? WIRE_MOUNT_SHARE
+                                                  : WIRE_MOUNT_TMPFS;
+                g->path = m->target;
+                g->name = name;
+                g->subpath = m->subpath;
+                g->flags = m->read_only ? WIRE_M_READ_ONLY : 0;
+                g->size = m->size_bytes > 0 ? (uint64_t)m->size_bytes : 0;
+                g->mode = m->mode > 0 ? (unsigned)m->mode : 0;
+        }
+        return 0;
+}
+
+static int add_file(struct guest_setup *s, const struct file_mount *fm,
+                    const struct file_source *source, struct err *err)
+{
+        struct guest_file *f;
+        int64_t uid = 0, gid = 0;
+
+        if (!source)
+                return err_set(err, EINVAL, "config or secret '%s' is not declared", fm->source);
+        if (source->content_len > GUEST_FILE_MAX)
+                return err_set(err, EFBIG, "config or secret '%s': %zu bytes; at most %u fit",
+                               fm->source, source->content_len, GUEST_FILE_MAX);
+        if (fm->uid && value_int(fm->uid, 0, UINT32_MAX, &uid, err) < 0)
+                return err_wrap(err, "uid of '%s'", fm->source);
+        if (fm->gid && value_int(fm->gid, 0, UINT32_MAX, &gid, err) < 0)
+                return err_wrap(err, "gid of '%s'", fm->source);
+        f = array_push(&s->files, &s->files_len);
+        f->path = fm->target;
+        f->mode = fm->mode >= 0 ? (unsigned)fm->mode : 0444;
+        f->uid = (uint32_t)uid;
+        f->gid = (uint32_t)gid;
+        f->content = source->content;
+        f->content_size = source->content_len;
+        return 0;
+}
+
+static int build_files(struct guest_setup *s, const struct guest_input *in, struct err *err)
+{
+        const struct service *sv = in->service;
+        int r = 0;
+
+        for (size_t i = 0; r == 0 && i < sv->configs_len; i++)
+                r = add_file(s, &sv->configs[i],
+                             stack_find_config(in->stack, sv->configs[i].source), err);
+        for (size_t i = 0; r == 0 && i < sv->secrets_len; i++)
+                r = add_file(s, &sv->secrets[i],
+                             stack_find_secret(in->stack, sv->secrets[i].source), err);
+        return r;
+}
+
+static void build_interfaces(struct guest_setup *s, const struct guest_input *in)
+{
+        s->interfaces = xcalloc(in->nics_len, sizeof(*s->interfaces));
+        for (size_t i = 0; i < in->nics_len; i++) {
+                const struct guest_nic *nic = &in->nics[i];
+                struct guest_interface *g = &s->interfaces[i];
+                char ip[VALUE_IP4_MAX], gateway[VALUE_IP4_MAX];
+
+                value_ip4_text(nic->ip, ip);
+                value_ip4_text(nic->gateway, gateway);
+                g->mac = own(s, xasprintf("%02x:%02x:%02x:%02x:%02x:%02x", nic->mac[0], nic->mac[1],
+                                          nic->mac[2], nic->mac[3], nic->mac[4], nic->mac[5]));
+                g->addresses[0] = own(s, xasprintf("%s/%u", ip, nic->bits));
+                if (i == 0)
+                        g->gateways[0] = own(s, xstrdup(gateway));
+        }
+}
+
+static void build_names(struct guest_setup *s, const struct guest_input *in)
+{
+        const struct service *sv = in->service;
+
+        if (sv->dns.len)
+                for (size_t i = 0; i < sv->dns.len; i++)
+                        list_add(&s->nameservers, &s->nameservers_len, xstrdup(sv->dns.items[i]));
+        else if (in->nics_len) {
+                char gateway[VALUE_IP4_MAX];
+
+                value_ip4_text(in->nics[0].gateway, gateway);
+                list_add(&s->nameservers, &s->nameservers_len, xstrdup(gateway));
+        }
+        for (size_t i = 0; i < sv->dns_search.len; i++)
+                list_add(&s->search, &s->search_len, xstrdup(sv->dns_search.items[i]));
+        for (size_t i = 0; i < sv->extra_hosts.len; i++) {
+                const char *eq = strchr(sv->extra_hosts.items[i], '=');
+
+                if (eq)
+                        list_add(&s->hosts, &s->hosts_len,
+                                 xasprintf("%s %.*s", eq + 1, (int)(eq - sv->extra_hosts.items[i]),
+                                           sv->extra_hosts.items[i]));
+        }
+        for (size_t i = 0; i < sv->sysctls.len; i++)
+                list_add(&s->sysctls, &s->sysctls_len,
+                         xasprintf("%s=%s", sv->sysctls.items[i].key,
+                                   sv->sysctls.items[i].value ? sv->sysctls.items[i].value : ""));
+}
+
+static const struct {
+        const char *name;
+        int resource;
+} ulimit_names[] = {
+        {"as", RLIMIT_AS},
+        {"core", RLIMIT_CORE},
+        {"cpu", RLIMIT_CPU},
+        {"data", RLIMIT_DATA},
+        {"fsize", RLIMIT_FSIZE},
+        {"locks", RLIMIT_LOCKS},
+        {"memlock", RLIMIT_MEMLOCK},
+        {"msgqueue", RLIMIT_MSGQUEUE},
+        {"nice", RLIMIT_NICE},
+        {"nofile", RLIMIT_NOFILE},
+        {"nproc", RLIMIT_NPROC},
+        {"rss", RLIMIT_RSS},
+        {"rtprio", RLIMIT_RTPRIO},
+        {"rttime", RLIMIT_RTTIME},
+        {"sigpending", RLIMIT_SIGPENDING},
+        {"stack", RLIMIT_STACK},
+};
+
+/* As Docker's default: servers size their tables by it. */
+#define NOFILE_DEFAULT 1048576
+
+static int build_rlimits(struct guest_setup *s, const struct service *sv, struct err *err)
+{
+        *array_push(&s->rlimits, &s->rlimits_len) =
+                (struct guest_rlimit){RLIMIT_NOFILE, NOFILE_DEFAULT, NOFILE_DEFAULT};
+        for (size_t i = 0; i < sv->ulimits_len; i++) {
+                const struct ulimit *u = &sv->ulimits[i];
+                struct guest_rlimit *g = NULL;
+
+                for (size_t n = 0; !g && n < ARRAY_SIZE(ulimit_names); n++)
+                        if (streq(u->name, ulimit_names[n].name)) {
+                                g = array_push(&s->rlimits, &s->rlimits_len);
+                                g->resource = ulimit_names[n].resource;
+                        }
+                if (!g)
+                        return err_set(err, EINVAL, "ulimits.%s is not a limit of Linux", u->name);
+                g->soft = u->soft < 0 ? UINT64_MAX : (uint64_t)u->soft;
+                g->hard = u->hard < 0 ? UINT64_MAX : (uint64_t)u->hard;
+        }
+        return 0;
+}
+
+/* Linux capability names by number (capability.h of Linux 6.1). */
+static const char *const capability_names[] = {
+        "CHOWN",
+        "DAC_OVERRIDE",
+        "DAC_READ_SEARCH",
+        "FOWNER",
+        "FSETID",
+        "KILL",
+        "SETGID",
+        "SETUID",
+        "SETPCAP",
+        "LINUX_IMMUTABLE",
+        "NET_BIND_SERVICE",
+        "NET_BROADCAST",
+        "NET_ADMIN",
+        "NET_RAW",
+        "IPC_LOCK",
+        "IPC_OWNER",
+        "SYS_MODULE",
+        "SYS_RAWIO",
+        "SYS_CHROOT",
+        "SYS_PTRACE",
+        "SYS_PACCT",
+        "SYS_ADMIN",
+        "SYS_BOOT",
+        "SYS_NICE",
+        "SYS_RESOURCE",
+        "SYS_TIME",
+        "SYS_TTY_CONFIG",
+        "MKNOD",
+        "LEASE",
+        "AUDIT_WRITE",
+        "AUDIT_CONTROL",
+        "SETFCAP",
+        "MAC_OVERRIDE",
+        "MAC_ADMIN",
+        "SYSLOG",
+        "WAKE_ALARM",
+        "BLOCK_SUSPEND",
+        "AUDIT_READ",
+        "PERFMON",
+        "BPF",
+        "CHECKPOINT_RESTORE",
+};
+
+#define CAPABILITIES_ALL ((UINT64_C(1) << ARRAY_SIZE(capability_names)) - 1)
+
+static int capability_mask(const char *name, uint64_t *ret, struct err *err)
+{
+        if (strncasecmp(name, "CAP_", 4) == 0)
+                name += 4;
+        if (strcasecmp(name, "ALL") == 0) {
+                *ret = CAPABILITIES_ALL;
+                return 0;
+        }
+        for (size_t i = 0; i < ARRAY_SIZE(capability_names); i++)
+                if (strcasecmp(name, capability_names[i]) == 0) {
+                        *ret = UINT64_C(1) << i;
+                        return 0;
+                }
+        return err_set(err, EINVAL, "'%s' is not a capability; see capabilities(7)", name);
+}
+
+/* Docker's order: drops first, then adds. */
+static int build_capabilities(struct guest_setup *s, const struct service *sv, struct err *err)
+{
+        uint64_t caps = GUEST_CAPS_DOCKER, mask;
+
+        for (size_t i = 0; i < sv->cap_drop.len; i++) {
+                if (capability_mask(sv->cap_drop.items[i], &mask, err) < 0)
+                        return err_wrap(err, "cap_drop");
+                caps &= ~mask;
+        }
+        for (size_t i = 0; i < sv->cap_add.len; i++) {
+                if (capability_mask(sv->cap_add.items[i], &mask, err) < 0)
+                        return err_wrap(err, "cap_add");
+                caps |= mask;
+        }
+        s->config.caps_set = true;
+        s->config.caps = caps;
+        return 0;
+}
+
+static int build_process(struct guest_setup *s, const struct guest_input *in, struct err *err)
+{
+        const struct service *sv = in->service;
+        struct guest_config *c = &s->config;
+        const char *stop = sv->stop_signal ? sv->stop_signal : in->image->stop_signal;
+
+        c->hostname = sv->hostname ? sv->hostname
+                                   : own(s, in->service->replicas > 1
+                                                    ? xasprintf("%s-%u", sv->name, in->replica)
+                                                    : xstrdup(sv->name));
+        c->domainname = sv->domainname;
+        c->user = sv->user ? sv->user : in->image->user;
+        c->groups = (const char *const *)sv->group_add.items;
+        c->n_groups = sv->group_add.len;
+        c->workdir = sv->working_dir ? sv->working_dir : in->image->working_dir;
+        c->privileged = sv->privileged;
+        c->read_only = sv->read_only;
+        c->tty = sv->tty;
+        c->stdin_open = sv->stdin_open;
+        c->shm_size = sv->shm_size_bytes > 0 ? (uint64_t)sv->shm_size_bytes : 0;
+        c->memory_max = sv->mem_limit_bytes > 0 ? (uint64_t)sv->mem_limit_bytes : 0;
+        c->pids_max = sv->pids_limit > 0 ? (uint64_t)sv->pids_limit : 0;
+        if (stop) {
+                c->stop_signal = signal_number(stop);
+                if (c->stop_signal == 0)
+                        return err_set(err, EINVAL, "stop_signal '%s' is not a signal", stop);
+        }
+        return 0;
+}
+
+/* Let the configuration point at the lists once they do not grow any more. */
+static void seal(struct guest_setup *s, size_t nics_len)
+{
+        struct guest_config *c = &s->config;
+
+        c->disks = s->disks;
+        c->shares = (const char *const *)s->shares;
+        c->n_shares = s->shares_len;
+        c->mounts = s->mounts;
+        c->n_mounts = s->mounts_len;
+        c->files = s->files;
+        c->n_files = s->files_len;
+        c->interfaces = s->interfaces;
+        c->n_interfaces = nics_len;
+        c->nameservers = (const char *const *)s->nameservers;
+        c->n_nameservers = s->nameservers_len;
+        c->search = (const char *const *)s->search;
+        c->n_search = s->search_len;
+        c->hosts = (const char *const *)s->hosts;
+        c->n_hosts = s->hosts_len;
+        c->sysctls = (const char *const *)s->sysctls;
+        c->n_sysctls = s->sysctls_len;
+        c->env = (const char *const *)s->env;
+        c->n_env = s->env_len;
+        c->argv = (const char *const *)s->argv;
+        c->n_argv = s->argv_len;
+        c->rlimits = s->rlimits;
+        c->n_rlimits = s->rlimits_len;
+}
+
+int guest_setup_new(const struct guest_input *input, struct guest_setup **ret, struct err *err)
+{
+        AUTO(guest_setup) struct guest_setup *s = xnew(struct guest_setup);
+        int r;
+
+        build_env(s, input);
+        build_interfaces(s, input);
+        build_names(s, input);
+        r = build_argv(s, input, err);
+        if (r == 0)
+                r = build_mounts(s, input, err);
+        if (r == 0)
+                r = build_files(s, input, err);
+        if (r == 0)
+                r = build_rlimits(s, input->service, err);
+        if (r == 0)
+                r = build_capabilities(s, input->service, err);
+        if (r == 0)
+                r = build_process(s, input, err);
+        if (r < 0)
+                return r;
+        seal(s, input->nics_len);
+        *ret = STEAL(s);
+        return 0;
+}
+
+void guest_setup_free(struct guest_setup *s)
+{
+        if (!s)
+                return;
+        list_free(s->shares, s->shares_len);
+        list_free(s->env, s->env_len);
+        list_free(s->argv, s->argv_len);
+        list_free(s->hosts, s->hosts_len);
+        list_free(s->sysctls, s->sysctls_len);
+        list_free(s->nameservers, s->nameservers_len);
+        list_free(s->search, s->search_len);
+        list_free(s->owned, s->owned_len);
+        free(s->disks);
+        free(s->mounts);
+        free(s->files);
+        free(s->interfaces);
+        free(s->rlimits);
+        free(s);
+}
+
+const struct guest_config *guest_setup_config(const struct guest_setup *setup)
+{
+        return &setup->config;
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From a service as the manifest wants it, and an image as its maker configured it, to the one
+ * message that configures a guest. Docker's rules: the service's environment lies over the image's;
+ * an entrypoint of the service drops the image's command; everything else falls back to the image.
+ *
+ * Pure: no I/O. The object owns what the configuration points to.
+ */
+#ifndef ORCHESTRATOR_GUEST_CONFIG_H
+#define ORCHESTRATOR_GUEST_CONFIG_H
+
+#include "base/auto.h"
+#include "base/err.h"
+#include "schema/manifest.h"
+#include "storage/image.h"
+#include "vz/guest.h"
+
+/* An interface of the replica, in the order of the service's networks. */
+struct guest_nic {
+        uint32_t ip, gateway; /* host byte order; gateway is also the network's DNS server */
+        unsigned bits;
+        uint8_t mac[6];
+};
+
+/* What the daemon chose for this replica, on top of manifest and image. All borrowed. */
+struct guest_input {
+        const struct stack *stack;
+        const struct service *service;
+        const struct image *image;
+        unsigned replica;
+        const struct guest_nic *nics;
+        size_t nics_len;
+        /* For each entry of service->volumes: serial of its disk, or 9p tag; NULL for tmpfs. */
+        const char *const *mount_names;
+};
+
+struct guest_setup;
+
+/**
+ * EINVAL names what cannot be done: no command in service and image, an unknown signal, ulimit,
+ * capability or config, and the way out.
+ */
+int guest_setup_new(const struct guest_input *input, struct guest_setup **ret, struct err *err);
+void guest_setup_free(struct guest_setup *setup);
+AUTO_TYPE(guest_setup)
+
+/** The configuration, without seed and clock (the sender fills them at the last moment). */
+const struct guest_config *guest_setup_config(const struct guest_setup *setup);
+
+/** Serials of the two disks every VM has. */
+#define GUEST_SERIAL_IMAGE   "image"
+#define GUEST_SERIAL_SCRATCH "scratch"
+
+/** Signal number of "SIGTERM", "TERM" or "15"; 0 when unknown. */
+int signal_number(const char *name);
+
+/** The MAC of an address: locally administered, 02:be followed by the address. */
+void mac_of_address(uint32_t ip, uint8_t *ret_mac);
+
+#endif

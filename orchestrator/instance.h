@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One VM that runs one replica, from the decision to make it until nothing of it is left.
+ *
+ *   instance_start          PREPARING  image disk, volumes, addresses, taps, forwards (all at once)
+ *                           BOOTING    QEMU runs, vminit says hello and is configured
+ *                           RUNNING    the service's process runs; probes, logs
+ *                           EXITED     it ended; the VM waits for instance_remove
+ *   instance_stop           STOPPING   signal, grace period, kill; then removal
+ *                           FAILED     could not be prepared, did not boot, or its VM died
+ *   instance_remove         power-off, then files; on_gone: free it
+ *
+ * The instance acts on orders of the executor and on what its VM does; it decides nothing. Its
+ * folder RUN/vm/ID and file instance.json there let the next daemon take it over (instance_adopt).
+ */
+#ifndef ORCHESTRATOR_INSTANCE_H
+#define ORCHESTRATOR_INSTANCE_H
+
+#include <ev.h>
+
+#include "orchestrator/desired.h"
+#include "orchestrator/events.h"
+#include "orchestrator/guest_config.h"
+#include "orchestrator/images.h"
+#include "orchestrator/logs.h"
+#include "orchestrator/networks.h"
+#include "orchestrator/probe.h"
+#include "reconciler/facts.h"
+#include "vz/vm.h"
+
+/* From spawning QEMU to the running service: software emulation on a loaded machine fits. */
+#define INSTANCE_BOOT_TIMEOUT_MS 60000
+/* How much longer than the grace period a stop may take before QEMU is killed. */
+#define INSTANCE_STOP_SLACK_MS 5000
+/* From the power-off request to QEMU's end; afterwards it is killed. */
+#define INSTANCE_POWEROFF_MS 5000
+
+/* Memory of a VM: what the manifest says, or the service's limit and this on top of it. */
+#define INSTANCE_MEMORY_DEFAULT  (INT64_C(512) << 20)
+#define INSTANCE_MEMORY_OVERHEAD (INT64_C(64) << 20)
+#define INSTANCE_MEMORY_FLOOR    (INT64_C(128) << 20)
+
+struct instance;
+struct instance_env;
+
+/* What instances need of the daemon; shared by all, borrowed. */
+struct instance_env {
+        struct ev_loop *loop;
+        struct images *images;
+        struct networks *networks;
+        struct logs *logs;
+        struct events *events;
+        const char *run_dir;     /* .../vm/ID below it */
+        const char *scratch_dir; /* private disks */
+        const char *volumes_dir;
+        const char *qemu, *kernel, *initrd;
+        enum vm_accel accel;
+        /* State or health changed, or something else that a view shows. */
+        void (*on_change)(struct instance_env *env, struct instance *instance);
+        /* The service started (RUNNING), or its run ended (EXITED, FAILED). Before on_change. */
+        void (*on_started)(struct instance_env *env, struct instance *instance);
+        void (*on_ended)(struct instance_env *env, struct instance *instance);
+        /* Nothing is left of it; instance_free() it (deferred). */
+        void (*on_gone)(struct instance_env *env, struct instance *instance);
+        int64_t (*now_ms)(struct instance_env *env); /* the clock of facts */
+};
+
+struct tap_request; /* prepare.c */
+
+struct instance_nic {
+        char *network;
+        uint32_t ip, gateway;
+        unsigned bits;
+        int tap_fd; /* -1: not opened yet, or QEMU has it */
+        struct tap_request *request; /* under way */
+        struct str_list aliases;
+};
+
+/* Host CLOCK_MONOTONIC in ns of each step of a start; 0: not reached. */
+struct instance_times {
+        int64_t decided, spawned, up, hello, configured, started;
+        int64_t kernel_ns; /* guest time when vminit began */
+};
+
+struct instance {
+        struct instance_env *env;
+        char *id, *stack, *service;
+        unsigned replica;
+        char spec_hash[DIGEST_TEXT_MAX];
+        char *image_ref;
+        char digest[DIGEST_TEXT_MAX];
+        char *dir, *scratch;
+        struct desired *desired; /* that it is made from; NULL when adopted */
+
+        enum vm_state state;
+        int64_t since_ms, health_since_ms;
+        enum exit_reason exit_reason;
+        int exit_code;
+        char *message;
+
+        struct instance_nic *nics;
+        size_t nics_len;
+        struct port *ports;
+        size_t ports_len;
+        struct str_list volumes; /* real names of those it has attached */
+        char *stop_signal;
+        int64_t stop_grace_ms;
+
+        /* preparation */
+        char *rootfs;
+        bool asked; /* image and taps were asked for; waits for their answers */
+
+        struct vm *vm;
+        struct guest *guest;
+        struct exec_session *sessions; /* of API clients; ended with the guest */
+        struct guest_setup *setup; /* until the guest was configured */
+        char boot_id[40];
+        struct log_writer *log;
+        struct probe probe;
+        enum health_state health_shown; /* that events have told */
+        struct instance_times times;
+        ev_timer deadline;  /* of the present state */
+        ev_timer reconnect; /* to a guest that was lost while its VM lives */
+        unsigned reconnects;
+        bool configured;     /* the guest has its configuration */
+        bool remove_wanted;  /* instance_remove() was called */
+        bool powered_off;    /* power-off was sent */
+        unsigned open_streams; /* bit per output stream that has not ended */
+};
+
+/** A new one in state PREPARING; nothing has started yet. desired: a reference is taken. */
+struct instance *instance_new(struct instance_env *env, struct desired *desired,
+                              const struct service *service, unsigned replica);
+
+/**
+ * Take over the VM in dir (a former daemon's). *ret is in the state its file tells, or FAILED when
+ * the VM is gone. <0: the folder makes no sense; what it holds was killed and removed.
+ */
+int instance_adopt(struct instance_env *env, const char *dir, struct instance **ret,
+                   struct err *err);
+
+/** Free the memory; the VM, if any, goes on. Callbacks must be off the stack. */
+void instance_free(struct instance *instance);
+AUTO_TYPE(instance)
+
+/** Begin or go on preparing; called once a turn while PREPARING. */
+void instance_prepare(struct instance *instance);
+
+/** Stop the service and remove everything; reason goes into the event. */
+void instance_stop(struct instance *instance, const char *reason);
+
+/** Remove what an EXITED or FAILED one holds. */
+void instance_remove(struct instance *instance);
+
+/** (Re)start probing by the service's present healthcheck; no-op when nothing changed. */
+void instance_update_probe(struct instance *instance, const struct service *service);
+
+/** Tell this session its end, too, when the guest goes away without a word. */
+void instance_own_session(struct instance *instance, struct exec_session *session);
+
+/* Between instance.c, prepare.c and instance_file.c: */
+
+void instance_set_state(struct instance *instance, enum vm_state state);
+/** End in FAILED (or go on with the removal when that is wanted). */
+void instance_fail(struct instance *instance, enum exit_reason reason, const char *message);
+/** QEMU was started or adopted: watch it and talk to the guest. */
+int instance_connect(struct instance *instance, struct err *err);
+extern const struct vm_events instance_vm_events;
+/** The answers of taps that are under way find nobody any more. */
+void instance_forget_taps(struct instance *instance);
+/** Write instance.json. */
+int instance_save(const struct instance *instance, struct err *err);
+void instance_emit(const struct instance *instance, const char *type, const char *reason,
+                   const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+void instance_arm(struct instance *instance, int64_t ms);
+
+#endif

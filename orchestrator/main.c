@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/value.h"
+#include "orchestrator/daemon.h"
+#include "storage/job.h"
+
+static const char usage[] =
+        "Usage: berthd [OPTIONS]\n"
+        "\n"
+        "The daemon of berth. `berth` starts it when it is needed; a service manager may, too.\n"
+        "Ending it leaves all VMs running; the next one takes them over.\n"
+        "\n"
+        "      --root DIR       keep everything below DIR (also BERTH_ROOT)\n"
+        "      --images DIR     image store to use (also BERTH_IMAGES)\n"
+        "      --accel NAME     auto (default), kvm or tcg\n"
+        "      --log-level L    error, warn, info (default) or debug\n"
+        "      --ready-fd N     write a byte to descriptor N once the API serves\n"
+        "      --owner-fd N     tear everything down when descriptor N is closed at its other end\n"
+        "  -h, --help           this text\n"
+        "  -V, --version        the version\n";
+
+enum { OPT_ROOT = 256, OPT_IMAGES, OPT_ACCEL, OPT_LOG_LEVEL, OPT_READY_FD, OPT_OWNER_FD };
+
+static const struct option long_options[] = {
+        {"root", required_argument, NULL, OPT_ROOT},
+        {"images", required_argument, NULL, OPT_IMAGES},
+        {"accel", required_argument, NULL, OPT_ACCEL},
+        {"log-level", required_argument, NULL, OPT_LOG_LEVEL},
+        {"ready-fd", required_argument, NULL, OPT_READY_FD},
+        {"owner-fd", required_argument, NULL, OPT_OWNER_FD},
+        {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'V'},
+        {NULL, 0, NULL, 0},
+};
+
+static int parse_fd(const char *text, int *ret)
+{
+        struct err err = ERR_INIT;
+        int64_t n;
+
+        if (value_int(text, 3, 1 << 20, &n, &err) < 0) {
+                (void)fprintf(stderr, "berthd: descriptor %s\n", err.msg);
+                return -1;
+        }
+        *ret = (int)n;
+        return 0;
+}
+
+static int parse_level(const char *text)
+{
+        int level = log_level_parse(text);
+
+        if (level < 0) {
+                (void)fprintf(stderr, "berthd: --log-level %s: one of error, warn, info, debug\n",
+                              text);
+                return -1;
+        }
+        log_set_level((enum log_level)level);
+        return 0;
+}
+
+/* 0: go on; > 0: exit with this minus 1; < 0: bad usage. */
+static int parse_option(int opt, const char *arg, struct daemon_options *options)
+{
+        switch (opt) {
+        case OPT_ROOT:
+                options->root = arg;
+                return 0;
+        case OPT_IMAGES:
+                options->images = arg;
+                return 0;
+        case OPT_ACCEL:
+                options->accel = arg;
+                return 0;
+        case OPT_LOG_LEVEL:
+                return parse_level(arg);
+        case OPT_READY_FD:
+                return parse_fd(arg, &options->ready_fd);
+        case OPT_OWNER_FD:
+                return parse_fd(arg, &options->owner_fd);
+        case 'h':
+                (void)fputs(usage, stdout);
+                return 1;
+        case 'V':
+                (void)puts("berthd " BERTH_VERSION);
+                return 1;
+        default:
+                return -1;
+        }
+}
+
+int main(int argc, char **argv)
+{
+        struct daemon_options options = {.accel = "auto", .ready_fd = -1, .owner_fd = -1};
+        int opt;
+
+        if (argc > 1 && streq(argv[1], "--storage-worker"))
+                return storage_worker_main(argc, argv);
+        while ((opt = getopt_long(argc, argv, "hV", long_options, NULL)) != -1) {
+                int r = parse_option(opt, optarg, &options);
+
+                if (r > 0)
+                        return r - 1;
+                if (r < 0) {
+                        (void)fputs(usage, stderr);
+                        return 64;
+                }
+        }
+        if (optind < argc) {
+                (void)fprintf(stderr, "berthd: unexpected argument '%s'\n%s", argv[optind], usage);
+                return 64;
+        }
+        (void)signal(SIGPIPE, SIG_IGN); /* writes report EPIPE instead */
+        return daemon_run(&options);
+}

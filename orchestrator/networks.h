@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * All networks of all stacks: their subnets and addresses (leased in the store, so that a replica
+ * keeps its address), their netd processes, and what each netd must know. That is derived as a whole
+ * from the list of endpoints once a turn and sent only when it changed.
+ *
+ *   RUN/net/<12 hex of stack and name>/   netd.sock, netd.json, network.json (ours, for adoption)
+ */
+#ifndef ORCHESTRATOR_NETWORKS_H
+#define ORCHESTRATOR_NETWORKS_H
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/digest.h"
+#include "base/err.h"
+#include "orchestrator/store.h"
+#include "schema/manifest.h"
+
+/* Subnets are taken from here when the manifest names none: 4096 networks of /24. */
+#define NETWORKS_POOL      0x0ac00000u /* 10.192.0.0/12 */
+#define NETWORKS_POOL_BITS 12
+#define NETWORKS_BITS      24
+
+struct networks;
+
+struct network_entry {
+        char *stack, *name;
+        char hash[DIGEST_TEXT_MAX]; /* of the spec it was made from */
+        uint32_t subnet, gateway;
+        unsigned bits;
+        bool up;
+        char *message; /* why it is not up; NULL while it starts */
+        int pid;       /* of netd; 0 unknown */
+};
+
+struct networks_env {
+        struct ev_loop *loop;
+        struct store *store;
+        const char *run_dir; /* copied */
+        const char *netd;    /* program; copied */
+        void (*on_change)(void *ctx); /* something to decide about */
+        void (*on_event)(void *ctx, const char *stack, const char *type, const char *message);
+        void *ctx;
+};
+
+/** Read the leases, and adopt the netds that run. */
+int networks_new(const struct networks_env *env, struct networks **ret, struct err *err);
+
+/** Let go; netds stay. */
+void networks_free(struct networks *networks);
+
+/** Start the network's netd; failure is noted in its entry and retried by the next call. */
+void networks_create(struct networks *networks, const char *stack, const struct network *spec);
+
+/** End netd and all it owns. */
+void networks_remove(struct networks *networks, const char *stack, const char *name);
+
+/** Entry or NULL; and by index for lists (NULL past the end). */
+const struct network_entry *networks_find(const struct networks *networks, const char *stack,
+                                          const char *name);
+const struct network_entry *networks_at(const struct networks *networks, size_t index);
+
+/**
+ * The address of a replica on a network: its lease, else wanted (0: any), else the next free one.
+ * The network must have been created. EADDRINUSE: wanted is taken, the text says by whom.
+ */
+int networks_lease(struct networks *networks, const char *stack, const char *name,
+                   const char *service, unsigned replica, uint32_t wanted, uint32_t *ret_ip,
+                   struct err *err);
+
+/** A tap on the network; cb as net_open_tap(). */
+int networks_open_tap(struct networks *networks, const char *stack, const char *name,
+                      void (*cb)(void *ctx, int tap_fd, const struct err *err), void *ctx,
+                      struct err *err);
+
+/* A VM as networks see it. All borrowed. */
+struct endpoint_nic {
+        const char *network;
+        uint32_t ip;
+        const struct str_list *aliases; /* may be NULL */
+};
+
+struct endpoint {
+        const char *stack, *service;
+        unsigned replica;
+        const char *vm_id;
+        bool named; /* its names resolve at all */
+        bool ready; /* answers names before others that are not */
+        const struct endpoint_nic *nics;
+        size_t nics_len;
+        const struct port *ports; /* forwarded to nics[0] */
+        size_t ports_len;
+};
+
+/** Tell every netd what it must know; cheap when nothing changed. */
+void networks_publish(struct networks *networks, const struct endpoint *endpoints, size_t n);
+
+enum forward_state { FORWARD_PENDING, FORWARD_BOUND, FORWARD_FAILED };
+
+/** What became of port number index of a VM; ret_error borrowed until the next publish. */
+enum forward_state networks_forward(const struct networks *networks, const char *vm_id,
+                                    size_t index, uint16_t *ret_host_port, const char **ret_error);
+
+/** Forget all leases of a stack that is gone. */
+void networks_forget_stack(struct networks *networks, const char *stack);
+
+#endif

@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Everything a VM needs before QEMU can start, asked for at once and collected as answers come:
+ *
+ *   image disk (a worker unpacks it, once)   taps (netd)   published ports (netd)
+ *
+ * then, when all is there: volumes, scratch disk, QEMU, the guest's configuration.
+ */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/value.h"
+#include "orchestrator/instance.h"
+#include "storage/volume.h"
+
+/* One question to netd; it outlives an instance that gave up. */
+struct tap_request {
+        struct instance *instance; /* NULL: nobody waits any more */
+        size_t nic;
+};
+
+static void on_tap_opened(void *ctx, int tap_fd, const struct err *err)
+{
+        struct tap_request *request = ctx;
+        struct instance *in = request->instance;
+
+        if (in) {
+                in->nics[request->nic].request = NULL;
+                in->nics[request->nic].tap_fd = tap_fd;
+        } else if (tap_fd >= 0) {
+                (void)close(tap_fd); /* nobody waits: the tap goes away */
+        }
+        if (in && err)
+                instance_fail(in, EXIT_PREPARE, err->msg);
+        else if (in)
+                in->env->on_change(in->env, in);
+        free(request);
+}
+
+void instance_forget_taps(struct instance *in)
+{
+        for (size_t i = 0; i < in->nics_len; i++)
+                if (in->nics[i].request) {
+                        in->nics[i].request->instance = NULL;
+                        in->nics[i].request = NULL;
+                }
+}
+
+static void on_rootfs_ready(void *ctx, const char *path, const struct err *err)
+{
+        struct instance *in = ctx;
+
+        if (err) {
+                instance_fail(in, EXIT_PREPARE, err->msg);
+                return;
+        }
+        in->rootfs = xstrdup(path);
+        in->env->on_change(in->env, in);
+}
+
+static int copy_nic(struct instance *in, const struct network_ref *ref, struct err *err)
+{
+        const struct network_entry *net = networks_find(in->env->networks, in->stack, ref->network);
+        struct instance_nic *nic;
+        uint32_t wanted = 0, ip;
+        int r;
+
+        if (!net)
+                return err_set(err, ENETDOWN, "network %s does not exist", ref->network);
+        if (ref->ipv4_address && value_ip4(ref->ipv4_address, &wanted, err) < 0)
+                return -EINVAL;
+        r = networks_lease(in->env->networks, in->stack, ref->network, in->service, in->replica,
+                           wanted, &ip, err);
+        if (r < 0)
+                return r;
+        nic = array_push(&in->nics, &in->nics_len);
+        nic->network = xstrdup(ref->network);
+        nic->ip = ip;
+        nic->gateway = net->gateway;
+        nic->bits = net->bits;
+        nic->tap_fd = -1;
+        for (size_t i = 0; i < ref->aliases.len; i++)
+                *array_push(&nic->aliases.items, &nic->aliases.len) =
+                        xstrdup(ref->aliases.items[i]);
+        return 0;
+}
+
+static void copy_ports(struct instance *in, const struct service *service)
+{
+        for (size_t i = 0; i < service->ports_len; i++) {
+                struct port *port = array_push(&in->ports, &in->ports_len);
+
+                *port = service->ports[i];
+                port->host_ip = xstrdup(service->ports[i].host_ip);
+                if (in->desired->ports == STACK_PORTS_AUTO) {
+                        port->published = 0;
+                        free(port->host_ip);
+                        port->host_ip = NULL;
+                }
+        }
+}
+
+/* First turn: addresses and ports are settled, image and taps asked for. */
+static int ask(struct instance *in, const struct service *service, struct err *err)
+{
+        const struct image_entry *image = images_find(in->env->images, service->image);
+        int r = 0;
+
+        if (!image || image->state != IMAGE_READY)
+                return err_set(err, ENOENT, "image %s is not there any more", service->image);
+        memcpy(in->digest, image->image->digest, sizeof(in->digest));
+        if (service->networks_len > VM_NICS_MAX)
+                return err_set(err, E2BIG, "%zu networks; a VM has at most %d", service->networks_len,
+                               VM_NICS_MAX);
+        for (size_t i = 0; r == 0 && i < service->networks_len; i++)
+                r = copy_nic(in, &service->networks[i], err);
+        if (r < 0)
+                return r;
+        copy_ports(in, service);
+        for (size_t i = 0; r == 0 && i < in->nics_len; i++) {
+                struct tap_request *request = xnew(struct tap_request);
+
+                request->instance = in;
+                request->nic = i;
+                in->nics[i].request = request;
+                r = networks_open_tap(in->env->networks, in->stack, in->nics[i].network,
+                                      on_tap_opened, request, err);
+                if (r < 0) {
+                        in->nics[i].request = NULL;
+                        free(request);
+                }
+        }
+        if (r == 0)
+                images_unpack(in->env->images, in->digest, on_rootfs_ready, in);
+        return r;
+}
+
+/* Whether netd has bound all published ports. 1: not yet. */
+static int ports_ready(const struct instance *in, struct err *err)
+{
+        for (size_t i = 0; i < in->ports_len; i++) {
+                const char *why = NULL;
+                uint16_t host_port;
+
+                switch (networks_forward(in->env->networks, in->id, i, &host_port, &why)) {
+                case FORWARD_PENDING:
+                        return 1;
+                case FORWARD_FAILED:
+                        return err_set(err, EADDRINUSE,
+                                       "port %u cannot be published: %s; stop what uses it, or "
+                                       "publish another port",
+                                       in->ports[i].published, why ? why : "unknown");
+                case FORWARD_BOUND:
+                        break;
+                }
+        }
+        return 0;
+}
+
+/* Host side of the service's mounts: what QEMU opens, and the names the guest knows it by. */
+struct attachments {
+        struct vm_spec vm;
+        const char *names[STACK_MOUNTS_MAX];
+        char *owned[STACK_MOUNTS_MAX + 2];
+        size_t owned_len;
+        int fds[VM_DISKS_MAX];
+        size_t fds_len;
+};
+
+static void attachments_release(struct attachments *at)
+{
+        for (size_t i = 0; i < at->fds_len; i++)
+                (void)close(at->fds[i]); /* QEMU has its own copies */
+        for (size_t i = 0; i < at->owned_len; i++)
+                free(at->owned[i]);
+}
+
+static int add_disk(struct attachments *at, const char *path, bool read_only, const char *serial,
+                    struct err *err)
+{
+        int fd;
+
+        if (at->vm.disks_len == VM_DISKS_MAX)
+                return err_set(err, E2BIG, "more than %d named volumes; a VM has no room for more",
+                               VM_DISKS_MAX - 2);
+        fd = open(path, (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+        if (fd < 0)
+                return err_errno(err, errno, "%s", path);
+        at->fds[at->fds_len++] = fd;
+        at->vm.disks[at->vm.disks_len++] = (struct vm_disk){fd, read_only, serial};
+        return 0;
+}
+
+static int add_volume(struct instance *in, struct attachments *at, const struct mount *m,
+                      const char *serial, struct err *err)
+{
+        const struct volume *volume =
+                m->source ? stack_find_volume(in->desired->stack, m->source) : NULL;
+        AUTO_FREE char *name = NULL;
+        AUTO_FREE char *path = NULL;
+        bool created = false;
+        int r;
+
+        if (volume && volume->real_name)
+                name = xstrdup(volume->real_name);
+        else if (m->source)
+                name = xasprintf("%s_%s", in->stack, m->source);
+        else
+                name = xasprintf("%s_%s-%u-%s", in->stack, in->service, in->replica, serial);
+        path = xasprintf("%s/%s/disk.ext4", in->env->volumes_dir, name);
+        if (volume && volume->external && access(path, F_OK) < 0)
+                return err_set(err, ENOENT,
+                               "external volume %s does not exist; create it by another stack, or "
+                               "leave `external` out",
+                               name);
+        r = volume_ensure(in->env->volumes_dir, name, in->stack,
+                          volume && volume->size_bytes > 0 ? volume->size_bytes : DISK_SIZE_DEFAULT,
+                          m->nocopy ? NULL : in->rootfs, m->target, &created, err);
+        if (r < 0)
+                return r;
+        if (created)
+                instance_emit(in, "volume-created", "", "volume %s", name);
+        *array_push(&in->volumes.items, &in->volumes.len) = STEAL(name);
+        return add_disk(at, path, m->read_only, serial, err);
+}
+
+static int add_bind(struct attachments *at, const struct mount *m, const char *tag, struct err *err)
+{
+        if (access(m->source, F_OK) < 0) {
+                if (errno != ENOENT || !m->create_host_path)
+                        return err_errno(err, errno, "bind mount %s", m->source);
+                if (file_mkdir_p(m->source, 0755, err) < 0)
+                        return -err->code;
+        }
+        if (at->vm.shares_len == VM_SHARES_MAX)
+                return err_set(err, E2BIG, "more than %d bind mounts; a VM has no room for more",
+                               VM_SHARES_MAX);
+        at->vm.shares[at->vm.shares_len++] = (struct vm_share){tag, m->source, m->read_only};
+        return 0;
+}
+
+static int attach(struct instance *in, struct attachments *at, const struct service *service,
+                  struct err *err)
+{
+        int r;
+
+        r = scratch_create(in->scratch, DISK_SIZE_DEFAULT, err);
+        if (r == 0)
+                r = add_disk(at, in->rootfs, true, GUEST_SERIAL_IMAGE, err);
+        if (r == 0)
+                r = add_disk(at, in->scratch, false, GUEST_SERIAL_SCRATCH, err);
+        for (size_t i = 0; r == 0 && i < service->volumes_len; i++) {
+                const struct mount *m = &service->volumes[i];
+                char *name;
+
+                if (m->type == MOUNT_TMPFS)
+                        continue;
+                name = xasprintf("%s%zu", m->type == MOUNT_VOLUME ? "vol" : "bind", i);
+                at->owned[at->owned_len++] = name;
+                at->names[i] = name;
+                r = m->type == MOUNT_VOLUME ? add_volume(in, at, m, name, err)
+                                            : add_bind(at, m, name, err);
+        }
+        return r;
+}
+
+static int64_t vm_memory(const struct service *service)
+{
+        int64_t bytes = INSTANCE_MEMORY_DEFAULT;
+
+        if (service->vm_memory_bytes > 0)
+                return service->vm_memory_bytes;
+        if (service->mem_limit_bytes > 0)
+                bytes = service->mem_limit_bytes + INSTANCE_MEMORY_OVERHEAD;
+        return bytes < INSTANCE_MEMORY_FLOOR ? INSTANCE_MEMORY_FLOOR : bytes;
+}
+
+/* Emulated CPUs share few real ones and slow the boot; hardware ones are nearly free. */
+static unsigned vm_cpus(const struct service *service, enum vm_accel accel)
+{
+        unsigned host = (unsigned)get_nprocs(), n = accel == ACCEL_KVM ? 2 : 1;
+
+        if (service->vm_cpus)
+                return service->vm_cpus;
+        if (service->cpus > 0)
+                n = (unsigned)service->cpus + (service->cpus > (double)(unsigned)service->cpus);
+        return n < host ? n : host;
+}
+
+static int make_setup(struct instance *in, const struct attachments *at,
+                      const struct service *service, struct err *err)
+{
+        const struct image_entry *image = images_find(in->env->images, service->image);
+        struct guest_nic nics[VM_NICS_MAX];
+        const struct guest_input input = {.stack = in->desired->stack,
+                                          .service = service,
+                                          .image = image ? image->image : NULL,
+                                          .replica = in->replica,
+                                          .nics = nics,
+                                          .nics_len = in->nics_len,
+                                          .mount_names = at->names};
+
+        if (!input.image)
+                return err_set(err, ENOENT, "image %s is not there any more", service->image);
+        for (size_t i = 0; i < in->nics_len; i++) {
+                nics[i] = (struct guest_nic){.ip = in->nics[i].ip,
+                                             .gateway = in->nics[i].gateway,
+                                             .bits = in->nics[i].bits};
+                mac_of_address(nics[i].ip, nics[i].mac);
+        }
+        if (!in->stop_signal)
+                in->stop_signal = xstrdup(image->image->stop_signal);
+        return guest_setup_new(&input, &in->setup, err);
+}
+
+static int start_vm(struct instance *in, struct attachments *at, const struct service *service,
+                    struct err *err)
+{
+        struct vm_events events = instance_vm_events;
+        struct vm_spec *spec = &at->vm;
+        int r;
+
+        spec->id = in->id;
+        spec->dir = in->dir;
+        spec->qemu = in->env->qemu;
+        spec->kernel = in->env->kernel;
+        spec->initrd = in->env->initrd;
+        spec->accel = in->env->accel;
+        spec->memory_bytes = vm_memory(service);
+        spec->cpus = vm_cpus(service, in->env->accel);
+        for (size_t i = 0; i < in->nics_len; i++) {
+                spec->nics[i].tap_fd = in->nics[i].tap_fd;
+                mac_of_address(in->nics[i].ip, spec->nics[i].mac);
+        }
+        spec->nics_len = in->nics_len;
+        events.ctx = in;
+        r = file_mkdir_p(in->dir, 0700, err);
+        if (r == 0)
+                r = vm_start(in->env->loop, spec, &events, &in->vm, err);
+        if (r < 0)
+                return r;
+        in->times.spawned = vm_spawned_ns(in->vm);
+        for (size_t i = 0; i < in->nics_len; i++)
+                (void)close(steal_fd(&in->nics[i].tap_fd)); /* QEMU has its own copy */
+        return 0;
+}
+
+static int boot(struct instance *in, const struct service *service, struct err *err)
+{
+        struct attachments at = {0};
+        int r;
+
+        r = attach(in, &at, service, err);
+        if (r == 0)
+                r = make_setup(in, &at, service, err);
+        if (r == 0)
+                r = start_vm(in, &at, service, err);
+        attachments_release(&at);
+        if (r == 0)
+                r = instance_save(in, err);
+        if (r == 0)
+                r = instance_connect(in, err);
+        return r;
+}
+
+void instance_prepare(struct instance *in)
+{
+        const struct service *service = stack_find_service(in->desired->stack, in->service);
+        struct err err = ERR_INIT;
+        int r;
+
+        if (in->state != VM_PREPARING)
+                return;
+        if (!in->asked) {
+                in->asked = true;
+                if (ask(in, service, &err) < 0)
+                        instance_fail(in, EXIT_PREPARE, err.msg);
+                return; /* answers mark the daemon dirty: the next turn goes on */
+        }
+        for (size_t i = 0; i < in->nics_len; i++)
+                if (in->nics[i].tap_fd < 0)
+                        return;
+        r = ports_ready(in, &err);
+        if (r == 0 && in->rootfs) {
+                instance_arm(in, INSTANCE_BOOT_TIMEOUT_MS);
+                r = boot(in, service, &err);
+                if (r == 0)
+                        instance_set_state(in, VM_BOOTING);
+        }
+        if (r < 0)
+                instance_fail(in, EXIT_PREPARE, err.msg);
+}

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From endpoints to what each netd must know: the zone (names its clients may see) and the forwards.
+ * Both are rebuilt whole and sent when their digest differs from what netd was told last.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/strbuf.h"
+#include "base/value.h"
+#include "orchestrator/networks_internal.h"
+
+/* Enough for the text of the largest zone (thousands of names); only its digest is kept. */
+#define FINGERPRINT_MAX (16u << 20)
+
+/* A zone under construction and the arrays that it points into. */
+struct zone_build {
+        struct zone_record *records;
+        size_t records_len;
+        struct zone_client *clients;
+        size_t clients_len;
+        char **texts; /* owned names */
+        size_t texts_len;
+        const char ***lists; /* owned arrays of names */
+        size_t lists_len;
+};
+
+static void zone_build_release(struct zone_build *zb)
+{
+        for (size_t i = 0; i < zb->texts_len; i++)
+                free(zb->texts[i]);
+        for (size_t i = 0; i < zb->lists_len; i++)
+                free(zb->lists[i]);
+        free(zb->texts);
+        free(zb->lists);
+        free(zb->records);
+        free(zb->clients);
+}
+
+static const char *keep_text(struct zone_build *zb, char *text)
+{
+        *array_push(&zb->texts, &zb->texts_len) = text;
+        return text;
+}
+
+static const char **keep_list(struct zone_build *zb, size_t n)
+{
+        const char **list = xcalloc(n, sizeof(*list));
+
+        *array_push(&zb->lists, &zb->lists_len) = list;
+        return list;
+}
+
+static const struct endpoint_nic *nic_on(const struct endpoint *ep, const char *network)
+{
+        for (size_t i = 0; i < ep->nics_len; i++)
+                if (streq(ep->nics[i].network, network))
+                        return &ep->nics[i];
+        return NULL;
+}
+
+/* Whether some VM on `network` is on `other` too: then names of `other` matter to its netd. */
+static bool reachable(const struct endpoint *eps, size_t n, const char *stack, const char *network,
+                      const char *other)
+{
+        for (size_t i = 0; i < n; i++)
+                if (streq(eps[i].stack, stack) && nic_on(&eps[i], network) &&
+                    nic_on(&eps[i], other))
+                        return true;
+        return false;
+}
+
+static void add_record(struct zone_build *zb, const struct endpoint *ep,
+                       const struct endpoint_nic *nic)
+{
+        size_t aliases = nic->aliases ? nic->aliases->len : 0;
+        const char **names = keep_list(zb, 2 + aliases);
+        struct zone_record *record = array_push(&zb->records, &zb->records_len);
+
+        names[0] = ep->service;
+        names[1] = keep_text(zb, xasprintf("%s-%u", ep->service, ep->replica));
+        for (size_t i = 0; i < aliases; i++)
+                names[2 + i] = nic->aliases->items[i];
+        record->names = names;
+        record->names_len = 2 + aliases;
+        record->ip = nic->ip;
+        record->network = nic->network;
+        record->ready = ep->ready;
+}
+
+static void add_client(struct zone_build *zb, const struct endpoint *ep, uint32_t ip)
+{
+        const char **networks = keep_list(zb, ep->nics_len);
+        struct zone_client *client = array_push(&zb->clients, &zb->clients_len);
+
+        for (size_t i = 0; i < ep->nics_len; i++)
+                networks[i] = ep->nics[i].network;
+        client->ip = ip;
+        client->networks = networks;
+        client->networks_len = ep->nics_len;
+}
+
+static void build_zone(struct zone_build *zb, const struct network_entry *net,
+                       const struct endpoint *eps, size_t n)
+{
+        for (size_t i = 0; i < n; i++) {
+                const struct endpoint_nic *here;
+
+                if (!streq(eps[i].stack, net->stack))
+                        continue;
+                here = nic_on(&eps[i], net->name);
+                if (here)
+                        add_client(zb, &eps[i], here->ip);
+                for (size_t k = 0; eps[i].named && k < eps[i].nics_len; k++)
+                        if (reachable(eps, n, net->stack, net->name, eps[i].nics[k].network))
+                                add_record(zb, &eps[i], &eps[i].nics[k]);
+        }
+}
+
+static void zone_fingerprint(const struct zone_build *zb, char *ret)
+{
+        AUTO_STRBUF struct strbuf text = STRBUF_INIT(FINGERPRINT_MAX);
+
+        for (size_t i = 0; i < zb->records_len; i++) {
+                strbuf_addf(&text, "r %u %s %d", zb->records[i].ip, zb->records[i].network,
+                            zb->records[i].ready);
+                for (size_t k = 0; k < zb->records[i].names_len; k++)
+                        strbuf_addf(&text, " %s", zb->records[i].names[k]);
+                strbuf_addc(&text, '\n');
+        }
+        for (size_t i = 0; i < zb->clients_len; i++) {
+                strbuf_addf(&text, "c %u", zb->clients[i].ip);
+                for (size_t k = 0; k < zb->clients[i].networks_len; k++)
+                        strbuf_addf(&text, " %s", zb->clients[i].networks[k]);
+                strbuf_addc(&text, '\n');
+        }
+        digest_text(strbuf_str(&text), text.len, ret);
+}
+
+static void publish_zone(struct network_state *n, const struct endpoint *eps, size_t len)
+{
+        struct zone_build zb = {0};
+        char digest[DIGEST_TEXT_MAX];
+        struct err err = ERR_INIT;
+
+        build_zone(&zb, &n->entry, eps, len);
+        zone_fingerprint(&zb, digest);
+        if (!streq(digest, n->zone_digest)) {
+                const struct zone zone = {zb.records, zb.records_len, zb.clients, zb.clients_len};
+
+                if (net_set_zone(n->net, &zone, &err) < 0)
+                        log_warn("network", n->entry.name, "zone not sent: %s", err.msg);
+                else
+                        memcpy(n->zone_digest, digest, sizeof(digest));
+        }
+        zone_build_release(&zb);
+}
+
+static struct forward_slot *slot_of(struct network_state *n, const char *id)
+{
+        for (size_t i = 0; i < n->slots_len; i++)
+                if (streq(n->slots[i].id, id))
+                        return &n->slots[i];
+        return NULL;
+}
+
+static void on_forwards_set(void *ctx, const struct forward_result *results, size_t n,
+                            const struct err *err)
+{
+        struct network_state *net = ctx;
+
+        for (size_t i = 0; !err && i < n; i++) {
+                struct forward_slot *slot = slot_of(net, results[i].id);
+
+                if (!slot)
+                        continue;
+                slot->state = results[i].bound ? FORWARD_BOUND : FORWARD_FAILED;
+                slot->host_port = results[i].host_port;
+                free(slot->error);
+                slot->error = xstrdup(results[i].error);
+        }
+        net->owner->env.on_change(net->owner->env.ctx);
+}
+
+/* Make the slots match the wanted forwards; a slot that stays keeps what is known of it. */
+static void renew_slots(struct network_state *n, const struct forward *forwards, size_t len)
+{
+        struct forward_slot *slots = xcalloc(len, sizeof(*slots));
+
+        for (size_t i = 0; i < len; i++) {
+                struct forward_slot *old = slot_of(n, forwards[i].id);
+
+                if (old && old->state == FORWARD_BOUND) {
+                        slots[i] = *old;
+                        memset(old, 0, sizeof(*old));
+                } else {
+                        slots[i].id = xstrdup(forwards[i].id);
+                }
+        }
+        for (size_t i = 0; i < n->slots_len; i++) {
+                free(n->slots[i].id);
+                free(n->slots[i].error);
+        }
+        free(n->slots);
+        n->slots = slots;
+        n->slots_len = len;
+}
+
+static void add_forwards(const struct endpoint *ep, struct forward **list, size_t *len)
+{
+        for (size_t i = 0; i < ep->ports_len; i++) {
+                const struct port *p = &ep->ports[i];
+                struct forward *f = array_push(list, len);
+
+                f->host_ip = UINT32_C(0x7f000001);
+                if (p->host_ip && value_ip4(p->host_ip, &f->host_ip, NULL) < 0)
+                        f->host_ip = UINT32_C(0x7f000001); /* validated by schema/ */
+                f->host_port = p->published;
+                f->target_ip = ep->nics[0].ip;
+                f->target_port = p->target;
+                f->udp = p->protocol == PORT_UDP;
+                f->id = xasprintf("%s/%zu", ep->vm_id, i);
+        }
+}
+
+static void publish_forwards(struct network_state *n, const struct endpoint *eps, size_t eps_len)
+{
+        AUTO_STRBUF struct strbuf text = STRBUF_INIT(FINGERPRINT_MAX);
+        struct forward *list = NULL;
+        char digest[DIGEST_TEXT_MAX];
+        struct err err = ERR_INIT;
+        size_t len = 0;
+
+        for (size_t i = 0; i < eps_len; i++)
+                if (streq(eps[i].stack, n->entry.stack) && eps[i].nics_len &&
+                    streq(eps[i].nics[0].network, n->entry.name))
+                        add_forwards(&eps[i], &list, &len);
+        for (size_t i = 0; i < len; i++)
+                strbuf_addf(&text, "%s %u %u %u %u %d\n", list[i].id, list[i].host_ip,
+                            list[i].host_port, list[i].target_ip, list[i].target_port, list[i].udp);
+        digest_text(strbuf_str(&text), text.len, digest);
+        if (!streq(digest, n->forwards_digest)) {
+                renew_slots(n, list, len);
+                if (net_set_forwards(n->net, list, len, on_forwards_set, n, &err) < 0)
+                        log_warn("network", n->entry.name, "forwards not sent: %s", err.msg);
+                else
+                        memcpy(n->forwards_digest, digest, sizeof(digest));
+        }
+        for (size_t i = 0; i < len; i++)
+                free((void *)(uintptr_t)list[i].id); /* ours, const only for net.h */
+        free(list);
+}
+
+void networks_publish(struct networks *ns, const struct endpoint *endpoints, size_t n)
+{
+        for (size_t i = 0; i < ns->len; i++) {
+                if (!ns->items[i]->net || !ns->items[i]->entry.up)
+                        continue;
+                publish_zone(ns->items[i], endpoints, n);
+                publish_forwards(ns->items[i], endpoints, n);
+        }
+}
+
+enum forward_state networks_forward(const struct networks *ns, const char *vm_id, size_t index,
+                                    uint16_t *ret_host_port, const char **ret_error)
+{
+        AUTO_FREE char *id = xasprintf("%s/%zu", vm_id, index);
+
+        for (size_t i = 0; i < ns->len; i++) {
+                const struct forward_slot *slot = slot_of(ns->items[i], id);
+
+                if (!slot)
+                        continue;
+                *ret_host_port = slot->host_port;
+                *ret_error = slot->error;
+                return slot->state;
+        }
+        return FORWARD_PENDING;
+}

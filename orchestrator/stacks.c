@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is wanted, and what is remembered of replicas: in memory as in the store. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "orchestrator/daemon.h"
+#include "storage/volume.h"
+
+struct desired *daemon_find(const struct daemon *d, const char *stack)
+{
+        for (size_t i = 0; i < d->desired_len; i++)
+                if (streq(d->desired[i]->stack->name, stack))
+                        return d->desired[i];
+        return NULL;
+}
+
+/* Put in place of the old revision, or at its place by name. */
+static void install(struct daemon *d, struct desired *desired)
+{
+        size_t at = 0;
+
+        while (at < d->desired_len &&
+               strcmp(d->desired[at]->stack->name, desired->stack->name) < 0)
+                at++;
+        if (at < d->desired_len && streq(d->desired[at]->stack->name, desired->stack->name)) {
+                desired_unref(d->desired[at]);
+        } else {
+                (void)array_push(&d->desired, &d->desired_len);
+                memmove(&d->desired[at + 1], &d->desired[at],
+                        (d->desired_len - at - 1) * sizeof(*d->desired));
+        }
+        d->desired[at] = desired;
+}
+
+static int save(struct daemon *d, const struct desired *desired, struct err *err)
+{
+        AUTO_FREE char *manifest = json_text(desired->manifest);
+        const struct stored_stack record = {.name = desired->stack->name,
+                                            .revision = desired->revision,
+                                            .source = desired->source,
+                                            .manifest = manifest,
+                                            .ports = desired->ports,
+                                            .wanted = desired->wanted,
+                                            .created_ms = desired->created_ms,
+                                            .updated_ms = clock_wall_ms()};
+
+        return store_put_stack(d->store, &record, err);
+}
+
+int daemon_apply(struct daemon *d, const char *name, const json_t *manifest, const char *source,
+                 enum stack_ports ports, json_t **ret_diagnostics, struct err *err)
+{
+        AUTO(desired) struct desired *new = NULL;
+        const struct desired *old = daemon_find(d, name);
+        int r;
+
+        if (d->draining)
+                return err_set(err, ESHUTDOWN, "the daemon is shutting down; try again");
+        r = desired_new(manifest, &new, ret_diagnostics, err);
+        if (r < 0)
+                return r;
+        if (!streq(new->stack->name, name))
+                return err_set(err, EINVAL, "the manifest's name is %s, not %s", new->stack->name,
+                               name);
+        new->source = xstrdup(source);
+        new->ports = ports;
+        new->revision = old ? old->revision + 1 : 1;
+        new->created_ms = old ? old->created_ms : clock_wall_ms();
+        images_retry_missing(d->images);
+        daemon_dirty(d);
+        if (old && old->wanted == STACK_UP && old->ports == ports && streq(old->source, source) &&
+            json_equal(old->manifest, new->manifest))
+                return STACK_SAME;
+        r = save(d, new, err);
+        if (r < 0)
+                return err_wrap(err, "stack %s was not changed", name);
+        event_emit(d->events, name, NULL, 0, "applied", "", "revision %u from %s", new->revision,
+                   source);
+        install(d, STEAL(new));
+        return 0;
+}
+
+int daemon_delete(struct daemon *d, const char *name, bool volumes, struct err *err)
+{
+        struct desired *desired = daemon_find(d, name);
+        enum stack_wanted wanted = volumes ? STACK_DELETING_VOLUMES : STACK_DELETING;
+        int r;
+
+        if (!desired)
+                return err_set(err, ENOENT, "there is no stack %s; see `berth ps`", name);
+        r = store_set_wanted(d->store, name, wanted, err);
+        if (r < 0)
+                return r;
+        desired->wanted = wanted;
+        event_emit(d->events, name, NULL, 0, "deleting", "", volumes ? "with its volumes" : "");
+        daemon_dirty(d);
+        return 0;
+}
+
+static void remove_volumes(const struct daemon *d, const char *stack)
+{
+        struct volume_info **list = NULL;
+        struct err err = ERR_INIT;
+        size_t n = 0;
+
+        if (volume_list(d->volumes_dir, &list, &n, NULL, &err) < 0) {
+                log_warn("volume", stack, "%s", err.msg);
+                return;
+        }
+        for (size_t i = 0; i < n; i++) {
+                if (streq(list[i]->stack, stack) &&
+                    volume_remove(d->volumes_dir, list[i]->name, &err) < 0)
+                        log_warn("volume", list[i]->name, "%s", err.msg);
+                volume_info_free(list[i]);
+        }
+        free(list);
+}
+
+static void replica_clear(struct replica_fact *fact)
+{
+        free(fact->stack);
+        free(fact->service);
+        free(fact->last_spec_hash);
+}
+
+static void forget_replicas(struct daemon *d, const char *stack)
+{
+        size_t kept = 0;
+
+        for (size_t i = 0; i < d->replicas_len; i++)
+                if (streq(d->replicas[i].stack, stack))
+                        replica_clear(&d->replicas[i]);
+                else
+                        d->replicas[kept++] = d->replicas[i];
+        d->replicas_len = kept;
+}
+
+static bool leaves_nothing(const struct daemon *d, const char *stack)
+{
+        const struct network_entry *n;
+
+        for (size_t i = 0; i < d->instances_len; i++)
+                if (streq(d->instances[i]->stack, stack))
+                        return false;
+        for (size_t i = 0; (n = networks_at(d->networks, i)); i++)
+                if (streq(n->stack, stack))
+                        return false;
+        return true;
+}
+
+static void finish_delete(struct daemon *d, size_t index)
+{
+        struct desired *desired = d->desired[index];
+        const char *name = desired->stack->name;
+        struct err err = ERR_INIT;
+
+        if (desired->wanted == STACK_DELETING_VOLUMES)
+                remove_volumes(d, name);
+        if (store_delete_stack(d->store, name, &err) < 0) {
+                log_error("store", name, "%s", err.msg);
+                return;
+        }
+        if (logs_remove(d->logs, name, NULL, 0, &err) < 0)
+                log_warn("logs", name, "%s", err.msg);
+        forget_replicas(d, name);
+        networks_forget_stack(d->networks, name);
+        event_emit(d->events, name, NULL, 0, "deleted", "", "nothing of it is left%s",
+                   desired->wanted == STACK_DELETING ? " but its volumes" : "");
+        memmove(&d->desired[index], &d->desired[index + 1],
+                (d->desired_len - index - 1) * sizeof(*d->desired));
+        d->desired_len--;
+        desired_unref(desired);
+}
+
+void daemon_finish_deletes(struct daemon *d)
+{
+        for (size_t i = d->desired_len; i > 0; i--)
+                if (d->desired[i - 1]->wanted != STACK_UP &&
+                    leaves_nothing(d, d->desired[i - 1]->stack->name))
+                        finish_delete(d, i - 1);
+}
+
+struct replica_fact *daemon_replica(struct daemon *d, const char *stack, const char *service,
+                                    unsigned replica)
+{
+        struct replica_fact *fact;
+
+        for (size_t i = 0; i < d->replicas_len; i++)
+                if (d->replicas[i].replica == replica && streq(d->replicas[i].stack, stack) &&
+                    streq(d->replicas[i].service, service))
+                        return &d->replicas[i];
+        fact = array_push(&d->replicas, &d->replicas_len);
+        fact->stack = xstrdup(stack);
+        fact->service = xstrdup(service);
+        fact->replica = replica;
+        return fact;
+}
+
+void daemon_save_replica(struct daemon *d, const struct replica_fact *fact)
+{
+        struct err err = ERR_INIT;
+
+        if (store_put_replica(d->store, fact, &err) < 0)
+                log_error("store", fact->stack, "%s", err.msg);
+}
+
+static int load_stack(struct daemon *d, const struct stored_stack *record, struct err *err)
+{
+        AUTO(desired) struct desired *desired = NULL;
+        AUTO_JSON json_t *manifest = NULL;
+        AUTO_JSON json_t *diagnostics = NULL;
+        size_t len = strlen(record->manifest);
+
+        if (json_parse(record->manifest, len, len, record->name, &manifest, err) < 0 ||
+            desired_new(manifest, &desired, &diagnostics, err) < 0)
+                return -err->code;
+        desired->source = xstrdup(record->source);
+        desired->revision = record->revision;
+        desired->ports = record->ports;
+        desired->wanted = record->wanted;
+        desired->created_ms = record->created_ms;
+        install(d, STEAL(desired));
+        return 0;
+}
+
+static void load_replicas(struct daemon *d, const struct stored_replicas *stored)
+{
+        for (size_t i = 0; i < stored->len; i++) {
+                const struct replica_fact *from = &stored->items[i];
+                struct replica_fact *fact =
+                        daemon_replica(d, from->stack, from->service, from->replica);
+                struct replica_fact copy = *from;
+
+                copy.stack = fact->stack;
+                copy.service = fact->service;
+                copy.last_spec_hash = xstrdup(from->last_spec_hash);
+                *fact = copy;
+        }
+}
+
+int daemon_load(struct daemon *d, struct err *err)
+{
+        struct stored_stacks stacks = {0};
+        struct stored_replicas replicas = {0};
+        struct err why = ERR_INIT;
+        int r;
+
+        r = store_list_stacks(d->store, &stacks, err);
+        for (size_t i = 0; r == 0 && i < stacks.len; i++)
+                if (load_stack(d, &stacks.items[i], &why) < 0) {
+                        log_error("stack", stacks.items[i].name,
+                                  "cannot be read, it is left as it is: %s", why.msg);
+                        event_emit(d->events, stacks.items[i].name, NULL, 0, "unreadable", "",
+                                   "%s; apply its manifest again", why.msg);
+                }
+        stored_stacks_release(&stacks);
+        if (r == 0)
+                r = store_list_replicas(d->store, &replicas, err);
+        if (r == 0)
+                load_replicas(d, &replicas);
+        stored_replicas_release(&replicas);
+        return r;
+}
+
+void daemon_follow(struct daemon *d, struct follower *follower)
+{
+        follower->next = d->followers;
+        d->followers = follower;
+}
+
+void daemon_unfollow(struct daemon *d, struct follower *follower)
+{
+        for (struct follower **p = &d->followers; *p; p = &(*p)->next)
+                if (*p == follower) {
+                        *p = follower->next;
+                        return;
+                }
+}
+
+struct instance *daemon_instance(const struct daemon *d, const char *stack, const char *service,
+                                 unsigned replica)
+{
+        struct instance *best = NULL;
+
+        for (size_t i = 0; i < d->instances_len; i++) {
+                struct instance *in = d->instances[i];
+
+                if (in->remove_wanted || in->state == VM_STOPPING || !streq(in->stack, stack) ||
+                    !streq(in->service, service) || (replica && in->replica != replica))
+                        continue;
+                if (!best || in->replica < best->replica)
+                        best = in;
+        }
+        return best;
+}

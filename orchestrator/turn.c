@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One turn: observe, reconcile, execute. Levels decide, never events. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "orchestrator/daemon.h"
+
+/* ----------------------------------------------------------------------------------------- observe */
+
+static void observe_vm(const struct instance *in, struct vm_fact *fact)
+{
+        fact->id = in->id;
+        fact->stack = in->stack;
+        fact->service = in->service;
+        fact->replica = in->replica;
+        fact->spec_hash = (char *)(uintptr_t)in->spec_hash; /* facts are read only */
+        fact->state = in->remove_wanted ? VM_STOPPING : in->state;
+        fact->health = in->state == VM_RUNNING ? in->probe.state : HEALTH_NONE;
+        fact->since_ms = in->since_ms;
+        fact->health_since_ms = in->health_since_ms;
+        fact->exit_reason = in->exit_reason;
+        fact->exit_code = in->exit_code;
+        fact->message = in->message ? in->message : in->probe.message;
+}
+
+static void observe_networks(const struct daemon *d, struct facts *facts)
+{
+        const struct network_entry *n;
+
+        for (size_t i = 0; (n = networks_at(d->networks, i)); i++) {
+                struct network_fact *fact;
+
+                if (!n->up && n->message)
+                        continue; /* failed: it is as if it were not there, and is made again */
+                fact = array_push(&facts->networks, &facts->networks_len);
+                fact->stack = n->stack;
+                fact->network = n->name;
+                fact->spec_hash = (char *)(uintptr_t)n->hash;
+                fact->up = n->up;
+                fact->message = n->message;
+        }
+}
+
+static void observe_images(const struct daemon *d, struct facts *facts)
+{
+        for (size_t i = 0; i < d->desired_len; i++)
+                for (size_t k = 0; k < d->desired[i]->stack->services_len; k++) {
+                        char *ref = d->desired[i]->stack->services[k].image;
+                        const struct image_entry *entry = images_find(d->images, ref);
+                        struct image_fact *fact;
+
+                        if (!entry)
+                                continue;
+                        fact = array_push(&facts->images, &facts->images_len);
+                        fact->ref = ref;
+                        fact->state = entry->state;
+                        fact->digest = entry->image ? entry->image->digest : NULL;
+                        fact->message = entry->message;
+                }
+}
+
+/* All strings are borrowed: only the arrays are the caller's. */
+static void observe(const struct daemon *d, struct facts *facts)
+{
+        for (size_t i = 0; i < d->instances_len; i++)
+                observe_vm(d->instances[i], array_push(&facts->vms, &facts->vms_len));
+        facts->replicas = d->replicas;
+        facts->replicas_len = d->replicas_len;
+        observe_networks(d, facts);
+        observe_images(d, facts);
+}
+
+/* ----------------------------------------------------------------------------------------- execute */
+
+static struct instance *find_instance(const struct daemon *d, const char *id)
+{
+        for (size_t i = 0; i < d->instances_len; i++)
+                if (streq(d->instances[i]->id, id))
+                        return d->instances[i];
+        return NULL;
+}
+
+static void step_vm_create(struct daemon *d, const struct step *step)
+{
+        struct desired *desired = daemon_find(d, step->stack);
+        const struct service *service =
+                desired ? stack_find_service(desired->stack, step->service) : NULL;
+        struct instance *in;
+
+        if (!service)
+                bug("the plan creates a service that is not wanted");
+        in = instance_new(&d->env, desired, service, step->replica);
+        spec_hash(desired->stack, service, in->spec_hash);
+        instance_emit(in, "creating", "", "%s", step->reason ? step->reason : "wanted");
+        *array_push(&d->instances, &d->instances_len) = in;
+        if (service->isolation_required && d->env.accel == ACCEL_TCG)
+                instance_fail(in, EXIT_PREPARE,
+                              "isolation: required, but this host only has software emulation, "
+                              "which is no security boundary; see `berth system info`");
+}
+
+static void step_network_create(struct daemon *d, const struct step *step)
+{
+        const struct desired *desired = daemon_find(d, step->stack);
+        const struct network *spec =
+                desired ? stack_find_network(desired->stack, step->network) : NULL;
+
+        if (spec)
+                networks_create(d->networks, step->stack, spec);
+}
+
+static void execute(struct daemon *d, const struct step *step)
+{
+        struct instance *in = step->vm_id ? find_instance(d, step->vm_id) : NULL;
+
+        log_debug("plan", step->stack ? step->stack : "", "%s service=%s replica=%u reason=%s",
+                  step_kind_name(step->kind), step->service ? step->service : "", step->replica,
+                  step->reason ? step->reason : "");
+        switch (step->kind) {
+        case STEP_IMAGE_RESOLVE:
+                images_resolve(d->images, step->image);
+                daemon_dirty(d);
+                return;
+        case STEP_NETWORK_CREATE:
+                step_network_create(d, step);
+                daemon_dirty(d);
+                return;
+        case STEP_NETWORK_REMOVE:
+                networks_remove(d->networks, step->stack, step->network);
+                return;
+        case STEP_VM_CREATE:
+                step_vm_create(d, step);
+                return;
+        case STEP_VM_STOP:
+                if (in)
+                        instance_stop(in, step->reason ? step->reason : "not wanted");
+                return;
+        case STEP_VM_REMOVE:
+                if (in)
+                        instance_remove(in);
+                return;
+        }
+}
+
+/* -------------------------------------------------------------------------------------------- turn */
+
+static const struct service *wanted_service(const struct daemon *d, const struct instance *in)
+{
+        const struct desired *desired = daemon_find(d, in->stack);
+
+        return desired ? stack_find_service(desired->stack, in->service) : NULL;
+}
+
+static void tend_instances(struct daemon *d)
+{
+        for (size_t i = 0; i < d->instances_len; i++) {
+                struct instance *in = d->instances[i];
+                const struct service *service;
+
+                if (in->state == VM_PREPARING)
+                        instance_prepare(in);
+                service = in->state == VM_RUNNING ? wanted_service(d, in) : NULL;
+                if (service) {
+                        images_resolve(d->images, service->image);
+                        instance_update_probe(in, service);
+                }
+        }
+}
+
+static void publish(struct daemon *d)
+{
+        struct endpoint *eps = xcalloc(d->instances_len, sizeof(*eps));
+        struct endpoint_nic(*nics)[VM_NICS_MAX] = xcalloc(d->instances_len, sizeof(*nics));
+        size_t n = 0;
+
+        for (size_t i = 0; i < d->instances_len; i++) {
+                const struct instance *in = d->instances[i];
+                struct endpoint *ep = &eps[n];
+
+                if (in->state == VM_FAILED || in->state == VM_EXITED || in->remove_wanted ||
+                    in->nics_len == 0)
+                        continue;
+                for (size_t k = 0; k < in->nics_len; k++)
+                        nics[n][k] = (struct endpoint_nic){in->nics[k].network, in->nics[k].ip,
+                                                           &in->nics[k].aliases};
+                ep->stack = in->stack;
+                ep->service = in->service;
+                ep->replica = in->replica;
+                ep->vm_id = in->id;
+                ep->named = in->state == VM_BOOTING || in->state == VM_RUNNING;
+                ep->ready = in->state == VM_RUNNING && (in->probe.state == HEALTH_NONE ||
+                                                        in->probe.state == HEALTH_HEALTHY);
+                ep->nics = nics[n];
+                ep->nics_len = in->nics_len;
+                ep->ports = in->ports;
+                ep->ports_len = in->ports_len;
+                n++;
+        }
+        networks_publish(d->networks, eps, n);
+        free(eps);
+        free(nics);
+}
+
+static void arm_wake(struct daemon *d, int64_t now)
+{
+        ev_timer_stop(d->loop, &d->wake);
+        if (d->plan.wake_at_ms == 0)
+                return;
+        ev_timer_set(&d->wake,
+                     d->plan.wake_at_ms > now ? (double)(d->plan.wake_at_ms - now) / 1000.0 : 0.0,
+                     0.0);
+        ev_timer_start(d->loop, &d->wake);
+}
+
+static void tell_followers(struct daemon *d)
+{
+        struct follower *next;
+
+        for (struct follower *f = d->followers; f; f = next) {
+                next = f->next;
+                f->on_turn(f);
+        }
+}
+
+void daemon_turn(struct daemon *d)
+{
+        const struct stack **stacks = xcalloc(d->desired_len, sizeof(*stacks));
+        struct facts facts = {0};
+        struct reconcile_input input = {
+                .stacks = stacks, .facts = &facts, .now_ms = daemon_now_ms(d)};
+
+        for (size_t i = 0; !d->draining && i < d->desired_len; i++)
+                if (d->desired[i]->wanted == STACK_UP)
+                        stacks[input.stacks_len++] = d->desired[i]->stack;
+        observe(d, &facts);
+        plan_release(&d->plan);
+        reconcile(&input, &d->plan);
+        free(facts.vms);
+        free(facts.networks);
+        free(facts.images);
+        free(stacks);
+        for (size_t i = 0; i < d->plan.steps_len; i++)
+                execute(d, &d->plan.steps[i]);
+        tend_instances(d);
+        publish(d);
+        daemon_finish_deletes(d);
+        arm_wake(d, input.now_ms);
+        tell_followers(d);
+        if (d->draining && d->instances_len == 0 && !networks_at(d->networks, 0))
+                daemon_end(d);
+}

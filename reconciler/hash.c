@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The hash over all that a VM is made from. Canonical JSON leaves defaults out, so that a new
+ * field of a newer berth does not change the hash of manifests that do not use it.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/digest.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "reconciler/diff.h"
+#include "reconciler/graph.h"
+#include "reconciler/reconcile.h"
+#include "schema/load.h"
+
+/* Each part is preceded by its tag and length: no two lists of parts have the same bytes. */
+static void add_part(struct digest *d, const char *tag, const void *data, size_t n)
+{
+        AUTO_FREE char *head = xasprintf("%s %zu\n", tag, n);
+
+        digest_update(d, head, strlen(head));
+        if (n)
+                digest_update(d, data, n);
+}
+
+static void add_text(struct digest *d, const char *tag, const char *text)
+{
+        add_part(d, tag, text ? text : "", text ? strlen(text) : 0);
+}
+
+/* deploy holds both kinds of fields; an empty rest is the same as none. */
+static void prune_deploy(json_t *spec)
+{
+        json_t *deploy = json_object_get(spec, "deploy");
+        json_t *rest, *value;
+        const char *key;
+
+        if (!json_is_object(deploy))
+                return;
+        rest = json_object();
+        json_object_foreach(deploy, key, value)
+        {
+                AUTO_FREE char *path = xasprintf("deploy.%s", key);
+
+                if (field_effect(path) == EFFECT_REPLACE)
+                        json_object_set(rest, key, value);
+        }
+        if (json_object_size(rest))
+                json_object_set(spec, "deploy", rest);
+        else
+                json_object_del(spec, "deploy");
+        json_decref(rest);
+}
+
+/* The fields that need a new VM when they change; a new reference. */
+static json_t *spec_json(const struct service *service)
+{
+        AUTO_JSON json_t *all = service_to_json(service);
+        json_t *spec = json_object(), *value;
+        const char *key;
+
+        json_object_foreach(all, key, value) if (field_effect(key) == EFFECT_REPLACE)
+                json_object_set(spec, key, value);
+        prune_deploy(spec);
+        return spec;
+}
+
+static void add_files(struct digest *d, const char *tag, const struct file_mount *mounts,
+                      size_t mounts_len, const struct stack *stack,
+                      const struct file_source *(*find)(const struct stack *, const char *))
+{
+        for (size_t i = 0; i < mounts_len; i++) {
+                const struct file_source *source = find(stack, mounts[i].source);
+
+                add_text(d, tag, mounts[i].source);
+                if (source)
+                        add_part(d, "content", source->content, source->content_len);
+        }
+}
+
+static void add_own_spec(struct digest *d, const struct stack *stack, const struct service *service)
+{
+        AUTO_JSON json_t *json = spec_json(service);
+        AUTO_FREE char *text = json_text(json);
+
+        add_text(d, "service", text);
+        add_files(d, "config", service->configs, service->configs_len, stack, stack_find_config);
+        add_files(d, "secret", service->secrets, service->secrets_len, stack, stack_find_secret);
+        for (size_t i = 0; i < service->volumes_len; i++) {
+                const struct mount *mount = &service->volumes[i];
+                const struct volume *volume = NULL;
+
+                if (mount->type == MOUNT_VOLUME && mount->source)
+                        volume = stack_find_volume(stack, mount->source);
+                if (volume && volume->real_name)
+                        add_text(d, "volume", volume->real_name);
+        }
+}
+
+/* Names reached over `restart: true`, each once: bounds the walk, also with cycles. */
+struct reach {
+        const char **names;
+        size_t len;
+};
+
+static void reach_add(struct reach *reach, const struct service *service)
+{
+        for (size_t i = 0; i < service->depends_on_len; i++) {
+                const struct depends *dep = &service->depends_on[i];
+                bool known = !dep->restart;
+
+                for (size_t j = 0; j < reach->len && !known; j++)
+                        known = streq(reach->names[j], dep->service);
+                if (!known)
+                        *array_push(&reach->names, &reach->len) = dep->service;
+        }
+}
+
+void spec_hash(const struct stack *stack, const struct service *service, char *ret)
+{
+        AUTO(digest) struct digest *d = digest_new();
+        struct reach reach = {NULL, 0};
+
+        add_own_spec(d, stack, service);
+        reach_add(&reach, service);
+        for (size_t i = 0; i < reach.len; i++) {
+                const struct service *on = stack_find_service(stack, reach.names[i]);
+
+                if (!on || on == service)
+                        continue;
+                add_text(d, "restarts-with", on->name);
+                add_own_spec(d, stack, on);
+                reach_add(&reach, on);
+        }
+        free(reach.names);
+        digest_final_text(d, ret);
+}
+
+void network_hash(const struct network *network, char *ret)
+{
+        AUTO(digest) struct digest *d = digest_new();
+
+        add_text(d, "network", network->name);
+        add_text(d, "internal", network->internal ? "true" : "false");
+        add_text(d, "subnet", network->subnet);
+        digest_final_text(d, ret);
+}
+
+struct stack_hashes *stack_hashes_new(const struct stack *stack)
+{
+        struct stack_hashes *hashes = xnew(struct stack_hashes);
+
+        hashes->services = xcalloc(stack->services_len, sizeof(*hashes->services));
+        hashes->services_len = stack->services_len;
+        for (size_t i = 0; i < stack->services_len; i++)
+                spec_hash(stack, &stack->services[i], hashes->services[i]);
+        return hashes;
+}
+
+void stack_hashes_free(struct stack_hashes *hashes)
+{
+        if (!hashes)
+                return;
+        free(hashes->services);
+        free(hashes);
+}

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "reconciler/steps.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "reconciler/slot.h"
+
+void plan_add_vm(struct plan *plan, enum step_kind kind, const struct vm_fact *vm, char *reason)
+{
+        struct step *step = array_push(&plan->steps, &plan->steps_len);
+
+        step->kind = kind;
+        step->stack = xstrdup(vm->stack);
+        step->service = xstrdup(vm->service);
+        step->replica = vm->replica;
+        step->vm_id = xstrdup(vm->id);
+        step->reason = reason;
+}
+
+static int ref_cmp(const void *a, const void *b)
+{
+        return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static bool wants_image(const struct unit *unit)
+{
+        if (!unit->service->image || (unit->image && unit->image->state != IMAGE_UNKNOWN))
+                return false;
+        for (size_t i = 0; i < unit->slots_len; i++)
+                if (slot_wants_vm(&unit->slots[i]))
+                        return true;
+        return false;
+}
+
+void steps_images(const struct view *view, struct plan *plan)
+{
+        const char **refs = NULL;
+        size_t len = 0;
+
+        for (size_t u = 0; u < view->units_len; u++)
+                if (wants_image(&view->units[u]))
+                        *array_push(&refs, &len) = view->units[u].service->image;
+        if (len)
+                qsort(refs, len, sizeof(*refs), ref_cmp);
+        for (size_t i = 0; i < len; i++) {
+                struct step *step;
+
+                if (i && strcmp(refs[i - 1], refs[i]) == 0)
+                        continue;
+                step = array_push(&plan->steps, &plan->steps_len);
+                step->kind = STEP_IMAGE_RESOLVE;
+                step->image = xstrdup(refs[i]);
+        }
+        free(refs);
+}
+
+bool unit_is_equipped(const struct unit *unit)
+{
+        return unit->image && unit->image->state == IMAGE_READY && !unit->missing_net;
+}
+
+static char *end_reason(const struct vm_fact *vm)
+{
+        char *text = exit_text(vm->exit_reason, vm->exit_code), *with_cause;
+
+        if (!vm->message)
+                return text;
+        with_cause = xasprintf("%s: %s", text, vm->message);
+        free(text);
+        return with_cause;
+}
+
+/* VMs that no slot counts: numbers that are not wanted, and second VMs of one replica. */
+static void stop_excess(const struct view *view, struct unit *unit, struct plan *plan)
+{
+        if (!unit->excess)
+                return;
+        for (size_t k = unit->vms_end; k-- > unit->vms_begin;) {
+                const struct vm_fact *vm = view->vms[k];
+                bool wanted = vm->replica >= 1 && vm->replica <= unit->slots_len;
+
+                if (wanted && unit->slots[vm->replica - 1].vm == vm)
+                        continue;
+                if (vm_is_ended(vm))
+                        plan_add_vm(plan, STEP_VM_REMOVE, vm, end_reason(vm));
+                else if (vm_is_alive(vm) && !wanted)
+                        plan_add_vm(plan, STEP_VM_STOP, vm,
+                                    xasprintf("scaled down to %zu", unit->slots_len));
+                else if (vm_is_alive(vm))
+                        plan_add_vm(plan, STEP_VM_STOP, vm,
+                                    xasprintf("%s is the VM of this replica",
+                                              unit->slots[vm->replica - 1].vm->id));
+        }
+}
+
+static void stop_slot(struct unit *unit, struct slot *slot, struct plan *plan, char *reason)
+{
+        plan_add_vm(plan, STEP_VM_STOP, slot->vm, reason);
+        slot->planned = true;
+        unit->busy = true;
+}
+
+static void remove_ended(struct unit *unit, struct plan *plan)
+{
+        for (size_t i = 0; i < unit->slots_len; i++) {
+                struct slot *slot = &unit->slots[i];
+
+                if (slot->state != SLOT_ENDED)
+                        continue;
+                plan_add_vm(plan, STEP_VM_REMOVE, slot->vm, end_reason(slot->vm));
+                slot->planned = true;
+                unit->busy = true;
+        }
+}
+
+static void stop_for_network(struct unit *unit, struct plan *plan)
+{
+        for (size_t i = 0; i < unit->slots_len; i++) {
+                struct slot *slot = &unit->slots[i];
+
+                if (slot->vm && vm_is_alive(slot->vm))
+                        stop_slot(unit, slot, plan,
+                                  xasprintf("network %s changed", unit->outdated_net->name));
+        }
+}
+
+/*
+ * Replace what runs with another spec: at once where nothing is lost by it, else one replica after
+ * the other, each when no earlier one is on its way any more.
+ */
+static void stop_outdated(struct unit *unit, struct plan *plan)
+{
+        struct slot *next = NULL;
+        bool in_flight = false;
+
+        for (size_t i = 0; i < unit->slots_len; i++) {
+                struct slot *slot = &unit->slots[i];
+
+                if (slot->state != SLOT_OUTDATED) {
+                        in_flight = in_flight || slot_in_flight(slot);
+                } else if (!slot->serving) {
+                        stop_slot(unit, slot, plan, xstrdup("configuration changed"));
+                        in_flight = true;
+                } else if (!next) {
+                        next = slot;
+                }
+        }
+        if (next && !in_flight)
+                stop_slot(unit, next, plan, xstrdup("configuration changed"));
+}
+
+static void stop_unit(const struct view *view, struct unit *unit, struct plan *plan)
+{
+        stop_excess(view, unit, plan);
+        remove_ended(unit, plan);
+        if (unit->outdated_net)
+                stop_for_network(unit, plan);
+        else if (unit_is_equipped(unit))
+                stop_outdated(unit, plan);
+}
+
+void steps_stops(struct view *view, struct plan *plan)
+{
+        for (size_t g = 0; g < view->groups_len; g++) {
+                const struct group *group = &view->groups[g];
+
+                for (size_t k = group->graph.len; k-- > 0;)
+                        stop_unit(view, &view->units[group->units_begin + group->graph.order[k]],
+                                  plan);
+        }
+}
+
+static char *start_reason(const struct unit *unit, const struct slot *slot)
+{
+        const struct replica_fact *memory = slot->memory;
+        AUTO_FREE char *end = NULL;
+
+        if (!memory || memory->last_exit == EXIT_NONE)
+                return xstrdup("not running");
+        if (!streq(memory->last_spec_hash, unit->hash))
+                return xstrdup("configuration changed");
+        if (memory->last_exit == EXIT_STOPPED)
+                return xstrdup("not running");
+        end = exit_text(memory->last_exit, memory->last_exit_code);
+        return xasprintf("restart: %s", end);
+}
+
+void steps_starts(struct unit *unit, struct plan *plan)
+{
+        for (size_t i = 0; i < unit->slots_len; i++) {
+                struct slot *slot = &unit->slots[i];
+                struct step *step;
+
+                if (slot->state != SLOT_VACANT || slot->verdict != REPLICA_DUE)
+                        continue;
+                step = array_push(&plan->steps, &plan->steps_len);
+                step->kind = STEP_VM_CREATE;
+                step->stack = xstrdup(unit->stack->name);
+                step->service = xstrdup(unit->service->name);
+                step->replica = slot->number;
+                step->reason = start_reason(unit, slot);
+                slot->planned = true;
+                unit->busy = true;
+        }
+}

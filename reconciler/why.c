@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "reconciler/why.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "base/value.h"
+
+/* "1.6s" below ten seconds, whole seconds above. ret: VALUE_DURATION_MAX bytes. */
+static void span_text(int64_t ms, char *ret)
+{
+        if (ms < 0)
+                ms = 0;
+        if (ms < 10000 && ms % 1000 >= 100)
+                (void)snprintf(ret, VALUE_DURATION_MAX, "%d.%ds", (int)(ms / 1000),
+                               (int)(ms % 1000 / 100)); /* fits */
+        else
+                value_duration_text(ms - ms % 1000, ret);
+}
+
+/* text (freed), and ": cause" when there is one. */
+static char *with_cause(char *text, const char *cause)
+{
+        char *both;
+
+        if (!cause)
+                return text;
+        both = xasprintf("%s: %s", text, cause);
+        free(text);
+        return both;
+}
+
+static char *since_text(const struct view *view, const char *what, int64_t since_ms)
+{
+        char span[VALUE_DURATION_MAX];
+
+        span_text(view->input->now_ms - since_ms, span);
+        return xasprintf("%s since %s", what, span);
+}
+
+static char *running_text(const struct view *view, const struct slot *slot)
+{
+        AUTO_FREE char *running = since_text(view, "running", slot->vm->since_ms);
+
+        return with_cause(xasprintf("%s, not healthy yet", running), slot->vm->message);
+}
+
+static char *end_text(const struct slot *slot)
+{
+        const struct replica_fact *memory = slot->memory;
+
+        return with_cause(exit_text(memory->last_exit, memory->last_exit_code),
+                          memory->last_message);
+}
+
+static char *backoff_text(const struct view *view, const struct slot *slot)
+{
+        AUTO_FREE char *end = end_text(slot);
+        char span[VALUE_DURATION_MAX];
+
+        span_text(slot->retry_at_ms - view->input->now_ms + 99, span); /* not before it is over */
+        return xasprintf("%s, next try in %s", end, span);
+}
+
+static char *failed_text(const struct unit *unit, const struct slot *slot)
+{
+        const struct service *service = unit->service;
+
+        if (service->restart == RESTART_ON_FAILURE && service->restart_max_attempts)
+                return with_cause(xasprintf("retry limit reached after %u restarts",
+                                            service->restart_max_attempts),
+                                  end_text(slot));
+        return end_text(slot);
+}
+
+static char *image_text(const struct unit *unit)
+{
+        const char *ref = unit->service->image;
+
+        if (!ref)
+                return xstrdup("it has no image");
+        if (!unit->image || unit->image->state != IMAGE_MISSING)
+                return xasprintf("waiting for image %s", ref);
+        return with_cause(xasprintf("image missing: %s", ref), unit->image->message);
+}
+
+static char *network_text(const struct net *net)
+{
+        if (net->state == NET_OUTDATED || net->state == NET_REMOVING)
+                return xasprintf("waiting for network %s: it changed and is made anew", net->name);
+        return with_cause(xasprintf("waiting for network %s", net->name),
+                          net->fact ? net->fact->message : NULL);
+}
+
+/* How a dependency stands, in one step: chains are not written out, they can be long. */
+static char *dependency_text(const struct view *view, const struct unit *on)
+{
+        const struct service_status *status = &on->status;
+
+        if (on->root_cause)
+                return with_cause(xasprintf("it waits for %s", on->root_cause->service->name),
+                                  on->root_cause->status.why);
+        if (status->phase == PHASE_WAITING && on->blocker)
+                return xasprintf("it waits for %s", on->blocker);
+        if (status->why)
+                return xstrdup(status->why);
+        if (on->slots_len && on->slots[0].vm && on->slots[0].vm->state == VM_RUNNING)
+                return since_text(view, service_phase_name(status->phase),
+                                  on->slots[0].vm->since_ms);
+        return xstrdup(service_phase_name(status->phase));
+}
+
+static char *gate_text(const struct view *view, const struct gate *gate)
+{
+        AUTO_FREE char *how = NULL;
+
+        if (!gate->on)
+                how = xstrdup("it is not in the manifest");
+        else if (gate->cycle)
+                how = xstrdup("they depend on each other");
+        else
+                how = dependency_text(view, gate->on);
+        return xasprintf("waiting for %s: %s", gate->closed_by->service, how);
+}
+
+/* What keeps a new VM from being made; NULL: nothing. */
+static char *blocked_text(const struct view *view, const struct unit *unit, const struct gate *gate)
+{
+        if (!unit->image || unit->image->state != IMAGE_READY)
+                return image_text(unit);
+        if (unit->missing_net)
+                return network_text(unit->missing_net);
+        return gate->closed_by ? gate_text(view, gate) : NULL;
+}
+
+static char *due_text(const struct view *view, const struct unit *unit, const struct slot *slot,
+                      const struct gate *gate)
+{
+        char *blocked;
+
+        if (slot->state == SLOT_STOPPING)
+                return xstrdup("its previous VM is stopping");
+        blocked = blocked_text(view, unit, gate);
+        return blocked ? blocked : xstrdup("starting");
+}
+
+static char *vacant_text(const struct view *view, const struct unit *unit, const struct slot *slot,
+                         const struct gate *gate)
+{
+        switch (slot->verdict) {
+        case REPLICA_COMPLETED:
+                return NULL;
+        case REPLICA_FAILED:
+                return failed_text(unit, slot);
+        case REPLICA_BACKOFF:
+                return unit->status.phase == PHASE_FAILED ? image_text(unit)
+                                                          : backoff_text(view, slot);
+        case REPLICA_DUE:
+                break;
+        }
+        return due_text(view, unit, slot, gate);
+}
+
+static char *outdated_text(const struct view *view, const struct unit *unit,
+                           const struct slot *slot, const struct gate *gate)
+{
+        AUTO_FREE char *blocked = NULL;
+
+        if (slot->planned)
+                return xstrdup("configuration changed, being replaced");
+        if (unit->outdated_net)
+                return network_text(unit->outdated_net);
+        blocked = blocked_text(view, unit, gate);
+        if (!blocked)
+                return xstrdup("configuration changed, replaced after the other replicas");
+        return xasprintf("configuration changed, the previous one keeps running: %s", blocked);
+}
+
+static char *slot_text(const struct view *view, const struct unit *unit, const struct slot *slot,
+                       const struct gate *gate)
+{
+        switch (slot->state) {
+        case SLOT_READY:
+                return NULL;
+        case SLOT_UNHEALTHY:
+                return with_cause(since_text(view, "unhealthy", slot->vm->health_since_ms),
+                                  slot->vm->message);
+        case SLOT_ON_WAY:
+                return since_text(view, vm_state_name(slot->vm->state), slot->vm->since_ms);
+        case SLOT_STARTING:
+                return running_text(view, slot);
+        case SLOT_OUTDATED:
+                return outdated_text(view, unit, slot, gate);
+        case SLOT_VACANT:
+        case SLOT_STOPPING:
+        case SLOT_ENDED:
+                break;
+        }
+        return vacant_text(view, unit, slot, gate);
+}
+
+char *why_text(const struct view *view, const struct unit *unit, const struct slot *slot,
+               const struct gate *gate)
+{
+        AUTO_FREE char *text = NULL;
+
+        if (!slot)
+                return xstrdup(unit->excess ? "scaled to 0, its VMs are stopping" : "scaled to 0");
+        text = slot_text(view, unit, slot, gate);
+        if (!text || unit->slots_len == 1 || unit->status.phase == PHASE_WAITING)
+                return STEAL(text);
+        return xasprintf("replica %u: %s", slot->number, text);
+}

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Start a QEMU that needs nobody: its sockets listen already when it starts, so there is no moment
+ * at which a daemon would have to wait for them, and it serves them to whichever daemon comes.
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/spawn.h"
+#include "vz/machine.h"
+#include "vz/process.h"
+#include "vz/tsc.h"
+#include "vz/vm_file.h"
+
+/* dir/guest.sock and the NUL must fit into sun_path. */
+#define DIR_MAX 90
+
+struct fds {
+        struct spawn_fd list[SPAWN_FDS_MAX];
+        size_t len;
+};
+
+static void pass(struct fds *fds, int ours, int theirs)
+{
+        fds->list[fds->len++] = (struct spawn_fd){ours, theirs};
+}
+
+static int open_console(const char *dir, int *ret_fd, struct err *err)
+{
+        AUTO_FREE char *path = file_join(dir, "console.log");
+        int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+        if (fd < 0)
+                return err_errno(err, errno, "%s", path);
+        *ret_fd = fd;
+        return 0;
+}
+
+static int listen_at(const char *dir, const char *name, int *ret_fd, struct err *err)
+{
+        AUTO_FREE char *path = file_join(dir, name);
+
+        return fd_listen_unix(path, ret_fd, err);
+}
+
+static int check_spec(const struct vm_spec *spec, struct err *err)
+{
+        if (!spec->dir || strlen(spec->dir) >= DIR_MAX)
+                return err_set(err, EINVAL,
+                               "%s: the path of a VM's folder must be shorter than %d "
+                               "bytes (sockets are in it): use a shorter root",
+                               spec->dir ? spec->dir : "", DIR_MAX);
+        for (size_t i = 0; i < spec->disks_len; i++)
+                if (spec->disks[i].fd < 0)
+                        return err_set(err, EINVAL, "disk %s is not open", spec->disks[i].serial);
+        for (size_t i = 0; i < spec->nics_len; i++)
+                if (spec->nics[i].tap_fd < 0)
+                        return err_set(err, EINVAL, "tap of network card %zu is not open", i);
+        return 0;
+}
+
+static int spawn_qemu(const struct vm_spec *spec, char **argv, struct vm_process *p,
+                      struct err *err)
+{
+        AUTO_CLOSE int qmp = -1, guest = -1, console = -1;
+        struct fds fds = {.len = 0};
+        struct spawn spawn = {.argv = (const char *const *)(void *)argv, .fds = fds.list};
+        int r = listen_at(spec->dir, "qmp.sock", &qmp, err);
+
+        if (r == 0)
+                r = listen_at(spec->dir, "guest.sock", &guest, err);
+        if (r == 0)
+                r = open_console(spec->dir, &console, err);
+        if (r < 0)
+                return r;
+        pass(&fds, console, 1);
+        pass(&fds, console, 2);
+        pass(&fds, qmp, MACHINE_FD_QMP);
+        pass(&fds, guest, MACHINE_FD_GUEST);
+        pass(&fds, console, MACHINE_FD_CONSOLE);
+        for (size_t i = 0; i < spec->disks_len; i++)
+                pass(&fds, spec->disks[i].fd, MACHINE_FD_DISK + (int)i);
+        for (size_t i = 0; i < spec->nics_len; i++)
+                pass(&fds, spec->nics[i].tap_fd, MACHINE_FD_TAP + (int)i);
+        spawn.fd_count = fds.len;
+        p->spawned_ns = clock_mono_ns();
+        p->child = true;
+        return spawn_start(&spawn, &p->pid, &p->pidfd, err);
+}
+
+/* Write down who runs; when that fails the process must not live on unknown. */
+static int describe(const struct vm_spec *spec, struct vm_file *file, struct vm_process *p,
+                    struct err *err)
+{
+        int r, status;
+
+        file->pid = p->pid;
+        file->spawned_ns = p->spawned_ns;
+        r = fd_proc_start_time(p->pid, &file->start_time, err);
+        if (r == 0)
+                r = vm_file_write(spec->dir, file, err);
+        if (r < 0) {
+                (void)fd_pidfd_signal(p->pidfd, SIGKILL, NULL); /* gone is as good */
+                (void)spawn_reap(p->pid, &status, NULL);        /* err tells the first failure */
+                (void)close(steal_fd(&p->pidfd));               /* a pidfd has nothing to flush */
+        }
+        return r;
+}
+
+static void free_argv(char ***argv)
+{
+        machine_argv_free(*argv);
+}
+
+int process_launch(const struct vm_spec *spec, struct vm_process *ret, struct err *err)
+{
+        __attribute__((cleanup(free_argv))) char **argv = NULL;
+        struct vm_process p = {.pidfd = -1, .accel = spec->accel};
+        struct vm_file file = {
+                .accel = spec->accel, .memory_bytes = spec->memory_bytes, .cpus = spec->cpus};
+        int r = check_spec(spec, err);
+
+        if (r == 0)
+                r = machine_argv(spec, spec->accel == ACCEL_TCG ? tsc_measure_khz() : 0, &argv,
+                                 err);
+        if (r == 0)
+                r = vm_file_boot_id(file.boot_id, err);
+        if (r == 0)
+                r = vm_file_write(spec->dir, &file, err);
+        if (r == 0)
+                r = spawn_qemu(spec, argv, &p, err);
+        if (r == 0)
+                r = describe(spec, &file, &p, err);
+        if (r == 0)
+                *ret = p;
+        return r;
+}

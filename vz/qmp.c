@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vz/qmp.h"
+
+#include <assert.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/loop.h"
+#include "base/mem.h"
+#include "base/strbuf.h"
+#include "vz/qmp_message.h"
+
+#define OUT_MAX   (64 << 10)
+#define READ_SIZE 4096
+
+enum state { GREETING, NEGOTIATING, READY, CLOSED };
+
+struct pending {
+        struct qmp *qmp;
+        int64_t id;
+        ev_timer timer;
+        qmp_reply *reply; /* NULL: the slot is free */
+        void *ctx;
+};
+
+struct qmp {
+        struct ev_loop *loop;
+        enum state state;
+        int fd;
+        bool freed; /* qmp_free was called from a callback: memory goes after this turn */
+        ev_io in, out;
+        ev_timer greeting;
+        struct strbuf unread, unsent;
+        int64_t last_id;
+        struct pending pending[QMP_PENDING_MAX];
+        const struct qmp_events *events;
+        void *ctx;
+};
+
+static void stop(struct qmp *q)
+{
+        q->state = CLOSED;
+        ev_io_stop(q->loop, &q->in);
+        ev_io_stop(q->loop, &q->out);
+        ev_timer_stop(q->loop, &q->greeting);
+        if (q->fd >= 0)
+                (void)close(q->fd); /* a socket has nothing to lose here */
+        q->fd = -1;
+}
+
+/* End a command. The slot is free before the callback, which may send the next one. */
+static void answer(struct pending *p, const json_t *value, const struct err *err)
+{
+        qmp_reply *reply = p->reply;
+
+        p->reply = NULL;
+        ev_timer_stop(p->qmp->loop, &p->timer);
+        reply(p->ctx, value, err);
+}
+
+static void fail(struct qmp *q, const struct err *why)
+{
+        struct err err = *why;
+
+        if (q->state == CLOSED)
+                return;
+        stop(q);
+        for (size_t i = 0; i < QMP_PENDING_MAX && !q->freed; i++)
+                if (q->pending[i].reply)
+                        answer(&q->pending[i], NULL, &err);
+        if (!q->freed)
+                q->events->on_close(q->ctx, &err);
+}
+
+static void on_command_late(struct ev_loop *loop, ev_timer *w, int revents)
+{
+        struct pending *p = container_of(w, struct pending, timer);
+        struct err err = ERR_INIT;
+
+        (void)loop;
+        (void)revents;
+        (void)err_set(&err, ETIMEDOUT, "qmp: QEMU did not answer in time");
+        answer(p, NULL, &err);
+}
+
+static void on_greeting_late(struct ev_loop *loop, ev_timer *w, int revents)
+{
+        struct qmp *q = container_of(w, struct qmp, greeting);
+        struct err err = ERR_INIT;
+
+        (void)loop;
+        (void)revents;
+        (void)err_set(&err, ETIMEDOUT, "qmp: no greeting from QEMU within %d s",
+                      QMP_GREETING_MS / 1000);
+        fail(q, &err);
+}
+
+static int flush(struct qmp *q, struct err *err)
+{
+        while (q->unsent.len) {
+                ssize_t n = send(q->fd, q->unsent.data, q->unsent.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n < 0 && errno == EAGAIN)
+                        break;
+                if (n < 0)
+                        return err_errno(err, errno, "qmp: send");
+                strbuf_consume(&q->unsent, (size_t)n);
+        }
+        if (q->unsent.len)
+                ev_io_start(q->loop, &q->out);
+        else
+                ev_io_stop(q->loop, &q->out);
+        return 0;
+}
+
+static void on_socket_writable(struct ev_loop *loop, ev_io *w, int revents)
+{
+        struct qmp *q = container_of(w, struct qmp, out);
+        struct err err = ERR_INIT;
+
+        (void)loop;
+        (void)revents;
+        if (flush(q, &err) < 0)
+                fail(q, &err);
+}
+
+static struct pending *free_slot(struct qmp *q)
+{
+        for (size_t i = 0; i < QMP_PENDING_MAX; i++)
+                if (!q->pending[i].reply)
+                        return &q->pending[i];
+        return NULL;
+}
+
+static int send_command(struct qmp *q, const char *command, json_t *arguments, unsigned timeout_ms,
+                        qmp_reply *reply, void *ctx, struct err *err)
+{
+        AUTO_JSON json_t *args = arguments;
+        AUTO_JSON json_t *message = json_object();
+        AUTO_FREE char *text = NULL;
+        struct pending *p = free_slot(q);
+
+        if (!p)
+                return err_set(err, EBUSY, "qmp: %d commands wait for QEMU already",
+                               QMP_PENDING_MAX);
+        json_set_str(message, "execute", command);
+        json_set_int(message, "id", q->last_id + 1);
+        if (args)
+                (void)json_object_set(message, "arguments", args); /* aborts when out of memory */
+        text = json_text(message);
+        if (q->unsent.len + strlen(text) + 1 > OUT_MAX)
+                return err_set(err, ENOBUFS, "qmp: QEMU does not read");
+        strbuf_addf(&q->unsent, "%s\n", text);
+        p->id = ++q->last_id;
+        p->reply = reply;
+        p->ctx = ctx;
+        ev_timer_set(&p->timer, timeout_ms / 1e3, 0.0);
+        ev_timer_start(q->loop, &p->timer);
+        /* Sent from the loop: a failure must not come back from inside this call. */
+        ev_io_start(q->loop, &q->out);
+        return 0;
+}
+
+static void on_negotiated(void *ctx, const json_t *value, const struct err *err)
+{
+        struct qmp *q = ctx;
+
+        if (!value) {
+                fail(q, err);
+                return;
+        }
+        q->state = READY;
+        ev_timer_stop(q->loop, &q->greeting);
+        q->events->on_ready(q->ctx);
+}
+
+static int take_greeting(struct qmp *q, struct err *err)
+{
+        if (q->state != GREETING)
+                return err_set(err, EPROTO, "qmp: a second greeting");
+        q->state = NEGOTIATING;
+        return send_command(q, "qmp_capabilities", NULL, QMP_GREETING_MS, on_negotiated, q, err);
+}
+
+/* An answer that nobody waits for came after its time-out: dropped. */
+static void take_answer(struct qmp *q, const struct qmp_message *m)
+{
+        struct err err = ERR_INIT;
+
+        for (size_t i = 0; i < QMP_PENDING_MAX; i++) {
+                struct pending *p = &q->pending[i];
+
+                if (!p->reply || p->id != m->id)
+                        continue;
+                if (m->kind == QMP_ERROR)
+                        (void)err_set(&err, EIO, "qmp: %s", m->name);
+                answer(p, m->kind == QMP_RETURN ? m->data : NULL, &err);
+                return;
+        }
+}
+
+static int take_line(struct qmp *q, const char *line, size_t len, struct err *err)
+{
+        struct qmp_message m = {.id = -1};
+        int r = qmp_message_parse(line, len, &m, err);
+
+        if (r < 0)
+                return r;
+        if (m.kind == QMP_GREETING)
+                r = take_greeting(q, err);
+        else if (q->state == GREETING)
+                r = err_set(err, EPROTO, "qmp: no greeting");
+        else if (m.kind != QMP_EVENT)
+                take_answer(q, &m);
+        else if (q->state == READY)
+                q->events->on_event(q->ctx, m.name, m.data);
+        qmp_message_release(&m);
+        return r;
+}
+
+static int take_lines(struct qmp *q, struct err *err)
+{
+        size_t done = 0;
+        int r = 0;
+
+        while (r == 0 && !q->freed && q->state != CLOSED) {
+                const char *line = q->unread.data + done;
+                const char *end = memchr(line, '\n', q->unread.len - done);
+
+                if (!end)
+                        break;
+                done += (size_t)(end - line) + 1;
+                if (end > line + 1) /* an empty line, or "\r" alone, says nothing */
+                        r = take_line(q, line, (size_t)(end - line), err);
+        }
+        strbuf_consume(&q->unread, done);
+        if (r == 0 && q->unread.len >= QMP_LINE_MAX)
+                r = err_set(err, EPROTO, "qmp: a line longer than %d bytes", QMP_LINE_MAX);
+        return r;
+}
+
+static void on_socket_readable(struct ev_loop *loop, ev_io *w, int revents)
+{
+        struct qmp *q = container_of(w, struct qmp, in);
+        struct err err = ERR_INIT;
+        char chunk[READ_SIZE];
+        ssize_t n = recv(q->fd, chunk, sizeof(chunk), MSG_DONTWAIT);
+        int r = 0;
+
+        (void)loop;
+        (void)revents;
+        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+                return;
+        if (n < 0) {
+                r = err_errno(&err, errno, "qmp: receive");
+        } else if (n == 0) {
+                r = err_set(&err, EPIPE, "qmp: QEMU hung up");
+        } else {
+                strbuf_add(&q->unread, chunk, (size_t)n);
+                r = take_lines(q, &err);
+        }
+        if (r < 0 && !q->freed)
+                fail(q, &err);
+}
+
+int qmp_attach_fd(struct ev_loop *loop, int fd, const struct qmp_events *events, void *ctx,
+                  struct qmp **ret_qmp, struct err *err)
+{
+        AUTO_CLOSE int sock = fd;
+        struct qmp *q;
+        int r = fd_set_nonblock(sock, err);
+
+        if (r < 0)
+                return r;
+        q = xnew(struct qmp);
+        q->loop = loop;
+        q->fd = steal_fd(&sock);
+        q->events = events;
+        q->ctx = ctx;
+        q->unread = (struct strbuf)STRBUF_INIT(QMP_LINE_MAX + READ_SIZE);
+        q->unsent = (struct strbuf)STRBUF_INIT(OUT_MAX);
+        for (size_t i = 0; i < QMP_PENDING_MAX; i++) {
+                q->pending[i].qmp = q;
+                ev_timer_init(&q->pending[i].timer, on_command_late, 0.0, 0.0);
+        }
+        ev_io_init(&q->in, on_socket_readable, q->fd, EV_READ);
+        ev_io_init(&q->out, on_socket_writable, q->fd, EV_WRITE);
+        ev_timer_init(&q->greeting, on_greeting_late, QMP_GREETING_MS / 1e3, 0.0);
+        ev_io_start(loop, &q->in);
+        ev_timer_start(loop, &q->greeting);
+        *ret_qmp = q;
+        return 0;
+}
+
+int qmp_connect(struct ev_loop *loop, const char *path, const struct qmp_events *events, void *ctx,
+                struct qmp **ret_qmp, struct err *err)
+{
+        int fd, r = fd_connect_unix(path, &fd, err);
+
+        if (r < 0)
+                return r;
+        return qmp_attach_fd(loop, fd, events, ctx, ret_qmp, err);
+}
+
+int qmp_execute(struct qmp *q, const char *command, json_t *arguments, unsigned timeout_ms,
+                qmp_reply *reply, void *ctx, struct err *err)
+{
+        assert(reply);
+        assert(!q->freed);
+        if (q->state != READY) {
+                json_decref(arguments);
+                return err_set(err, ENOTCONN, "qmp: %s: no conversation with QEMU", command);
+        }
+        return send_command(q, command, arguments, timeout_ms, reply, ctx, err);
+}
+
+static void destroy(void *p)
+{
+        struct qmp *q = p;
+
+        strbuf_release(&q->unread);
+        strbuf_release(&q->unsent);
+        free(q);
+}
+
+void qmp_free(struct qmp *q)
+{
+        if (!q || q->freed)
+                return;
+        stop(q);
+        for (size_t i = 0; i < QMP_PENDING_MAX; i++)
+                ev_timer_stop(q->loop, &q->pending[i].timer);
+        q->freed = true;
+        loop_defer_free(q->loop, destroy, q);
+}

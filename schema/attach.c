@@ -142,6 +142,7 @@ static json_t *networks_write(const struct field *field, const void *value)
 
 const struct kind kind_networks = {.form = "a list or a map of networks",
                                    .merge = MERGE_NAMES,
+                                   .long_form = network_ref_fields,
                                    .read = networks_read,
                                    .write = networks_write};
 
@@ -230,6 +231,7 @@ static json_t *depends_write(const struct field *field, const void *value)
 
 const struct kind kind_depends_on = {.form = "a list or a map of services",
                                      .merge = MERGE_NAMES,
+                                     .long_form = depends_fields,
                                      .read = depends_read,
                                      .write = depends_write};
 
@@ -390,9 +392,11 @@ static json_t *secrets_write(const struct field *field, const void *value)
 
 const struct kind kind_configs = {.form = "a list of configs",
                                   .merge = MERGE_TARGET,
+                                  .long_form = file_fields,
                                   .read = configs_read,
                                   .write = configs_write};
 const struct kind kind_secrets = {.form = "a list of secrets",
                                   .merge = MERGE_TARGET,
+                                  .long_form = file_fields,
                                   .read = secrets_read,
                                   .write = secrets_write};

@@ -237,6 +237,8 @@ static void test_explain(void)
         AUTO_FREE char *typo = explain("services.halthcheck", -ENOENT);
         AUTO_FREE char *deep = explain("services.image.tag", -ENOENT);
         AUTO_FREE char *refusal = explain("services.devices", 0);
+        AUTO_FREE char *alias = explain("services.web.networks.front.aliases", 0);
+        AUTO_FREE char *target = explain("services.ports.target", 0);
 
         is_str(interval,
                "services.web.healthcheck.interval: time between two checks; 30s when left out\n"
@@ -246,6 +248,8 @@ static void test_explain(void)
         has_str(top, "  services ", "the top level");
         is_str(typo, "no key 'halthcheck'; did you mean 'healthcheck'?", "a typo");
         is_str(deep, "nothing is below 'image'", "below a text");
+        has_str(alias, "more names of the service", "below a name");
+        has_str(target, "port in the service's VM", "the long form of an entry");
         has_str(refusal, "This key is refused.", "a refused key");
 }
 

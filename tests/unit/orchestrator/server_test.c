@@ -235,6 +235,7 @@ static char *hear(int fd, const char *until, bool *ret_end)
         bool end = false;
 
         for (int idle = 0; idle < 2000 && !end; idle++) {
+                size_t from;
                 ssize_t n;
 
                 ev_run(loop, EVRUN_NOWAIT);
@@ -244,7 +245,8 @@ static char *hear(int fd, const char *until, bool *ret_end)
                         continue;
                 idle = 0;
                 strbuf_add(&sb, buf, (size_t)n);
-                if (until && memmem(sb.data, sb.len, until, strlen(until)))
+                from = sb.len > (size_t)n + 64 ? sb.len - (size_t)n - 64 : 0;
+                if (until && memmem(sb.data + from, sb.len - from, until, strlen(until)))
                         break;
         }
         if (ret_end)
@@ -352,7 +354,7 @@ static void test_stream(void)
         ok(seen.lines > 100 && seen.lines < 50000, "the producer waits (at %d)", seen.lines);
         text = hear(fd, "\r\n0\r\n\r\n", NULL);
         has_str(text, "application/x-ndjson", "type");
-        for (const char *at = text; (at = strstr(at, "{\"line\":")); at++)
+        for (const char *at = text; (at = strchr(at, '{')); at++)
                 lines += atol(at + 8) == lines;
         is_int(lines, 50000, "all lines in order");
         ok(seen.most_pending < RESPONSE_HIGH_BYTES + 200, "bounded: %zu", seen.most_pending);

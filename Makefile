@@ -61,6 +61,7 @@ all: $(bins) guest              ## build berth, berthd, berth-netd and the guest
 $(foreach l,$(LAYERS),$(eval $(BUILD)/lib/$(l).a: $(call objs,$(call src,$(l)))))
 $(BUILD)/lib/cli.a: $(call objs,$(filter-out %/main.c,$(wildcard orchestrator/cli/*.c)))
 $(BUILD)/lib/fake.a: $(call objs,$(wildcard tests/fake/*.c))
+$(BUILD)/lib/scenario.a: $(call objs,$(wildcard tests/scenario/*.c))
 $(BUILD)/lib/llhttp.a: $(patsubst %,$(BUILD)/obj/llhttp/%.o,api http llhttp)
 
 $(BUILD)/bin/berthd: $(call objs,orchestrator/main.c) \
@@ -69,9 +70,10 @@ $(BUILD)/bin/berth-netd: $(call objs,network/main.c) $(call libs,network base)
 $(BUILD)/bin/berth: $(call objs,orchestrator/cli/main.c) $(call libs,cli schema base)
 
 # A unit test links its own layer and what that layer may use, nothing else.
-# The orchestrator's tests get tests/fake in place of the drivers.
+# The orchestrator's tests get tests/fake in place of the drivers, the reconciler's the world of
+# tests/scenario.
 test_set = $(if $(filter orchestrator,$(1)),orchestrator $(filter-out $(drivers),$(uses_$(1))) \
-        fake base llhttp,$(1) $(uses_$(1)))
+        fake base llhttp,$(if $(filter reconciler,$(1)),scenario) $(1) $(uses_$(1)))
 $(foreach l,$(LAYERS),$(foreach t,$(filter $(BUILD)/bin/tests/unit/$(l)/%,$(tests)),\
         $(eval $(t): $(t:$(BUILD)/bin/%=$(BUILD)/obj/%.o) $(call libs,$(call test_set,$(l))))))
 # Programs that the tests of one driver on a real system use.
@@ -125,17 +127,63 @@ $(BUILD)/guest/initramfs: $(BUILD)/guest/vminit
 	$(q)mkdir -p $(BUILD)/guest/root && cp $< $(BUILD)/guest/root/init
 	$(q)(cd $(BUILD)/guest/root && echo init | cpio -o -H newc -R 0:0 --reproducible --quiet) > $@
 
-$(BUILD)/guest/vmlinux: vz/kernel/build.sh vz/kernel/config
+$(BUILD)/guest/vmlinux: vz/kernel/build.sh vz/kernel/config $(wildcard vz/kernel/*.patch)
 	$(q)mkdir -p $(@D)
 	$(q)kernel=$$(sh vz/kernel/build.sh) && ln -sf "$$kernel" $@
 
-unit: $(tests)
-	$(q)prove --exec '' $(tests)
+demo: deps                      ## install, build, and run the hello example
+	$(q)$(MAKE) --no-print-directory -s all
+	$(q)sh manifests/examples/hello/demo.sh $(BUILD)/bin
 
-lint: lint-layers               ## everything that reads the code without running it
+test: deps                      ## install what tests need, then run all of them, real VMs included
+	$(q)$(MAKE) --no-print-directory -j2 all tests sanitized
+	$(q)$(MAKE) --no-print-directory test-images
+	$(q)BUILD=$(BUILD) BERTH_TEST_IMAGES=$(CURDIR)/build/tests/images \
+	        prove --jobs 2 --exec '' $(tests) $(sanitized_tests) \
+	        $(sort $(wildcard tests/system/*.t tests/cli/*.t tests/vm/*.t))
+
+tests: $(tests) $(drivers_of_tests)
+check: tests                    ## unit and scenario tests only: no root, no network, no VM
+	$(q)prove --jobs 2 --exec '' $(tests)
+
+# The same unit tests under AddressSanitizer and UBSan.
+sanitized_tests := $(patsubst $(BUILD)/%,build/san/%,$(if $(SAN),,$(tests)))
+sanitized:
+	$(q)$(if $(SAN),,$(MAKE) --no-print-directory SAN=address,undefined tests)
+
+# The images of the examples in a store that the tests share and do not change.
+test-images: all
+	$(q)sh tests/vm/images.sh $(BUILD)/bin build/tests/images
+
+lint: lint-layers lint-source lint-shell lint-format lint-cppcheck ## read the code without running it
 
 lint-layers:
 	$(q)($(foreach l,$(LAYERS),echo "$(l) $(uses_$(l))";) true) | sh tests/lint/layers.sh
+
+lint-source:
+	$(q)sh tests/lint/source.sh
+
+lint-shell:
+	$(q)shellcheck -x .ci/run $$(git ls-files '*.sh' '*.t')
+
+lint-format:
+	$(q)git ls-files '*.c' '*.h' | xargs -P 2 -n 32 clang-format --dry-run -Werror
+
+lint-cppcheck:
+	$(q)cppcheck --quiet --error-exitcode=1 -j 2 --std=c11 --enable=warning,portability \
+	        --suppress=memleak --suppress=missingInclude --suppress=unusedFunction \
+	        --inline-suppr -D_GNU_SOURCE -I. $(LAYERS)
+
+tidy:                           ## clang-tidy over everything (minutes)
+	$(q)git ls-files '*.c' | grep -v '^tests/' | \
+	        xargs -P 2 -n 4 clang-tidy --quiet -- $(filter-out -MMD -MP,$(flags))
+
+install: all                    ## into $(DESTDIR)$(PREFIX)
+	install -D -m 755 $(BUILD)/bin/berth $(DESTDIR)$(PREFIX)/bin/berth
+	install -D -m 755 $(BUILD)/bin/berthd $(DESTDIR)$(PREFIX)/bin/berthd
+	install -D -m 755 $(BUILD)/bin/berth-netd $(DESTDIR)$(PREFIX)/lib/berth/berth-netd
+	install -D -m 644 $(BUILD)/guest/vmlinux $(DESTDIR)$(PREFIX)/lib/berth/vmlinux
+	install -D -m 644 $(BUILD)/guest/initramfs $(DESTDIR)$(PREFIX)/lib/berth/initramfs
 
 deps:                           ## install the Debian packages that build, run and test berth
 	$(q)sh tests/deps.sh
@@ -146,5 +194,6 @@ clean:                          ## remove what was built
 help:                           ## this list
 	@sed -n 's/^\([a-z-]*\):.*## */  \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
 
-.PHONY: all guest unit lint lint-layers deps clean help
+.PHONY: all guest demo test tests check sanitized test-images lint lint-layers lint-source \
+        lint-shell lint-format lint-cppcheck tidy install deps clean help
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

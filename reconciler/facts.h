@@ -72,9 +72,11 @@ struct replica_fact {
 struct network_fact {
         char *stack, *network;
         char *spec_hash;
-        bool up;       /* false: coming up or failing, its driver is at it: nothing is planned */
-        bool removing; /* NETWORK_REMOVE is under way */
-        char *message; /* why it is not up; may be NULL */
+        bool up;           /* false: coming up, its driver is at it, unless failed_ms tells */
+        bool removing;     /* NETWORK_REMOVE is under way */
+        unsigned failures; /* attempts in a row to bring it up */
+        int64_t failed_ms; /* when the last one failed, and none is under way; 0: one is */
+        char *message;     /* why it is not up; may be NULL */
 };
 
 enum image_state { IMAGE_UNKNOWN, IMAGE_READY, IMAGE_MISSING, IMAGE_BUSY };

@@ -32,6 +32,14 @@ static bool network_is_used(const struct view *view, const struct network_fact *
         return false;
 }
 
+bool net_is_in_backoff(const struct view *view, const struct net *net)
+{
+        int64_t now = view->input->now_ms;
+
+        /* A failure in the future comes from another clock: it says nothing about the delay. */
+        return net->state == NET_FAILED && now < net->retry_at_ms && net->fact->failed_ms <= now;
+}
+
 static void add_network(struct plan *plan, enum step_kind kind, const char *stack,
                         const char *network, const char *reason)
 {
@@ -61,8 +69,12 @@ void steps_networks(const struct view *view, struct plan *plan)
                 add_network(plan, STEP_NETWORK_REMOVE, network->stack, network->network,
                             "changed or not used any more");
         }
-        for (size_t i = 0; i < view->nets_len; i++)
-                if (view->nets[i].state == NET_ABSENT)
-                        add_network(plan, STEP_NETWORK_CREATE, view->nets[i].stack->name,
-                                    view->nets[i].name, NULL);
+        for (size_t i = 0; i < view->nets_len; i++) {
+                const struct net *net = &view->nets[i];
+                bool again = net->state == NET_FAILED && !net_is_in_backoff(view, net);
+
+                if (net->state == NET_ABSENT || again)
+                        add_network(plan, STEP_NETWORK_CREATE, net->stack->name, net->name,
+                                    again ? "trying again" : NULL);
+        }
 }

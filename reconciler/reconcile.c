@@ -28,22 +28,27 @@ static void start_group(struct view *view, const struct group *group, struct pla
         }
 }
 
+static void wake_by(int64_t *wake, int64_t at)
+{
+        if (*wake == 0 || at < *wake)
+                *wake = at;
+}
+
 /* The earliest end of a back-off: nothing else happens by time alone. */
 static int64_t wake_time(const struct view *view)
 {
         int64_t wake = 0;
 
-        for (size_t u = 0; u < view->units_len; u++) {
-                const struct unit *unit = &view->units[u];
+        for (size_t u = 0; u < view->units_len; u++)
+                for (size_t i = 0; i < view->units[u].slots_len; i++) {
+                        const struct slot *slot = &view->units[u].slots[i];
 
-                for (size_t i = 0; i < unit->slots_len; i++) {
-                        const struct slot *slot = &unit->slots[i];
-
-                        if (slot->state == SLOT_VACANT && slot->verdict == REPLICA_BACKOFF &&
-                            (wake == 0 || slot->retry_at_ms < wake))
-                                wake = slot->retry_at_ms;
+                        if (slot->state == SLOT_VACANT && slot->verdict == REPLICA_BACKOFF)
+                                wake_by(&wake, slot->retry_at_ms);
                 }
-        }
+        for (size_t i = 0; i < view->nets_len; i++)
+                if (net_is_in_backoff(view, &view->nets[i]))
+                        wake_by(&wake, view->nets[i].retry_at_ms);
         return wake;
 }
 

@@ -138,12 +138,14 @@ static void stop_outdated(struct unit *unit, struct plan *plan)
         for (size_t i = 0; i < unit->slots_len; i++) {
                 struct slot *slot = &unit->slots[i];
 
-                if (slot->state == SLOT_OUTDATED && !slot->serving)
+                if (slot->state != SLOT_OUTDATED) {
+                        in_flight = in_flight || slot_in_flight(slot);
+                } else if (!slot->serving) {
                         stop_slot(unit, slot, plan, xstrdup("configuration changed"));
-                if (slot_in_flight(slot) || slot->planned)
                         in_flight = true;
-                if (slot->state == SLOT_OUTDATED && slot->serving && !next)
+                } else if (!next) {
                         next = slot;
+                }
         }
         if (next && !in_flight)
                 stop_slot(unit, next, plan, xstrdup("configuration changed"));

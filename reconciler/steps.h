@@ -17,6 +17,9 @@ void steps_stops(struct view *view, struct plan *plan);
 /** Remove and create networks. */
 void steps_networks(const struct view *view, struct plan *plan);
 
+/** Whether the network failed and is not tried again before net->retry_at_ms. */
+bool net_is_in_backoff(const struct view *view, const struct net *net);
+
 /** Create VMs of one unit; the gate of its dependencies is open. */
 void steps_starts(struct unit *unit, struct plan *plan);
 

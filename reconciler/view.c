@@ -166,7 +166,9 @@ static enum net_state net_state_of(const struct stack *stack, const struct netwo
         network_hash(network ? network : &implied, hash);
         if (!streq(hash, fact->spec_hash))
                 return NET_OUTDATED;
-        return fact->up ? NET_UP : NET_COMING;
+        if (fact->up)
+                return NET_UP;
+        return fact->failed_ms ? NET_FAILED : NET_COMING;
 }
 
 static void add_net(struct view *view, const struct stack *stack, const char *name)
@@ -180,6 +182,7 @@ static void add_net(struct view *view, const struct stack *stack, const char *na
                 return;
         net->fact = view->networks[at];
         net->state = net_state_of(stack, net->fact);
+        net->retry_at_ms = net->fact->failed_ms + backoff_delay_ms(net->fact->failures);
         view->networks_wanted[at] = net->state != NET_OUTDATED;
 }
 
@@ -276,6 +279,8 @@ static void mark_awaited(struct view *view, const struct group *group)
         for (size_t i = 0; i < group->stack->services_len; i++) {
                 const struct service *service = &group->stack->services[i];
 
+                if (service->oneshot)
+                        view->units[group->units_begin + i].awaited = true;
                 for (size_t j = 0; j < service->depends_on_len; j++) {
                         const struct depends *dep = &service->depends_on[j];
                         size_t on = graph_find(&group->graph, group->stack, dep->service);

@@ -43,6 +43,7 @@ struct slot {
 enum net_state {
         NET_ABSENT,
         NET_COMING, /* its driver is at it */
+        NET_FAILED, /* is tried again at net->retry_at_ms */
         NET_UP,
         NET_OUTDATED, /* made from another declaration: its VMs have to go first */
         NET_REMOVING,
@@ -53,6 +54,7 @@ struct net {
         const struct stack *stack;
         const char *name;
         enum net_state state;
+        int64_t retry_at_ms;             /* FAILED */
         const struct network_fact *fact; /* NULL when ABSENT */
 };
 
@@ -68,7 +70,7 @@ struct unit {
         const struct net *missing_net;  /* the first that is not up; NULL: all are */
         const struct net *outdated_net; /* the first that has to be made anew, or NULL */
         size_t group;                   /* of view->groups: its stack */
-        bool awaited;                   /* another service waits for its completion */
+        bool awaited;                   /* its end is: by another service, or as x-berth.oneshot says */
         bool excess;                    /* VMs beyond the wanted ones exist */
         bool busy;                      /* a step of this plan is about it */
         const char *blocker;            /* what a WAITING one waits for: a name */

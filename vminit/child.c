@@ -89,7 +89,7 @@ static int take_stdio(const struct launch *l, const struct user *u, struct fail 
                  * that is everyone's. */
                 struct stat st;
                 if (fstat(l->stdio[i], &st) == 0 && (l->tty || S_ISFIFO(st.st_mode)))
-                        (void)fchown(l->stdio[i], u->uid, (gid_t)-1);
+                        (void)!fchown(l->stdio[i], u->uid, (gid_t)-1);
                 /* The descriptors are above 2: vminit's own 0, 1, 2 are taken. */
                 if (dup2(l->stdio[i], i) < 0)
                         return fail_set(f, errno, "set up standard streams");

@@ -211,8 +211,6 @@ static int apply_one(const struct config *c, const struct config_mount *m, int r
         unsigned long flags =
                 m->kind == CONFIG_MOUNT_FILE || m->flags & WIRE_M_READ_ONLY ? MS_RDONLY : 0;
         flags |= m->flags & WIRE_M_NOEXEC ? MS_NOEXEC : 0;
-        if (m->kind != CONFIG_MOUNT_FILE)
-                flags |= MS_NOSUID | MS_NODEV;
         int source = open_source(c, m, f);
         if (source < 0)
                 return source;

@@ -170,7 +170,7 @@ static int find_interface(int fd, const char *mac, char *ret_name)
 /* First out of each other's way, then to the final names. */
 static int rename_all(int netlink, const struct config *c, int *indexes, struct fail *f)
 {
-        char name[IFNAMSIZ], current[IFNAMSIZ];
+        char name[32], current[IFNAMSIZ];
         bool all_named = true;
         for (size_t i = 0; i < c->n_interfaces; i++) {
                 indexes[i] = find_interface(netlink, c->interfaces[i].mac, current);

@@ -17,10 +17,12 @@ static int try_open(void)
                         char path[32];
                         (void)snprintf(path, sizeof(path), "/dev/vport%dp%d", device, nr);
                         int fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
-                        if (fd >= 0 || errno != ENOENT)
+                        /* ENXIO: that one is the console's */
+                        if (fd >= 0 || (errno != ENOENT && errno != ENXIO))
                                 return fd;
                 }
         }
+        errno = ENOENT;
         return -1;
 }
 

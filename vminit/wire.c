@@ -255,7 +255,7 @@ static bool scan(struct wire_rx *rx)
 int wire_rx_next(struct wire_rx *rx, struct wire_frame *ret_frame)
 {
         if (!rx->synced || rx->rescan) {
-                while (scan(rx)) {
+                while (scan(rx) && rx->rescan) {
                 }
         }
         if (!rx->synced) {

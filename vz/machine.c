@@ -209,7 +209,7 @@ static void add_kernel(struct words *w, const struct vm_spec *spec, unsigned tsc
 {
         AUTO_STRBUF struct strbuf line = STRBUF_INIT(2048); /* the kernel's own limit */
 
-        strbuf_adds(&line, "console=hvc0 quiet panic=-1 reboot=t swiotlb=noforce");
+        strbuf_adds(&line, "console=hvc0 loglevel=6 panic=-1 reboot=t swiotlb=noforce");
         strbuf_addf(&line, " lapic_timer_khz=%d", LAPIC_KHZ);
         if (spec->accel == ACCEL_TCG)
                 strbuf_adds(&line, " tsc=reliable mitigations=off noreplace-smp no_timer_check");

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vz/vm.h"
 
-#include <assert.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
@@ -55,7 +54,8 @@ static void end(struct vm *vm)
         ev_stat_stop(vm->loop, &vm->console);
         traces.console_len = vm_end_read_console(vm->dir, console, VM_END_TAIL_MAX);
         how = vm_end_decide(&traces, message);
-        vm->events.on_end(vm, how, message, vm->events.ctx);
+        if (vm->events.on_end)
+                vm->events.on_end(vm, how, message, vm->events.ctx);
 }
 
 static void up(struct vm *vm)
@@ -174,7 +174,6 @@ static int attach(struct ev_loop *loop, const char *dir, const struct vm_process
         AUTO_FREE char *socket = file_join(dir, "qmp.sock");
         struct vm *vm = xnew(struct vm);
 
-        assert(events->on_end);
         vm->loop = loop;
         vm->process = *process;
         vm->events = *events;

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The pictures of progress.c on standard error: a table redrawn in place, or lines; and reports. */
+#ifndef ORCHESTRATOR_CLI_DRAW_H
+#define ORCHESTRATOR_CLI_DRAW_H
+
+#include <jansson.h>
+
+struct progress;
+struct progress_service;
+
+/** Draw the table of p->status over the former one. */
+void draw_live(struct progress *p);
+
+/** One plain line: "db: healthy after 1.2s". service: its part of the status. */
+void draw_change(const struct progress_service *s, const json_t *service);
+
+#endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Manifests as the command line names them: -f FILE (repeatable), else the first of the usual names
+ * in the present folder; with -p, --env-file and the environment.
+ */
+#ifndef ORCHESTRATOR_CLI_SOURCE_H
+#define ORCHESTRATOR_CLI_SOURCE_H
+
+#include <jansson.h>
+
+#include "orchestrator/cli/cli.h"
+#include "schema/load.h"
+
+/* Rows for commands that read manifests. */
+#define OPTION_FILE                                                                         \
+        {                                                                                   \
+                'f', "file", "FILE", "the manifest; repeat it to merge more over the first" \
+        }
+#define OPTION_PROJECT                                                                     \
+        {                                                                                  \
+                'p', "project-name", "NAME", "name of the stack instead of the manifest's" \
+        }
+#define OPTION_ENV_FILE                                                              \
+        {                                                                            \
+                0, "env-file", "FILE", "values for ${NAME} instead of those in .env" \
+        }
+
+struct source {
+        struct stack *stack;
+        char *name;   /* absolute paths of the files, joined by ",": the owner of the stack */
+        char *file;   /* the first file as given, for messages */
+        json_t *json; /* canonical */
+};
+
+/**
+ * Load what the options name (rows OPTION_FILE, OPTION_PROJECT, OPTION_ENV_FILE must be in the
+ * table). Findings go to standard error. Returns CLI_OK, or an exit code after printing why.
+ */
+int source_load(const struct args *args, struct source *ret);
+
+/** The same for one file without options. quiet: findings are collected in *ret_diags instead. */
+int source_load_file(const char *path, struct source *ret, struct diags *ret_diags,
+                     struct err *err);
+
+void source_release(struct source *source);
+
+/** The name of the stack that options mean for delete: read from the manifest. */
+int source_stack_name(const struct args *args, char **ret);
+
+#endif

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "reconciler/fields.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/digest.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/strbuf.h"
+#include "schema/load.h"
+
+#define SENSITIVE "(sensitive)"
+
+/* Contents of configs up to this size are shown, larger ones by digest. */
+#define CONTENT_SHOWN_MAX 120
+
+/* Deepest path that is looked into; canonical specs have less than half of it. */
+#define DEPTH_MAX 16
+
+static void add_field(struct change *change, const char *path, char *before, char *after)
+{
+        struct field_change *field = array_push(&change->fields, &change->fields_len);
+
+        field->path = xstrdup(path);
+        field->before = before;
+        field->after = after;
+        field->effect = field_effect(path);
+}
+
+/* Variables that carry passwords by the habit of their names; their values are never shown. */
+static bool is_sensitive(const char *path)
+{
+        static const char *const parts[] = {"PASSWORD", "PASSWD",  "PASSPHRASE", "SECRET",
+                                            "TOKEN",    "API_KEY", "CREDENTIAL", "PRIVATE_KEY"};
+
+        if (!has_prefix(path, "environment."))
+                return false;
+        for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
+                if (strcasestr(path, parts[i]))
+                        return true;
+        return false;
+}
+
+static char *value_text(const char *path, const json_t *value)
+{
+        if (!value)
+                return NULL;
+        return is_sensitive(path) ? xstrdup(SENSITIVE) : json_text(value);
+}
+
+static void compare(struct change *change, const char *path, const json_t *before,
+                    const json_t *after, unsigned depth);
+
+static char *member_path(const char *path, const char *key)
+{
+        return *path ? xasprintf("%s.%s", path, key) : xstrdup(key);
+}
+
+static int key_cmp(const void *a, const void *b)
+{
+        return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* The keys of two objects, sorted, each once per object that has it. */
+static const char **all_keys(const json_t *before, const json_t *after, size_t *ret_len)
+{
+        const char **keys = NULL;
+        const json_t *both[] = {before, after};
+
+        *ret_len = 0;
+        for (size_t i = 0; i < ARRAY_SIZE(both); i++) {
+                json_t *object = (json_t *)(uintptr_t)both[i]; /* jansson's iterators want it */
+
+                for (void *it = json_object_iter(object); it;
+                     it = json_object_iter_next(object, it))
+                        *array_push(&keys, ret_len) = json_object_iter_key(it);
+        }
+        if (*ret_len)
+                qsort(keys, *ret_len, sizeof(*keys), key_cmp);
+        return keys;
+}
+
+static void compare_objects(struct change *change, const char *path, const json_t *before,
+                            const json_t *after, unsigned depth)
+{
+        size_t len;
+        const char **keys = all_keys(before, after, &len);
+
+        for (size_t i = 0; i < len; i++) {
+                AUTO_FREE char *member = NULL;
+
+                if (i && strcmp(keys[i - 1], keys[i]) == 0)
+                        continue;
+                member = member_path(path, keys[i]);
+                compare(change, member, json_object_get(before, keys[i]),
+                        json_object_get(after, keys[i]), depth + 1);
+        }
+        free(keys);
+}
+
+static bool holds_objects(const json_t *array)
+{
+        size_t len = json_array_size(array);
+
+        for (size_t i = 0; i < len; i++)
+                if (!json_is_object(json_array_get(array, i)))
+                        return false;
+        return len > 0;
+}
+
+static void compare_arrays(struct change *change, const char *path, const json_t *before,
+                           const json_t *after, unsigned depth)
+{
+        size_t a = json_array_size(before), b = json_array_size(after);
+
+        for (size_t i = 0; i < a || i < b; i++) {
+                AUTO_FREE char *element = xasprintf("%s[%zu]", path, i);
+
+                compare(change, element, json_array_get(before, i), json_array_get(after, i),
+                        depth + 1);
+        }
+}
+
+/*
+ * Objects are compared member by member, also with a missing one ("environment.A" is added, not
+ * "environment"); lists of objects element by element; lists of plain values as a whole.
+ */
+static void compare(struct change *change, const char *path, const json_t *before,
+                    const json_t *after, unsigned depth)
+{
+        bool objects = (json_is_object(before) || !before) && (json_is_object(after) || !after);
+
+        if (before && after && json_equal((json_t *)(uintptr_t)before, (json_t *)(uintptr_t)after))
+                return;
+        if (depth < DEPTH_MAX && objects && (json_object_size(before) || json_object_size(after)))
+                compare_objects(change, path, before, after, depth);
+        else if (depth < DEPTH_MAX && holds_objects(before) && holds_objects(after))
+                compare_arrays(change, path, before, after, depth);
+        else
+                add_field(change, path, value_text(path, before), value_text(path, after));
+}
+
+void fields_compare(struct change *change, const json_t *before, const json_t *after)
+{
+        compare_objects(change, "", before, after, 0);
+}
+
+json_t *fields_pairs(const struct kv_list *list)
+{
+        json_t *object = json_object();
+
+        for (size_t i = 0; i < list->len; i++)
+                json_object_set_new(object, list->items[i].key,
+                                    list->items[i].value ? json_string(list->items[i].value)
+                                                         : json_null());
+        return object;
+}
+
+static bool same_content(const struct file_source *a, const struct file_source *b)
+{
+        if (!a || !b)
+                return a == b;
+        return a->content_len == b->content_len &&
+               (a->content_len == 0 || memcmp(a->content, b->content, a->content_len) == 0);
+}
+
+static char *content_text(const struct file_source *source)
+{
+        AUTO_JSON json_t *text = NULL;
+        char digest[DIGEST_TEXT_MAX];
+
+        if (!source)
+                return NULL;
+        if (source->secret)
+                return xstrdup(SENSITIVE);
+        if (source->content_len <= CONTENT_SHOWN_MAX)
+                text = json_stringn(source->content ? source->content : "", source->content_len);
+        if (text) {
+                char *encoded = json_dumps(text, JSON_ENCODE_ANY);
+
+                if (encoded)
+                        return encoded;
+        }
+        digest_text(source->content, source->content_len, digest);
+        return xasprintf("\"%s (%zu bytes)\"", digest, source->content_len);
+}
+
+/* Files that both specs mount and whose content differs. */
+static void compare_files(struct change *change, const char *kind, const struct stack *stack_before,
+                          const struct stack *stack_after, const struct file_mount *mounts,
+                          size_t mounts_len,
+                          const struct file_source *(*find)(const struct stack *, const char *))
+{
+        for (size_t i = 0; i < mounts_len; i++) {
+                const struct file_source *before = find(stack_before, mounts[i].source);
+                const struct file_source *after = find(stack_after, mounts[i].source);
+                AUTO_FREE char *path = NULL;
+
+                if (!before || same_content(before, after))
+                        continue; /* a new mount is a change of the list of mounts */
+                path = xasprintf("%s.%s.content", kind, mounts[i].source);
+                add_field(change, path, content_text(before), content_text(after));
+        }
+}
+
+static void compare_volumes(struct change *change, const struct stack *stack_before,
+                            const struct stack *stack_after, const struct service *after)
+{
+        for (size_t i = 0; i < after->volumes_len; i++) {
+                const struct mount *mount = &after->volumes[i];
+                const struct volume *a, *b;
+                AUTO_FREE char *path = NULL;
+
+                if (mount->type != MOUNT_VOLUME || !mount->source)
+                        continue;
+                a = stack_find_volume(stack_before, mount->source);
+                b = stack_find_volume(stack_after, mount->source);
+                if (!a || !b || streq(a->real_name, b->real_name))
+                        continue;
+                path = xasprintf("volumes.%s.name", mount->source);
+                add_field(change, path, xstrdup(a->real_name), xstrdup(b->real_name));
+        }
+}
+
+void fields_of_service(const struct stack *stack_before, const struct service *before,
+                       const struct stack *stack_after, const struct service *after,
+                       struct change *change)
+{
+        AUTO_JSON json_t *a = service_to_json(before);
+        AUTO_JSON json_t *b = service_to_json(after);
+
+        fields_compare(change, a, b);
+        compare_files(change, "configs", stack_before, stack_after, after->configs,
+                      after->configs_len, stack_find_config);
+        compare_files(change, "secrets", stack_before, stack_after, after->secrets,
+                      after->secrets_len, stack_find_secret);
+        compare_volumes(change, stack_before, stack_after, after);
+}

@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "schema/attach.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/mem.h"
+#include "schema/draft.h"
+#include "schema/kinds.h"
+
+static const char *const conditions[] = {"service_started", "service_healthy",
+                                         "service_completed_successfully", NULL};
+
+struct network_ref *service_add_network(struct service *service, const char *name)
+{
+        struct network_ref *ref;
+
+        for (size_t i = 0; i < service->networks_len; i++)
+                if (streq(service->networks[i].network, name))
+                        return &service->networks[i];
+        ref = array_push(&service->networks, &service->networks_len);
+        ref->network = xstrdup(name);
+        return ref;
+}
+
+struct depends *service_add_depends(struct service *service, const char *name)
+{
+        struct depends *d;
+
+        for (size_t i = 0; i < service->depends_on_len; i++)
+                if (streq(service->depends_on[i].service, name))
+                        return &service->depends_on[i];
+        d = array_push(&service->depends_on, &service->depends_on_len);
+        d->service = xstrdup(name);
+        d->required = true;
+        return d;
+}
+
+static const struct field network_ref_fields[] = {
+        {.name = "aliases",
+         .kind = &kind_strings,
+         .offset = offsetof(struct network_ref, aliases),
+         .check = check_hostname,
+         .doc = "more names of the service on this network"},
+        {.name = "ipv4_address",
+         .kind = &kind_string,
+         .offset = offsetof(struct network_ref, ipv4_address),
+         .check = check_ip4,
+         .doc = "a fixed address within the network's subnet; chosen when left out"},
+        {.name = "ipv6_address", .use = FIELD_IGNORED, .doc = "networks are IPv4 only"},
+        {.name = "mac_address", .use = FIELD_IGNORED, .doc = "the address is chosen"},
+        {.name = "interface_name",
+         .use = FIELD_IGNORED,
+         .doc = "interfaces are named eth0, eth1..."},
+        {.name = "priority", .use = FIELD_QUIET, .doc = "networks are attached by name"},
+        {.name = "gw_priority",
+         .use = FIELD_IGNORED,
+         .doc = "the first network that is not internal has the default route"},
+        {.name = "driver_opts",
+         .use = FIELD_IGNORED,
+         .doc = "there is one driver, without options"},
+        {.name = "link_local_ips",
+         .use = FIELD_REFUSED,
+         .doc = "link-local addresses cannot be given; use ipv4_address"},
+        {0},
+};
+
+/* The name in a list of names, or NULL after an error. */
+static const char *item_name(struct reader *r, const struct node *item)
+{
+        if (item->kind == NODE_STRING && item->text[0])
+                return item->text;
+        reader_error(r, &item->mark, "must be a name, not %s", node_kind_name(item));
+        return NULL;
+}
+
+static void read_network(struct reader *r, const char *name, const struct mark *mark,
+                         const struct node *options, struct service *service)
+{
+        struct network_ref *ref = service_add_network(service, name);
+
+        reader_add_ref(r, REF_NETWORK, name, mark, false);
+        if (!options || options->kind == NODE_NULL)
+                return;
+        if (options->kind == NODE_MAP)
+                fields_read(r, network_ref_fields, options, ref);
+        else
+                reader_error(r, &options->mark, "must be a map, not %s", node_kind_name(options));
+}
+
+static void networks_read(struct reader *r, const struct field *field, const struct node *node,
+                          void *value)
+{
+        if (node->kind != NODE_MAP && node->kind != NODE_SEQ) {
+                reader_refuse_kind(r, field, node);
+                return;
+        }
+        for (size_t i = 0; i < node->len; i++) {
+                if (node->kind == NODE_MAP) {
+                        const struct entry *e = &node->entries[i];
+
+                        path_push_key(&r->path, e->key);
+                        if (e->value->tag != TAG_RESET)
+                                read_network(r, e->key, &e->mark, e->value, value);
+                } else {
+                        const char *name;
+
+                        path_push_index(&r->path, i);
+                        name = item_name(r, node->items[i]);
+                        if (name)
+                                read_network(r, name, &node->items[i]->mark, NULL, value);
+                }
+                path_pop(&r->path);
+        }
+}
+
+static json_t *networks_write(const struct field *field, const void *value)
+{
+        const struct service *service = value;
+        json_t *object;
+
+        (void)field;
+        if (service->networks_len == 0)
+                return NULL;
+        object = json_object();
+        for (size_t i = 0; i < service->networks_len; i++)
+                if (json_object_set_new(object, service->networks[i].network,
+                                        fields_write(network_ref_fields, &service->networks[i])) <
+                    0)
+                        bug("json_object_set_new");
+        return object;
+}
+
+const struct kind kind_networks = {.form = "a list or a map of networks",
+                                   .merge = MERGE_NAMES,
+                                   .read = networks_read,
+                                   .write = networks_write};
+
+static const struct field depends_fields[] = {
+        {.name = "condition",
+         .kind = &kind_choice,
+         .offset = offsetof(struct depends, condition),
+         .unset = -1,
+         .arg = conditions,
+         .doc = "what to wait for: service_started, service_healthy or "
+                "service_completed_successfully"},
+        {.name = "restart",
+         .kind = &kind_bool,
+         .offset = offsetof(struct depends, restart),
+         .doc = "replace this service together with the one it depends on"},
+        {.name = "required",
+         .kind = &kind_bool,
+         .offset = offsetof(struct depends, required),
+         .unset = true,
+         .doc = "false: go on when that service does not exist"},
+        {0},
+};
+
+static void read_depends(struct reader *r, const char *name, const struct mark *mark,
+                         const struct node *options, struct service *service)
+{
+        struct depends *d = service_add_depends(service, name);
+
+        if (options && options->kind == NODE_MAP) {
+                fields_read(r, depends_fields, options, d);
+                if ((int)d->condition < 0)
+                        d->condition = DEPENDS_STARTED;
+        } else if (options && options->kind != NODE_NULL) {
+                reader_error(r, &options->mark,
+                             "must be a map such as {condition: service_healthy}, not %s",
+                             node_kind_name(options));
+        }
+        reader_add_ref(r, REF_SERVICE, name, mark, !d->required);
+}
+
+static void depends_read(struct reader *r, const struct field *field, const struct node *node,
+                         void *value)
+{
+        if (node->kind != NODE_MAP && node->kind != NODE_SEQ) {
+                reader_refuse_kind(r, field, node);
+                return;
+        }
+        for (size_t i = 0; i < node->len; i++) {
+                if (node->kind == NODE_MAP) {
+                        const struct entry *e = &node->entries[i];
+
+                        path_push_key(&r->path, e->key);
+                        if (e->value->tag != TAG_RESET)
+                                read_depends(r, e->key, &e->mark, e->value, value);
+                } else {
+                        const char *name;
+
+                        path_push_index(&r->path, i);
+                        name = item_name(r, node->items[i]);
+                        if (name)
+                                read_depends(r, name, &node->items[i]->mark, NULL, value);
+                }
+                path_pop(&r->path);
+        }
+}
+
+static json_t *depends_write(const struct field *field, const void *value)
+{
+        const struct service *service = value;
+        json_t *object;
+
+        (void)field;
+        if (service->depends_on_len == 0)
+                return NULL;
+        object = json_object();
+        for (size_t i = 0; i < service->depends_on_len; i++)
+                if (json_object_set_new(object, service->depends_on[i].service,
+                                        fields_write(depends_fields, &service->depends_on[i])) < 0)
+                        bug("json_object_set_new");
+        return object;
+}
+
+const struct kind kind_depends_on = {.form = "a list or a map of services",
+                                     .merge = MERGE_NAMES,
+                                     .read = depends_read,
+                                     .write = depends_write};
+
+/* SERVICE[:ALIAS] */
+static void links_read(struct reader *r, const struct field *field, const struct node *node,
+                       void *value)
+{
+        struct service_draft *draft = value;
+
+        if (node->kind != NODE_SEQ) {
+                reader_refuse_kind(r, field, node);
+                return;
+        }
+        for (size_t i = 0; i < node->len; i++) {
+                const struct node *item = node->items[i];
+                const char *colon;
+                struct link *link;
+
+                path_push_index(&r->path, i);
+                if (item_name(r, item)) {
+                        colon = strchr(item->text, ':');
+                        link = arena_push(r->arena, (void **)&draft->links, &draft->links_len,
+                                          sizeof(*link));
+                        link->service =
+                                arena_strndup(r->arena, item->text, strcspn(item->text, ":"));
+                        link->alias = colon ? colon + 1 : link->service;
+                        (void)service_add_depends(&draft->service, link->service);
+                        reader_add_ref(r, REF_SERVICE, link->service, &item->mark, false);
+                        check_hostname(r, item, link->alias);
+                }
+                path_pop(&r->path);
+        }
+}
+
+const struct kind kind_links = {
+        .form = "a list of SERVICE or SERVICE:ALIAS", .merge = MERGE_SET, .read = links_read};
+
+static void check_number_text(struct reader *r, const struct node *node, const char *text)
+{
+        if (!text[0] || strlen(text) > 9 || strspn(text, "0123456789") != strlen(text))
+                reader_error(r, &node->mark,
+                             "'%.40s' is not a number; names of users are not known here", text);
+}
+
+static const struct field file_fields[] = {
+        {.name = "source",
+         .kind = &kind_string,
+         .offset = offsetof(struct file_mount, source),
+         .required = true,
+         .doc = "name of a config or secret at the top level"},
+        {.name = "target",
+         .kind = &kind_string,
+         .offset = offsetof(struct file_mount, target),
+         .doc = "path in the guest; /NAME for configs, /run/secrets/NAME for secrets"},
+        {.name = "uid",
+         .kind = &kind_string,
+         .offset = offsetof(struct file_mount, uid),
+         .check = check_number_text,
+         .doc = "owner of the file, a number; 0 when left out"},
+        {.name = "gid",
+         .kind = &kind_string,
+         .offset = offsetof(struct file_mount, gid),
+         .check = check_number_text,
+         .doc = "group of the file, a number; 0 when left out"},
+        {.name = "mode",
+         .kind = &kind_mode,
+         .offset = offsetof(struct file_mount, mode),
+         .unset = -1,
+         .doc = "mode of the file; 0444 when left out"},
+        {0},
+};
+
+/* Defaults and relative targets: `target: app.conf` of a secret is /run/secrets/app.conf. */
+static void finish_file(struct file_mount *file, const char *folder)
+{
+        AUTO_FREE char *given = STEAL(file->target);
+
+        if (given && given[0] == '/')
+                file->target = STEAL(given);
+        else
+                file->target = xasprintf("%s/%s", folder, given ? given : file->source);
+}
+
+static void read_files(struct reader *r, const struct field *field, const struct node *node,
+                       enum ref_kind kind, struct file_mount **files, size_t *len)
+{
+        const char *folder = kind == REF_SECRET ? "/run/secrets" : "";
+
+        if (node->kind != NODE_SEQ) {
+                reader_refuse_kind(r, field, node);
+                return;
+        }
+        for (size_t i = 0; i < node->len; i++) {
+                const struct node *item = node->items[i];
+                struct file_mount *file = array_push(files, len);
+
+                path_push_index(&r->path, i);
+                fields_init(file_fields, file);
+                if (item->kind == NODE_MAP)
+                        fields_read(r, file_fields, item, file);
+                else
+                        file->source = xstrdup(item_name(r, item));
+                if (file->source) {
+                        const struct node *source = node_get(item, "source");
+
+                        reader_add_ref(r, kind, file->source, source ? &source->mark : &item->mark,
+                                       false);
+                        finish_file(file, folder);
+                }
+                path_pop(&r->path);
+        }
+}
+
+static json_t *write_files(const struct file_mount *files, size_t len)
+{
+        json_t *array;
+
+        if (len == 0)
+                return NULL;
+        array = json_array();
+        for (size_t i = 0; i < len; i++)
+                if (json_array_append_new(array, fields_write(file_fields, &files[i])) < 0)
+                        bug("json_array_append_new");
+        return array;
+}
+
+static void configs_read(struct reader *r, const struct field *field, const struct node *node,
+                         void *value)
+{
+        struct service *service = value;
+
+        read_files(r, field, node, REF_CONFIG, &service->configs, &service->configs_len);
+}
+
+static json_t *configs_write(const struct field *field, const void *value)
+{
+        const struct service *service = value;
+
+        (void)field;
+        return write_files(service->configs, service->configs_len);
+}
+
+static void secrets_read(struct reader *r, const struct field *field, const struct node *node,
+                         void *value)
+{
+        struct service *service = value;
+
+        read_files(r, field, node, REF_SECRET, &service->secrets, &service->secrets_len);
+}
+
+static json_t *secrets_write(const struct field *field, const void *value)
+{
+        const struct service *service = value;
+
+        (void)field;
+        return write_files(service->secrets, service->secrets_len);
+}
+
+const struct kind kind_configs = {.form = "a list of configs",
+                                  .merge = MERGE_TARGET,
+                                  .read = configs_read,
+                                  .write = configs_write};
+const struct kind kind_secrets = {.form = "a list of secrets",
+                                  .merge = MERGE_TARGET,
+                                  .read = secrets_read,
+                                  .write = secrets_write};

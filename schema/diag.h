@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Collecting findings: see struct diags in schema/load.h. Each is one line of text with a place. */
+#ifndef SCHEMA_DIAG_H
+#define SCHEMA_DIAG_H
+
+#include <stdarg.h>
+
+#include "schema/load.h"
+
+/* Where something stands in a source. file NULL: the source has no places (JSON, a default). */
+struct mark {
+        const char *file;
+        unsigned line, column; /* from 1 */
+};
+
+/** Add a finding; everything is copied. Past DIAGS_MAX only the count of errors goes on. */
+void diags_add(struct diags *diags, enum diag_severity severity, const struct mark *mark,
+               const char *path, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+void diags_addv(struct diags *diags, enum diag_severity severity, const struct mark *mark,
+                const char *path, const char *fmt, va_list ap)
+        __attribute__((format(printf, 5, 0)));
+
+/** Put findings in the order of the files and of the lines in them. */
+void diags_sort(struct diags *diags, const char *const *files, size_t file_count);
+
+#endif

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "schema/env.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+const char *env_get(const struct env *env, const char *name)
+{
+        const char *value = env->parent ? env_get(env->parent, name) : NULL;
+        size_t n = strlen(name);
+
+        if (value)
+                return value;
+        for (const char *const *e = env->environ; e && *e; e++)
+                if (strncmp(*e, name, n) == 0 && (*e)[n] == '=')
+                        return *e + n + 1;
+        for (size_t i = env->vars.len; i > 0; i--)
+                if (streq(env->vars.items[i - 1].key, name))
+                        return env->vars.items[i - 1].value;
+        return NULL;
+}
+
+void env_set(struct env *env, const char *name, const char *value)
+{
+        struct kv *kv = array_push(&env->vars.items, &env->vars.len);
+
+        kv->key = xstrdup(name);
+        kv->value = xstrdup(value);
+}
+
+void env_release(struct env *env)
+{
+        for (size_t i = 0; i < env->vars.len; i++) {
+                free(env->vars.items[i].key);
+                free(env->vars.items[i].value);
+        }
+        free(env->vars.items);
+        *env = (struct env){0};
+}

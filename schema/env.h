@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Variables for interpolation. Sources in the order they are asked: the parent (whole), the process
+ * environment, then what was set here, the last first.
+ */
+#ifndef SCHEMA_ENV_H
+#define SCHEMA_ENV_H
+
+#include "schema/manifest.h"
+
+struct env {
+        const struct env *parent;
+        const char *const *environ; /* NAME=value, NULL at the end; may be NULL */
+        struct kv_list vars;
+};
+
+/** The value, or NULL when the variable is not set. */
+const char *env_get(const struct env *env, const char *name);
+
+/** Set a variable (copied); one of the environ or the parent still goes above it. */
+void env_set(struct env *env, const char *name, const char *value);
+
+void env_release(struct env *env);
+
+#endif

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "schema/field.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "schema/suggest.h"
+
+void reader_error(struct reader *r, const struct mark *mark, const char *fmt, ...)
+{
+        va_list ap;
+
+        va_start(ap, fmt);
+        diags_addv(r->diags, DIAG_ERROR, mark, path_text(&r->path, r->arena), fmt, ap);
+        va_end(ap);
+}
+
+void reader_warn(struct reader *r, const struct mark *mark, const char *fmt, ...)
+{
+        va_list ap;
+
+        if (!r->env) /* JSON comes from a program: there is nobody to warn */
+                return;
+        va_start(ap, fmt);
+        diags_addv(r->diags, DIAG_WARNING, mark, path_text(&r->path, r->arena), fmt, ap);
+        va_end(ap);
+}
+
+void reader_refuse_kind(struct reader *r, const struct field *field, const struct node *node)
+{
+        bool quotes =
+                has_prefix(field->kind->form, "a string") &&
+                (node->kind == NODE_INT || node->kind == NODE_FLOAT || node->kind == NODE_BOOL);
+
+        if (quotes)
+                reader_error(r, &node->mark, "must be %s, not %s; write \"%.40s\" in quotes",
+                             field->kind->form, node_kind_name(node), node->text);
+        else
+                reader_error(r, &node->mark, "must be %s, not %s", field->kind->form,
+                             node_kind_name(node));
+}
+
+void reader_add_ref(struct reader *r, enum ref_kind kind, const char *name, const struct mark *mark,
+                    bool optional)
+{
+        struct ref *ref = arena_push(r->arena, (void **)&r->refs, &r->refs_len, sizeof(*ref));
+
+        *ref = (struct ref){.kind = kind,
+                            .name = arena_strdup(r->arena, name),
+                            .path = path_text(&r->path, r->arena),
+                            .mark = *mark,
+                            .service = r->service,
+                            .optional = optional};
+}
+
+const struct field *field_find(const struct field *table, const char *name)
+{
+        for (; table->name; table++)
+                if (strcmp(table->name, name) == 0)
+                        return table;
+        return NULL;
+}
+
+const struct field *field_children(const struct field *field)
+{
+        const struct named *named = field->arg;
+
+        if (field->kind && field->kind->merge == MERGE_OBJECT)
+                return field->arg;
+        if (field->kind && field->kind->merge == MERGE_NAMED)
+                return named->table;
+        return NULL;
+}
+
+void fields_init(const struct field *table, void *base)
+{
+        for (; table->name; table++)
+                if (table->kind && table->kind->init)
+                        table->kind->init(table, (char *)base + table->offset);
+}
+
+static void refuse_unknown(struct reader *r, const struct field *table, const struct entry *entry)
+{
+        struct suggestion s = SUGGESTION_INIT(entry->key);
+
+        for (; table->name; table++)
+                suggest_offer(&s, table->name);
+        if (s.best)
+                reader_error(r, &entry->mark, "unknown key; did you mean '%s'?", s.best);
+        else
+                reader_error(r, &entry->mark, "unknown key; keys of your own must begin with x-");
+}
+
+/* An empty value, or one that variables made empty, is as good as none. */
+static bool is_absent(const struct node *node)
+{
+        return node->kind == NODE_NULL || node->tag == TAG_RESET ||
+               (node->kind == NODE_STRING && node->interpolated && !node->text[0]);
+}
+
+static void read_entry(struct reader *r, const struct field *table, const struct entry *entry,
+                       void *base)
+{
+        const struct field *field = field_find(table, entry->key);
+
+        if (!field) {
+                if (!has_prefix(entry->key, "x-"))
+                        refuse_unknown(r, table, entry);
+                return;
+        }
+        switch (field->use) {
+        case FIELD_USED:
+                if (!is_absent(entry->value))
+                        field->kind->read(r, field, entry->value, (char *)base + field->offset);
+                break;
+        case FIELD_QUIET:
+                break;
+        case FIELD_IGNORED:
+                reader_warn(r, &entry->mark, "ignored: %s", field->doc);
+                break;
+        case FIELD_REFUSED:
+                reader_error(r, &entry->mark, "%s", field->doc);
+                break;
+        }
+}
+
+void fields_read(struct reader *r, const struct field *table, const struct node *map, void *base)
+{
+        for (size_t i = 0; i < map->len; i++) {
+                path_push_key(&r->path, map->entries[i].key);
+                read_entry(r, table, &map->entries[i], base);
+                path_pop(&r->path);
+        }
+        for (; table->name; table++) {
+                const struct node *node = table->required ? node_get(map, table->name) : NULL;
+
+                if (table->required && (!node || is_absent(node)))
+                        reader_error(r, &map->mark, "'%s' is missing", table->name);
+        }
+}
+
+json_t *fields_write(const struct field *table, const void *base)
+{
+        json_t *object = json_object();
+
+        for (; table->name; table++) {
+                json_t *value = NULL;
+
+                if (table->use == FIELD_USED && table->kind->write && !table->in_only)
+                        value = table->kind->write(table, (const char *)base + table->offset);
+                if (value && json_object_set_new(object, table->name, value) < 0)
+                        bug("json_object_set_new");
+        }
+        return object;
+}

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "schema/manifest.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "schema/draft.h"
+
+void str_list_release(struct str_list *list)
+{
+        for (size_t i = 0; i < list->len; i++)
+                free(list->items[i]);
+        free(list->items);
+        *list = (struct str_list){0};
+}
+
+void kv_list_release(struct kv_list *list)
+{
+        for (size_t i = 0; i < list->len; i++) {
+                free(list->items[i].key);
+                free(list->items[i].value);
+        }
+        free(list->items);
+        *list = (struct kv_list){0};
+}
+
+static void release_arrays(struct service *s)
+{
+        for (size_t i = 0; i < s->depends_on_len; i++)
+                free(s->depends_on[i].service);
+        free(s->depends_on);
+        for (size_t i = 0; i < s->ports_len; i++)
+                free(s->ports[i].host_ip);
+        free(s->ports);
+        for (size_t i = 0; i < s->volumes_len; i++) {
+                free(s->volumes[i].source);
+                free(s->volumes[i].target);
+                free(s->volumes[i].subpath);
+        }
+        free(s->volumes);
+        for (size_t i = 0; i < s->networks_len; i++) {
+                free(s->networks[i].network);
+                str_list_release(&s->networks[i].aliases);
+                free(s->networks[i].ipv4_address);
+        }
+        free(s->networks);
+        for (size_t i = 0; i < s->ulimits_len; i++)
+                free(s->ulimits[i].name);
+        free(s->ulimits);
+}
+
+static void release_files(struct file_mount *files, size_t len)
+{
+        for (size_t i = 0; i < len; i++) {
+                free(files[i].source);
+                free(files[i].target);
+                free(files[i].uid);
+                free(files[i].gid);
+        }
+        free(files);
+}
+
+void service_release(struct service *s)
+{
+        free(s->name);
+        free(s->image);
+        str_list_release(&s->command);
+        str_list_release(&s->entrypoint);
+        kv_list_release(&s->environment);
+        free(s->working_dir);
+        free(s->user);
+        free(s->hostname);
+        free(s->domainname);
+        str_list_release(&s->group_add);
+        str_list_release(&s->cap_add);
+        str_list_release(&s->cap_drop);
+        release_arrays(s);
+        release_files(s->configs, s->configs_len);
+        release_files(s->secrets, s->secrets_len);
+        str_list_release(&s->dns);
+        str_list_release(&s->dns_search);
+        str_list_release(&s->extra_hosts);
+        str_list_release(&s->healthcheck.test);
+        free(s->stop_signal);
+        kv_list_release(&s->labels);
+        kv_list_release(&s->sysctls);
+        free(s->place.file);
+        *s = (struct service){0};
+}
+
+static void release_sources(struct file_source *sources, size_t len)
+{
+        for (size_t i = 0; i < len; i++) {
+                free(sources[i].name);
+                if (sources[i].content)
+                        explicit_bzero(sources[i].content, sources[i].content_len);
+                free(sources[i].content);
+                free(sources[i].place.file);
+        }
+        free(sources);
+}
+
+static void stack_release(struct stack *stack)
+{
+        free(stack->name);
+        for (size_t i = 0; i < stack->services_len; i++)
+                service_release(&stack->services[i]);
+        free(stack->services);
+        for (size_t i = 0; i < stack->networks_len; i++) {
+                free(stack->networks[i].name);
+                free(stack->networks[i].subnet);
+                kv_list_release(&stack->networks[i].labels);
+                free(stack->networks[i].place.file);
+        }
+        free(stack->networks);
+        for (size_t i = 0; i < stack->volumes_len; i++) {
+                free(stack->volumes[i].name);
+                free(stack->volumes[i].real_name);
+                kv_list_release(&stack->volumes[i].labels);
+                free(stack->volumes[i].place.file);
+        }
+        free(stack->volumes);
+        release_sources(stack->configs, stack->configs_len);
+        release_sources(stack->secrets, stack->secrets_len);
+        *stack = (struct stack){0};
+}
+
+void stack_free(struct stack *stack)
+{
+        if (!stack)
+                return;
+        stack_release(stack);
+        free(stack);
+}
+
+void draft_release(struct stack_draft *draft)
+{
+        for (size_t i = 0; i < draft->drafts_len; i++) {
+                service_release(&draft->drafts[i].service);
+                str_list_release(&draft->drafts[i].profiles);
+                free(draft->drafts[i].container_name);
+                free(draft->drafts[i].platform);
+        }
+        free(draft->drafts);
+        stack_release(&draft->stack);
+}
+
+/* Objects are sorted by name, which is their first member. */
+static const void *find_sorted(const void *items, size_t len, size_t size, const char *name)
+{
+        size_t low = 0, high = len;
+
+        while (low < high) {
+                size_t middle = low + (high - low) / 2;
+                const char *element = (const char *)items + middle * size;
+                int r = strcmp(name, *(const char *const *)(const void *)element);
+
+                if (r == 0)
+                        return element;
+                if (r < 0)
+                        high = middle;
+                else
+                        low = middle + 1;
+        }
+        return NULL;
+}
+
+/* Stacks that were made by hand (tests) may be unsorted: look at all when the search fails. */
+static const void *find_any(const void *items, size_t len, size_t size, const char *name)
+{
+        const void *found = find_sorted(items, len, size, name);
+
+        for (size_t i = 0; i < len && !found; i++) {
+                const char *element = (const char *)items + i * size;
+
+                if (streq(*(const char *const *)(const void *)element, name))
+                        found = element;
+        }
+        return found;
+}
+
+#define FIND(array) find_any(stack->array, stack->array##_len, sizeof(*stack->array), name)
+
+const struct service *stack_find_service(const struct stack *stack, const char *name)
+{
+        return FIND(services);
+}
+
+const struct network *stack_find_network(const struct stack *stack, const char *name)
+{
+        return FIND(networks);
+}
+
+const struct volume *stack_find_volume(const struct stack *stack, const char *name)
+{
+        return FIND(volumes);
+}
+
+const struct file_source *stack_find_config(const struct stack *stack, const char *name)
+{
+        return FIND(configs);
+}
+
+const struct file_source *stack_find_secret(const struct stack *stack, const char *name)
+{
+        return FIND(secrets);
+}
+
+struct service_draft *draft_find(const struct stack_draft *draft, const char *name)
+{
+        const struct service_draft *found =
+                find_sorted(draft->drafts, draft->drafts_len, sizeof(*draft->drafts), name);
+
+        return found ? &draft->drafts[found - draft->drafts] : NULL;
+}

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "schema/merge.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "schema/mount.h"
+#include "schema/port.h"
+
+static struct node *merge_value(struct reader *r, const struct field *field, struct node *base,
+                                struct node *over);
+
+static void remove_entry(struct node *map, struct entry *entry)
+{
+        size_t i = (size_t)(entry - map->entries);
+
+        memmove(entry, entry + 1, (map->len - i - 1) * sizeof(*entry));
+        map->len--;
+}
+
+static bool is_collection(const struct node *node)
+{
+        return node->kind == NODE_SEQ || node->kind == NODE_MAP;
+}
+
+/* A list of KEY=VALUE or of names as the map it stands for. */
+static struct node *list_to_map(struct reader *r, struct node *list, bool pairs)
+{
+        struct node *map;
+
+        if (list->kind != NODE_SEQ)
+                return list;
+        map = node_new(r->arena, NODE_MAP, &list->mark);
+        for (size_t i = 0; i < list->len; i++) {
+                struct node *item = list->items[i];
+                size_t n = pairs ? strcspn(item->text, "=") : strlen(item->text);
+                struct node *value = node_new(r->arena, NODE_NULL, &item->mark);
+                struct entry *same;
+                const char *key = arena_strndup(r->arena, item->text, n);
+
+                if (is_collection(item))
+                        return list; /* the reader will tell */
+                if (item->text[n]) {
+                        value->kind = NODE_STRING;
+                        value->text = item->text + n + 1;
+                }
+                same = node_find(map, key);
+                if (same)
+                        same->value = value;
+                else
+                        node_add_entry(r->arena, map, key, &item->mark, value);
+        }
+        return map;
+}
+
+static struct node *scalar_to_list(struct reader *r, struct node *node)
+{
+        struct node *list;
+
+        if (is_collection(node))
+                return node;
+        list = node_new(r->arena, NODE_SEQ, &node->mark);
+        node_add_item(r->arena, list, node);
+        return list;
+}
+
+/* What makes two entries of a list the same one. */
+static const char *item_key(struct reader *r, enum merge_rule rule, const struct node *item)
+{
+        const struct node *path = node_get(item, "path"); /* of an env_file */
+
+        if (rule == MERGE_PORTS)
+                return port_merge_key(r->arena, item);
+        if (rule == MERGE_TARGET)
+                return mount_merge_key(r->arena, item);
+        return item->kind == NODE_MAP && path ? path->text : item->text;
+}
+
+static struct node *merge_lists(struct reader *r, enum merge_rule rule, struct node *base,
+                                struct node *over)
+{
+        base = scalar_to_list(r, base);
+        over = scalar_to_list(r, over);
+        if (base->kind != NODE_SEQ || over->kind != NODE_SEQ)
+                return over;
+        for (size_t i = 0; i < over->len; i++) {
+                const char *key = item_key(r, rule, over->items[i]);
+                size_t k = 0;
+
+                while (k < base->len && !streq(item_key(r, rule, base->items[k]), key))
+                        k++;
+                if (k < base->len)
+                        base->items[k] = over->items[i];
+                else
+                        node_add_item(r->arena, base, over->items[i]);
+        }
+        return base;
+}
+
+/* Keys that no table knows: x-* and what is ignored. */
+static struct node *merge_unknown(struct reader *r, struct node *base, struct node *over)
+{
+        if (base->kind == NODE_MAP && over->kind == NODE_MAP) {
+                merge_maps(r, NULL, base, over);
+                return base;
+        }
+        if (base->kind != NODE_SEQ || over->kind != NODE_SEQ)
+                return over;
+        for (size_t i = 0; i < over->len; i++)
+                node_add_item(r->arena, base, over->items[i]);
+        return base;
+}
+
+static void merge_named(struct reader *r, const struct field *table, struct node *base,
+                        const struct node *over)
+{
+        for (size_t i = 0; i < over->len; i++) {
+                const struct entry *e = &over->entries[i];
+                struct entry *old = node_find(base, e->key);
+
+                path_push_key(&r->path, e->key);
+                if (!old)
+                        node_add_entry(r->arena, base, e->key, &e->mark, e->value);
+                else if (e->value->tag == TAG_RESET)
+                        remove_entry(base, old);
+                else if (old->value->kind == NODE_MAP && e->value->kind == NODE_MAP &&
+                         e->value->tag != TAG_OVERRIDE)
+                        merge_maps(r, table, old->value, e->value);
+                else if (e->value->kind != NODE_NULL)
+                        old->value = e->value;
+                path_pop(&r->path);
+        }
+}
+
+static struct node *refuse_mismatch(struct reader *r, const struct node *base, struct node *over)
+{
+        reader_error(r, &over->mark, "cannot go over %s of %s, line %u: this is %s",
+                     node_kind_name(base), base->mark.file ? base->mark.file : "the other file",
+                     base->mark.line, node_kind_name(over));
+        return over;
+}
+
+static struct node *merge_value(struct reader *r, const struct field *field, struct node *base,
+                                struct node *over)
+{
+        enum merge_rule rule = field && field->kind ? field->kind->merge : MERGE_REPLACE;
+        bool maps = base->kind == NODE_MAP && over->kind == NODE_MAP;
+
+        if (over->tag == TAG_OVERRIDE || base->kind == NODE_NULL)
+                return over;
+        if (over->kind == NODE_NULL)
+                return base;
+        if (!field || !field->kind)
+                return merge_unknown(r, base, over);
+        switch (rule) {
+        case MERGE_REPLACE:
+                return over;
+        case MERGE_OBJECT:
+        case MERGE_NAMED:
+                if (!maps)
+                        return refuse_mismatch(r, base, over);
+                if (rule == MERGE_OBJECT)
+                        merge_maps(r, field_children(field), base, over);
+                else
+                        merge_named(r, field_children(field), base, over);
+                return base;
+        case MERGE_PAIRS:
+        case MERGE_NAMES:
+                base = list_to_map(r, base, rule == MERGE_PAIRS);
+                over = list_to_map(r, over, rule == MERGE_PAIRS);
+                if (base->kind != NODE_MAP || over->kind != NODE_MAP)
+                        return refuse_mismatch(r, base, over);
+                merge_maps(r, NULL, base, over);
+                return base;
+        case MERGE_SET:
+        case MERGE_PORTS:
+        case MERGE_TARGET:
+                return merge_lists(r, rule, base, over);
+        }
+        bug("merge rule");
+}
+
+void merge_maps(struct reader *r, const struct field *table, struct node *base,
+                const struct node *over)
+{
+        for (size_t i = 0; i < over->len; i++) {
+                const struct entry *e = &over->entries[i];
+                struct entry *old = node_find(base, e->key);
+
+                if (!old) {
+                        node_add_entry(r->arena, base, e->key, &e->mark, e->value);
+                        continue;
+                }
+                if (e->value->tag == TAG_RESET) {
+                        remove_entry(base, old);
+                        continue;
+                }
+                path_push_key(&r->path, e->key);
+                old->value = merge_value(r, table ? field_find(table, e->key) : NULL, old->value,
+                                         e->value);
+                if (old->value == e->value)
+                        old->mark = e->mark;
+                path_pop(&r->path);
+        }
+}

@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "schema/mount.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/strbuf.h"
+#include "base/value.h"
+#include "schema/kinds.h"
+
+static const char *const mount_types[] = {"volume", "bind", "tmpfs", NULL};
+
+/* Folders of the host that no VM may see, and its programs' sockets. */
+static const struct {
+        const char *path, *why;
+} forbidden[] = {
+        {"/", "it holds the whole host; name the folder that the service needs"},
+        {"/proc", "the VM has its own; leave the entry out"},
+        {"/sys", "the VM has its own; leave the entry out"},
+        {"/dev", "the VM has its own; leave the entry out"},
+        {"/lib/modules", "the VM has its own kernel; leave the entry out"},
+        {"/var/run/docker.sock", "there is no Docker here; leave the service out"},
+        {"/run/docker.sock", "there is no Docker here; leave the service out"},
+};
+
+/* Lexically: no double slashes, no "." and "..", no slash at the end. */
+static char *clean_path(struct arena *arena, const char *path)
+{
+        char *out = arena_alloc(arena, strlen(path) + 2); /* a relative one gains a slash */
+        size_t n = 0;
+
+        for (const char *p = path; *p;) {
+                size_t len = strcspn(p, "/");
+
+                if (len == 2 && p[0] == '.' && p[1] == '.') {
+                        while (n > 0 && out[--n] != '/')
+                                ;
+                } else if (len > 0 && !(len == 1 && p[0] == '.')) {
+                        out[n++] = '/';
+                        memmove(out + n, p, len);
+                        n += len;
+                }
+                p += len;
+                p += *p == '/';
+        }
+        if (n == 0)
+                out[n++] = '/';
+        out[n] = '\0';
+        return out;
+}
+
+const char *reader_resolve_path(struct reader *r, const struct mark *mark, const char *path)
+{
+        const char *home;
+
+        if (path[0] == '/')
+                return clean_path(r->arena, path);
+        if (!r->env) {
+                reader_error(r, mark, "'%.80s' is not an absolute path", path);
+                return path;
+        }
+        if (path[0] == '~' && (path[1] == '/' || !path[1])) {
+                home = env_get(r->env, "HOME");
+                if (home && home[0] == '/')
+                        return clean_path(r->arena, arena_printf(r->arena, "%s%s", home, path + 1));
+                reader_error(r, mark, "HOME is not set, so '~' has no meaning");
+        }
+        return clean_path(r->arena, arena_printf(r->arena, "%s/%s", r->base_dir, path));
+}
+
+static void check_bind(struct reader *r, const struct mark *mark, const char *path)
+{
+        for (size_t i = 0; i < ARRAY_SIZE(forbidden); i++)
+                if (streq(path, forbidden[i].path) ||
+                    (i > 0 && has_prefix(path, forbidden[i].path) &&
+                     path[strlen(forbidden[i].path)] == '/'))
+                        reader_error(r, mark, "%.80s of the host cannot be mounted: %s", path,
+                                     forbidden[i].why);
+}
+
+static struct mount *add_mount(struct reader *r, const struct mark *mark, struct service *service)
+{
+        struct mount *mount;
+
+        if (service->volumes_len >= MOUNTS_MAX) {
+                reader_error(r, mark, "more than %d mounts", MOUNTS_MAX);
+                return NULL;
+        }
+        mount = array_push(&service->volumes, &service->volumes_len);
+        mount->create_host_path = true;
+        mount->size_bytes = -1;
+        mount->mode = -1;
+        return mount;
+}
+
+static void set_target(struct reader *r, const struct node *node, struct mount *mount,
+                       const struct service *service)
+{
+        const char *clean;
+
+        if (!mount->target || mount->target[0] != '/') {
+                reader_error(r, &node->mark,
+                             "'%.80s' is not an absolute path in the guest; write SOURCE:/TARGET",
+                             mount->target ? mount->target : "");
+                return;
+        }
+        clean = clean_path(r->arena, mount->target);
+        free(mount->target);
+        mount->target = xstrdup(clean);
+        if (streq(clean, "/"))
+                reader_error(r, &node->mark, "nothing can be mounted over /; name a folder in it");
+        for (const struct mount *m = service->volumes; m < mount; m++)
+                if (streq(m->target, mount->target))
+                        reader_error(r, &node->mark, "%.80s is a mount of this service already",
+                                     mount->target);
+}
+
+static void set_source(struct reader *r, const struct node *node, const char *source,
+                       struct mount *mount)
+{
+        free(mount->source);
+        mount->source = NULL;
+        if (mount->type == MOUNT_BIND) {
+                mount->source = xstrdup(reader_resolve_path(r, &node->mark, source));
+                check_bind(r, &node->mark, mount->source);
+        } else if (mount->type == MOUNT_VOLUME) {
+                mount->source = xstrdup(source);
+                reader_add_ref(r, REF_VOLUME, source, &node->mark, false);
+        } else {
+                reader_error(r, &node->mark, "a tmpfs has no source; leave it out");
+        }
+}
+
+static void read_options(struct reader *r, const struct node *node, const char *options,
+                         struct mount *mount)
+{
+        static const char *const quiet[] = {"rw",        "z",          "Z",       "cached",
+                                            "delegated", "consistent", "shared",  "rshared",
+                                            "slave",     "rslave",     "private", "rprivate",
+                                            ""};
+
+        while (options) {
+                const char *comma = strchr(options, ',');
+                AUTO_FREE char *one =
+                        xstrndup(options, comma ? (size_t)(comma - options) : strlen(options));
+                bool known = false;
+
+                for (size_t i = 0; i < ARRAY_SIZE(quiet); i++)
+                        known = known || streq(one, quiet[i]);
+                if (streq(one, "ro"))
+                        mount->read_only = true;
+                else if (streq(one, "nocopy"))
+                        mount->nocopy = true;
+                else if (!known)
+                        reader_warn(r, &node->mark, "mount option '%.40s' is unknown and ignored",
+                                    one);
+                options = comma ? comma + 1 : NULL;
+        }
+}
+
+static bool is_host_path(const char *source)
+{
+        return source[0] == '/' || source[0] == '.' || source[0] == '~';
+}
+
+/* TARGET or SOURCE:TARGET[:OPTIONS] */
+static void read_short(struct reader *r, const struct node *node, struct service *service)
+{
+        const char *first = strchr(node->text, ':');
+        const char *second = first ? strchr(first + 1, ':') : NULL;
+        AUTO_FREE char *source = first ? xstrndup(node->text, (size_t)(first - node->text)) : NULL;
+        struct mount *mount = add_mount(r, &node->mark, service);
+
+        if (!mount)
+                return;
+        if (first && (!source[0] || !first[1] || first + 1 == second)) {
+                reader_error(r, &node->mark, "'%.80s' has an empty part; write SOURCE:/TARGET",
+                             node->text);
+                return;
+        }
+        if (second && strchr(second + 1, ':')) {
+                reader_error(r, &node->mark,
+                             "'%.80s' has too many colons; use the long form (source:, target:)",
+                             node->text);
+                return;
+        }
+        if (!first)
+                mount->target = xstrdup(node->text);
+        else if (second)
+                mount->target = xstrndup(first + 1, (size_t)(second - first - 1));
+        else
+                mount->target = xstrdup(first + 1);
+        mount->type = source && is_host_path(source) ? MOUNT_BIND : MOUNT_VOLUME;
+        if (source)
+                set_source(r, node, source, mount);
+        if (second)
+                read_options(r, node, second + 1, mount);
+        set_target(r, node, mount, service);
+}
+
+static const struct field bind_fields[] = {
+        {.name = "create_host_path",
+         .kind = &kind_bool,
+         .offset = offsetof(struct mount, create_host_path),
+         .unset = true,
+         .doc = "make the host folder when it is missing"},
+        {.name = "propagation", .use = FIELD_IGNORED, .doc = "mounts do not propagate into a VM"},
+        {.name = "selinux", .use = FIELD_QUIET, .doc = "the host's labels do not matter in a VM"},
+        {.name = "recursive", .use = FIELD_IGNORED, .doc = "a shared folder is always whole"},
+        {0},
+};
+
+static const struct field volume_option_fields[] = {
+        {.name = "nocopy",
+         .kind = &kind_bool,
+         .offset = offsetof(struct mount, nocopy),
+         .doc = "do not fill a new volume with what the image has at that path"},
+        {.name = "subpath",
+         .kind = &kind_string,
+         .offset = offsetof(struct mount, subpath),
+         .doc = "mount this folder of the volume instead of all of it"},
+        {.name = "labels", .use = FIELD_QUIET, .doc = "notes for people"},
+        {0},
+};
+
+static const struct field tmpfs_option_fields[] = {
+        {.name = "size",
+         .kind = &kind_bytes,
+         .offset = offsetof(struct mount, size_bytes),
+         .unset = -1,
+         .doc = "largest size; half of the VM's memory when left out"},
+        {.name = "mode",
+         .kind = &kind_mode,
+         .offset = offsetof(struct mount, mode),
+         .unset = -1,
+         .doc = "mode of the folder; 01777 when left out"},
+        {0},
+};
+
+static const struct field mount_fields[] = {
+        {.name = "type",
+         .kind = &kind_choice,
+         .offset = offsetof(struct mount, type),
+         .unset = -1,
+         .arg = mount_types,
+         .required = true,
+         .doc = "volume, bind or tmpfs"},
+        {.name = "source",
+         .kind = &kind_string,
+         .offset = offsetof(struct mount, source),
+         .doc = "name of a volume, or path on the host; none: an anonymous volume"},
+        {.name = "target",
+         .kind = &kind_string,
+         .offset = offsetof(struct mount, target),
+         .required = true,
+         .doc = "path in the guest"},
+        {.name = "read_only",
+         .kind = &kind_bool,
+         .offset = offsetof(struct mount, read_only),
+         .doc = "refuse writes"},
+        {.name = "bind", .kind = &kind_object, .arg = bind_fields, .doc = "options of a bind"},
+        {.name = "volume",
+         .kind = &kind_object,
+         .arg = volume_option_fields,
+         .doc = "options of a volume"},
+        {.name = "tmpfs",
+         .kind = &kind_object,
+         .arg = tmpfs_option_fields,
+         .doc = "options of a tmpfs"},
+        {.name = "consistency", .use = FIELD_QUIET, .doc = "always consistent"},
+        {.name = "image", .use = FIELD_REFUSED, .doc = "images cannot be mounted; use a volume"},
+        {0},
+};
+
+static void read_long(struct reader *r, const struct node *node, struct service *service)
+{
+        struct mount *mount = add_mount(r, &node->mark, service);
+        const struct node *source = node_get(node, "source");
+        const struct node *target = node_get(node, "target");
+        AUTO_FREE char *text = NULL;
+
+        if (!mount)
+                return;
+        fields_init(mount_fields, mount);
+        fields_read(r, mount_fields, node, mount);
+        text = STEAL(mount->source);
+        if ((int)mount->type < 0)
+                mount->type = MOUNT_TMPFS; /* an error was reported */
+        else if (text)
+                set_source(r, source, text, mount);
+        else if (mount->type == MOUNT_BIND)
+                reader_error(r, &node->mark, "a bind needs 'source', a path on the host");
+        if (mount->subpath && (mount->subpath[0] == '/' || strstr(mount->subpath, "..")))
+                reader_error(r, &node->mark,
+                             "subpath '%.80s' leaves the volume; write a folder in "
+                             "it, without ..",
+                             mount->subpath);
+        if (mount->target)
+                set_target(r, target, mount, service);
+}
+
+static void mounts_read(struct reader *r, const struct field *field, const struct node *node,
+                        void *value)
+{
+        if (node->kind != NODE_SEQ) {
+                reader_refuse_kind(r, field, node);
+                return;
+        }
+        for (size_t i = 0; i < node->len; i++) {
+                const struct node *item = node->items[i];
+
+                path_push_index(&r->path, i);
+                if (item->kind == NODE_MAP)
+                        read_long(r, item, value);
+                else if (item->kind == NODE_STRING)
+                        read_short(r, item, value);
+                else
+                        reader_error(r, &item->mark, "must be SOURCE:/TARGET or a map, not %s",
+                                     node_kind_name(item));
+                path_pop(&r->path);
+        }
+}
+
+static json_t *mounts_write(const struct field *field, const void *value)
+{
+        const struct service *service = value;
+        json_t *array;
+
+        (void)field;
+        if (service->volumes_len == 0)
+                return NULL;
+        array = json_array();
+        for (size_t i = 0; i < service->volumes_len; i++)
+                if (json_array_append_new(array, fields_write(mount_fields, &service->volumes[i])) <
+                    0)
+                        bug("json_array_append_new");
+        return array;
+}
+
+const struct kind kind_mounts = {.form = "a list of mounts such as \"data:/var/lib/data\"",
+                                 .merge = MERGE_TARGET,
+                                 .read = mounts_read,
+                                 .write = mounts_write};
+
+static void read_tmpfs_option(struct reader *r, const struct node *node, const char *option,
+                              struct mount *mount)
+{
+        static const char *const quiet[] = {"rw",    "noexec", "exec",  "nosuid", "suid",
+                                            "nodev", "dev",    "async", "sync",   "noatime",
+                                            "uid=0", "gid=0",  ""};
+        struct node mode = *node;
+        struct err err = ERR_INIT;
+
+        for (size_t i = 0; i < ARRAY_SIZE(quiet); i++)
+                if (streq(option, quiet[i]))
+                        return;
+        if (streq(option, "ro")) {
+                mount->read_only = true;
+        } else if (has_prefix(option, "size=")) {
+                if (value_bytes(option + 5, &mount->size_bytes, &err) < 0)
+                        reader_error(r, &node->mark, "%s", err.msg);
+        } else if (has_prefix(option, "mode=")) {
+                mode.text = option + 5;
+                kind_mode.read(r, NULL, &mode, &mount->mode);
+        } else {
+                reader_warn(r, &node->mark, "tmpfs option '%.40s' is ignored", option);
+        }
+}
+
+/* PATH[:OPTION,OPTION...] */
+static void read_tmpfs(struct reader *r, const struct node *node, struct service *service)
+{
+        size_t n = strcspn(node->text, ":");
+        struct mount *mount = add_mount(r, &node->mark, service);
+        AUTO_FREE char *options = node->text[n] ? xstrdup(node->text + n + 1) : NULL;
+        char *rest = options;
+
+        if (!mount)
+                return;
+        mount->type = MOUNT_TMPFS;
+        mount->target = xstrndup(node->text, n);
+        while (rest) {
+                const char *one = strsep(&rest, ",");
+
+                read_tmpfs_option(r, node, one, mount);
+        }
+        set_target(r, node, mount, service);
+}
+
+static void tmpfs_read(struct reader *r, const struct field *field, const struct node *node,
+                       void *value)
+{
+        bool list = node->kind == NODE_SEQ;
+
+        for (size_t i = 0; i < (list ? node->len : 1); i++) {
+                const struct node *item = list ? node->items[i] : node;
+
+                if (item->kind == NODE_STRING)
+                        read_tmpfs(r, item, value);
+                else
+                        reader_refuse_kind(r, field, item);
+        }
+}
+
+const struct kind kind_tmpfs = {
+        .form = "a string or a list of paths", .merge = MERGE_SET, .read = tmpfs_read};
+
+const char *mount_merge_key(struct arena *arena, const struct node *item)
+{
+        const struct node *target = node_get(item, "target");
+        const struct node *source = node_get(item, "source");
+        const char *first, *second;
+
+        if (item->kind == NODE_MAP)
+                return target ? clean_path(arena, target->text) : source ? source->text : "";
+        first = strchr(item->text, ':');
+        if (!first)
+                return item->text[0] == '/' ? clean_path(arena, item->text) : item->text;
+        second = strchr(first + 1, ':');
+        return clean_path(arena,
+                          second ? arena_strndup(arena, first + 1, (size_t)(second - first - 1))
+                                 : first + 1);
+}

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "schema/normalise.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "schema/attach.h"
+#include "schema/dotenv.h"
+#include "schema/kinds.h"
+
+/* A finding about one key of a service. */
+static void fault_key(struct reader *r, const struct service_draft *draft, const char *key,
+                      const char *problem)
+{
+        const struct node *at = node_get(draft->node, key);
+
+        diags_add(r->diags, DIAG_ERROR, at ? &at->mark : &draft->mark,
+                  arena_printf(r->arena, "services.%s.%s", draft->service.name, key), "%s",
+                  problem);
+}
+
+static bool profile_on(const char *profiles, const char *name)
+{
+        size_t n = strlen(name);
+
+        for (const char *p = profiles; p && *p; p += *p == ',') {
+                size_t len = strcspn(p, ",");
+
+                if ((len == n && strncmp(p, name, n) == 0) || (len == 1 && *p == '*'))
+                        return true;
+                p += len;
+        }
+        return false;
+}
+
+static void apply_profiles(struct service_draft *draft, const char *profiles)
+{
+        draft->disabled = draft->profiles.len > 0;
+        for (size_t i = 0; i < draft->profiles.len; i++)
+                if (profile_on(profiles, draft->profiles.items[i]))
+                        draft->disabled = false;
+}
+
+static void fold_restart(struct service_draft *draft)
+{
+        struct service *s = &draft->service;
+
+        switch ((enum restart_condition)draft->condition) {
+        case CONDITION_UNSET:
+                if (!node_get(node_get(draft->node, "deploy"), "restart_policy"))
+                        return;
+                s->restart = RESTART_ALWAYS;
+                break;
+        case CONDITION_NONE:
+                s->restart = RESTART_NO;
+                break;
+        case CONDITION_ON_FAILURE:
+                s->restart = RESTART_ON_FAILURE;
+                break;
+        case CONDITION_ANY:
+                s->restart = RESTART_ALWAYS;
+                break;
+        }
+        s->restart_max_attempts = s->restart == RESTART_NO ? 0 : draft->max_attempts;
+}
+
+/* deploy.* and the flat keys say the same thing twice: both may be there when they agree. */
+static void fold_deploy(struct reader *r, struct service_draft *draft)
+{
+        struct service *s = &draft->service;
+
+        if (draft->deploy_replicas >= 0) {
+                if (node_find(draft->node, "scale") && s->replicas != draft->deploy_replicas)
+                        fault_key(r, draft, "scale", "differs from deploy.replicas; keep one");
+                s->replicas = (unsigned)draft->deploy_replicas;
+        }
+        if (draft->deploy_memory_bytes >= 0) {
+                if (s->mem_limit_bytes >= 0 && s->mem_limit_bytes != draft->deploy_memory_bytes)
+                        fault_key(r, draft, "mem_limit",
+                                  "differs from deploy.resources.limits.memory; keep one");
+                s->mem_limit_bytes = draft->deploy_memory_bytes;
+        }
+        if (draft->deploy_cpus > 0) {
+                if (s->cpus > 0 && (s->cpus < draft->deploy_cpus || s->cpus > draft->deploy_cpus))
+                        fault_key(r, draft, "cpus",
+                                  "differs from deploy.resources.limits.cpus; keep one");
+                s->cpus = draft->deploy_cpus;
+        }
+        if (draft->deploy_pids >= 0) {
+                if (s->pids_limit >= 0 && s->pids_limit != draft->deploy_pids)
+                        fault_key(r, draft, "pids_limit",
+                                  "differs from deploy.resources.limits.pids; keep one");
+                s->pids_limit = draft->deploy_pids;
+        }
+        fold_restart(draft);
+}
+
+static void read_env_file(struct reader *r, const struct env_file *file, struct env *into)
+{
+        struct err err = ERR_INIT;
+        AUTO_FREE char *text = NULL;
+
+        if (file_read(file->path, DOTENV_SIZE_MAX, &text, NULL, &err) == 0)
+                (void)dotenv_read(arena_strdup(r->arena, file->path), file->where, text, file->raw,
+                                  into, r->diags); /* errors are findings */
+        else if (file->required || err.code != ENOENT)
+                diags_add(r->diags, DIAG_ERROR, &file->mark, file->where, "%s%s", err.msg,
+                          err.code == ENOENT ? "; create it, or write {path, required: false}"
+                                             : "");
+}
+
+/* What the list says, with `KEY` alone resolved; what nothing gives a value is left out. */
+static void add_variables(struct reader *r, const struct service_draft *draft, struct kv_list *list)
+{
+        size_t n = 0;
+
+        for (size_t i = 0; i < list->len; i++) {
+                struct kv *kv = &list->items[i];
+                const char *value = !kv->value && r->env ? env_get(r->env, kv->key) : NULL;
+
+                if (value)
+                        kv->value = xstrdup(value);
+                if (kv->value && !text_valid(kv->value, strlen(kv->value)))
+                        fault_key(r, draft, "environment", "a value is not UTF-8 text");
+                if (kv->value)
+                        list->items[n++] = *kv;
+                else
+                        free(kv->key);
+        }
+        list->len = n;
+}
+
+static void resolve_environment(struct reader *r, struct service_draft *draft)
+{
+        struct kv_list own = draft->service.environment;
+        struct kv_list all = {0};
+        struct env files = {.parent = r->env};
+
+        if (draft->env_files_len > 0) {
+                struct env given = {.parent = r->env, .vars = own};
+
+                files.parent = &given;
+                for (size_t i = 0; i < draft->env_files_len; i++)
+                        read_env_file(r, &draft->env_files[i], &files);
+                for (size_t i = 0; i < files.vars.len; i++)
+                        kv_list_add(&all, files.vars.items[i].key, files.vars.items[i].value);
+                for (size_t i = 0; i < own.len; i++)
+                        kv_list_add(&all, own.items[i].key, own.items[i].value);
+                kv_list_release(&own);
+                kv_list_sort(&all);
+                own = all;
+        }
+        files.parent = NULL;
+        env_release(&files);
+        add_variables(r, draft, &own);
+        draft->service.environment = own;
+}
+
+static int compare_networks(const void *a, const void *b)
+{
+        const struct network_ref *x = a, *y = b;
+
+        return strcmp(x->network, y->network);
+}
+
+static int compare_depends(const void *a, const void *b)
+{
+        const struct depends *x = a, *y = b;
+
+        return strcmp(x->service, y->service);
+}
+
+static int compare_ulimits(const void *a, const void *b)
+{
+        const struct ulimit *x = a, *y = b;
+
+        return strcmp(x->name, y->name);
+}
+
+static void sort_service(struct service *s)
+{
+        if (s->networks_len)
+                qsort(s->networks, s->networks_len, sizeof(*s->networks), compare_networks);
+        if (s->depends_on_len)
+                qsort(s->depends_on, s->depends_on_len, sizeof(*s->depends_on), compare_depends);
+        if (s->ulimits_len)
+                qsort(s->ulimits, s->ulimits_len, sizeof(*s->ulimits), compare_ulimits);
+}
+
+static void add_alias(struct service *s, const char *network, const char *alias)
+{
+        for (size_t i = 0; i < s->networks_len; i++) {
+                struct str_list *aliases = &s->networks[i].aliases;
+                bool known = streq(alias, s->name);
+
+                if (network && !streq(network, s->networks[i].network))
+                        continue;
+                for (size_t k = 0; k < aliases->len; k++)
+                        known = known || streq(aliases->items[k], alias);
+                if (!known)
+                        str_list_add(aliases, alias);
+        }
+}
+
+static void normalise_service(struct reader *r, struct service_draft *draft)
+{
+        struct service *s = &draft->service;
+
+        fold_deploy(r, draft);
+        resolve_environment(r, draft);
+        if (s->networks_len == 0 && !s->network_none)
+                (void)service_add_network(s, "default");
+        if (draft->container_name)
+                add_alias(s, NULL, draft->container_name);
+}
+
+/* `links: [db:database]` gives db the name "database" on the networks that both are on. */
+static void apply_links(struct stack_draft *stack, const struct service_draft *draft)
+{
+        for (size_t i = 0; i < draft->links_len; i++) {
+                struct service_draft *target = draft_find(stack, draft->links[i].service);
+
+                for (size_t k = 0; target && k < draft->service.networks_len; k++)
+                        add_alias(&target->service, draft->service.networks[k].network,
+                                  draft->links[i].alias);
+        }
+}
+
+static int compare_network_names(const void *a, const void *b)
+{
+        const struct network *x = a, *y = b;
+
+        return strcmp(x->name, y->name);
+}
+
+static void imply_default_network(struct stack_draft *draft)
+{
+        struct stack *stack = &draft->stack;
+        bool used = false;
+
+        for (size_t i = 0; i < draft->drafts_len; i++) {
+                const struct service_draft *d = &draft->drafts[i];
+
+                for (size_t k = 0; k < d->service.networks_len && !d->disabled; k++)
+                        used = used || streq(d->service.networks[k].network, "default");
+        }
+        if (used && !stack_find_network(stack, "default")) {
+                struct network *network = array_push(&stack->networks, &stack->networks_len);
+
+                network->name = xstrdup("default");
+                qsort(stack->networks, stack->networks_len, sizeof(*stack->networks),
+                      compare_network_names);
+        }
+}
+
+void normalise(struct reader *r, struct stack_draft *draft, const char *profiles)
+{
+        for (size_t i = 0; i < draft->drafts_len; i++)
+                apply_profiles(&draft->drafts[i], profiles);
+        for (size_t i = 0; i < draft->drafts_len; i++)
+                if (!draft->drafts[i].disabled)
+                        normalise_service(r, &draft->drafts[i]);
+        for (size_t i = 0; i < draft->drafts_len; i++)
+                if (!draft->drafts[i].disabled)
+                        apply_links(draft, &draft->drafts[i]);
+        for (size_t i = 0; i < draft->drafts_len; i++)
+                sort_service(&draft->drafts[i].service);
+        imply_default_network(draft);
+}

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "schema/port.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/value.h"
+#include "schema/kinds.h"
+
+static const char *const protocols[] = {"tcp", "udp", NULL};
+
+/* A range of port numbers; first 0: none given. */
+struct range {
+        unsigned first, last;
+};
+
+/* What one entry says, before ranges are written out. */
+struct spec {
+        char *host_ip, *published; /* heap */
+        struct range host, guest;
+        enum port_protocol protocol;
+};
+
+static void spec_release(struct spec *spec)
+{
+        free(spec->host_ip);
+        free(spec->published);
+}
+
+static bool parse_range(struct reader *r, const struct mark *mark, const char *text,
+                        struct range *ret)
+{
+        const char *dash = strchr(text, '-');
+        AUTO_FREE char *first = xstrndup(text, dash ? (size_t)(dash - text) : strlen(text));
+        struct err err = ERR_INIT;
+        int64_t a = 0, b = 0;
+
+        if (value_int(first, 1, 65535, &a, &err) < 0 ||
+            (dash && value_int(dash + 1, 1, 65535, &b, &err) < 0)) {
+                if (err.code == ERANGE)
+                        reader_error(r, mark, "%.40s is not a port; ports are 1..65535", text);
+                else
+                        reader_error(r, mark,
+                                     "'%.40s' is not a port; write HOST:CONTAINER, such as "
+                                     "\"8080:80\"",
+                                     text);
+                return false;
+        }
+        *ret = (struct range){(unsigned)a, dash ? (unsigned)b : (unsigned)a};
+        if (ret->last >= ret->first)
+                return true;
+        reader_error(r, mark, "the range %.40s ends before it begins", text);
+        return false;
+}
+
+static bool parse_protocol(struct reader *r, const struct mark *mark, const char *text,
+                           enum port_protocol *ret)
+{
+        for (int i = 0; protocols[i]; i++)
+                if (strcasecmp(protocols[i], text) == 0) {
+                        *ret = (enum port_protocol)i;
+                        return true;
+                }
+        reader_error(r, mark, "protocol '%.20s' cannot be published; use tcp or udp", text);
+        return false;
+}
+
+static void check_host_ip(struct reader *r, const struct mark *mark, const char *text)
+{
+        uint32_t ip = 0;
+
+        if (value_ip4(text, &ip, NULL) == 0)
+                return;
+        if (strchr(text, ':'))
+                reader_error(r, mark,
+                             "%.60s: ports are published on IPv4 addresses only; use 127.0.0.1 or "
+                             "0.0.0.0",
+                             text);
+        else
+                reader_error(r, mark, "'%.60s' is not an address of this host", text);
+}
+
+static void add_ports(struct reader *r, const struct mark *mark, const struct spec *spec,
+                      struct service *service)
+{
+        unsigned guests = spec->guest.last - spec->guest.first;
+        unsigned hosts = spec->host.last - spec->host.first;
+
+        if (spec->host.first && hosts != guests) {
+                reader_error(r, mark,
+                             guests ? "the ranges of host and container differ in length"
+                                    : "a host range for one port cannot be used yet; publish one "
+                                      "port, or leave the host side out for any free one");
+                return;
+        }
+        if (service->ports_len + guests >= PORTS_MAX) {
+                reader_error(r, mark, "more than %d ports", PORTS_MAX);
+                return;
+        }
+        for (unsigned i = 0; i <= guests; i++) {
+                struct port *port = array_push(&service->ports, &service->ports_len);
+                struct claim *claim;
+
+                port->host_ip = xstrdup(spec->host_ip);
+                port->target = (uint16_t)(spec->guest.first + i);
+                port->published = spec->host.first ? (uint16_t)(spec->host.first + i) : 0;
+                port->protocol = spec->protocol;
+                if (!port->published)
+                        continue;
+                claim = arena_push(r->arena, (void **)&r->claims, &r->claims_len, sizeof(*claim));
+                *claim = (struct claim){arena_strdup(r->arena, spec->host_ip),
+                                        path_text(&r->path, r->arena),
+                                        port->published,
+                                        port->protocol,
+                                        *mark,
+                                        r->service};
+        }
+}
+
+/* [[IP:]HOST:]CONTAINER[/PROTOCOL]; the last two fields are the ports, so an IPv6 address works. */
+static void split_short(const char *text, char **ret_ip, char **ret_host, char **ret_guest,
+                        const char **ret_protocol)
+{
+        const char *slash = strrchr(text, '/');
+        AUTO_FREE char *rest = xstrndup(text, slash ? (size_t)(slash - text) : strlen(text));
+        char *colon = strrchr(rest, ':');
+
+        *ret_protocol = slash ? slash + 1 : "tcp";
+        *ret_guest = xstrdup(colon ? colon + 1 : rest);
+        if (!colon)
+                return;
+        *colon = '\0';
+        colon = strrchr(rest, ':');
+        *ret_host = xstrdup(colon ? colon + 1 : rest);
+        if (!colon)
+                return;
+        *colon = '\0';
+        if (rest[0] == '[' && colon > rest && colon[-1] == ']') {
+                colon[-1] = '\0';
+                *ret_ip = xstrdup(rest + 1);
+        } else if (rest[0]) {
+                *ret_ip = xstrdup(rest);
+        }
+}
+
+static void read_short(struct reader *r, const struct node *node, const char *text,
+                       struct service *service)
+{
+        struct spec spec = {0};
+        AUTO_FREE char *guest = NULL;
+        const char *protocol = NULL;
+        bool good;
+
+        split_short(text, &spec.host_ip, &spec.published, &guest, &protocol);
+        good = parse_range(r, &node->mark, guest, &spec.guest) &&
+               parse_protocol(r, &node->mark, protocol, &spec.protocol);
+        if (good && spec.published && spec.published[0])
+                good = parse_range(r, &node->mark, spec.published, &spec.host);
+        if (spec.host_ip)
+                check_host_ip(r, &node->mark, spec.host_ip);
+        if (good)
+                add_ports(r, &node->mark, &spec, service);
+        spec_release(&spec);
+}
+
+static void guest_read(struct reader *r, const struct field *field, const struct node *node,
+                       void *value)
+{
+        const char *text = reader_scalar(r, field, node);
+
+        if (text)
+                (void)parse_range(r, &node->mark, text, value); /* an error is a finding */
+}
+
+static const struct kind kind_guest = {.form = "a port number", .read = guest_read};
+
+static void host_read(struct reader *r, const struct field *field, const struct node *node,
+                      void *value)
+{
+        const char *text = reader_scalar(r, field, node);
+
+        if (text && !streq(text, "0"))
+                (void)parse_range(r, &node->mark, text, value); /* an error is a finding */
+}
+
+static const struct kind kind_host = {.form = "a string", .read = host_read};
+
+static void protocol_read(struct reader *r, const struct field *field, const struct node *node,
+                          void *value)
+{
+        const char *text = reader_string(r, field, node);
+
+        if (text)
+                (void)parse_protocol(r, &node->mark, text, value); /* an error is a finding */
+}
+
+static const struct kind kind_protocol = {.form = "a string", .read = protocol_read};
+
+static void ip_check(struct reader *r, const struct node *node, const char *text)
+{
+        check_host_ip(r, &node->mark, text);
+}
+
+static const struct field port_fields[] = {
+        {.name = "target",
+         .kind = &kind_guest,
+         .offset = offsetof(struct spec, guest),
+         .required = true,
+         .doc = "port in the service's VM"},
+        {.name = "published",
+         .kind = &kind_host,
+         .offset = offsetof(struct spec, host),
+         .doc = "port on the host; any free one when left out"},
+        {.name = "host_ip",
+         .kind = &kind_string,
+         .offset = offsetof(struct spec, host_ip),
+         .check = ip_check,
+         .doc = "address on the host; 127.0.0.1 when left out"},
+        {.name = "protocol",
+         .kind = &kind_protocol,
+         .offset = offsetof(struct spec, protocol),
+         .doc = "tcp (default) or udp"},
+        {.name = "mode", .use = FIELD_QUIET, .doc = "host and ingress are the same on one host"},
+        {.name = "name", .use = FIELD_QUIET, .doc = "a name for people"},
+        {.name = "app_protocol", .use = FIELD_QUIET, .doc = "a note for people"},
+        {0},
+};
+
+static void ports_read(struct reader *r, const struct field *field, const struct node *node,
+                       void *value)
+{
+        if (node->kind != NODE_SEQ) {
+                reader_refuse_kind(r, field, node);
+                return;
+        }
+        for (size_t i = 0; i < node->len; i++) {
+                const struct node *item = node->items[i];
+
+                path_push_index(&r->path, i);
+                if (item->kind == NODE_MAP) {
+                        struct spec spec = {0};
+                        size_t errors = r->diags->errors;
+
+                        fields_read(r, port_fields, item, &spec);
+                        if (r->diags->errors == errors)
+                                add_ports(r, &item->mark, &spec, value);
+                        spec_release(&spec);
+                } else {
+                        const char *text = reader_scalar(r, field, item);
+
+                        if (text)
+                                read_short(r, item, text, value);
+                }
+                path_pop(&r->path);
+        }
+}
+
+static json_t *ports_write(const struct field *field, const void *value)
+{
+        const struct service *service = value;
+        json_t *array;
+
+        (void)field;
+        if (service->ports_len == 0)
+                return NULL;
+        array = json_array();
+        for (size_t i = 0; i < service->ports_len; i++) {
+                const struct port *port = &service->ports[i];
+                AUTO_FREE char *published = xasprintf("%u", port->published);
+                json_t *one = json_object();
+
+                json_set_int(one, "target", port->target);
+                json_set_str(one, "published", port->published ? published : NULL);
+                json_set_str(one, "host_ip", port->host_ip);
+                if (port->protocol != PORT_TCP)
+                        json_set_str(one, "protocol", protocols[port->protocol]);
+                if (json_array_append_new(array, one) < 0)
+                        bug("json_array_append_new");
+        }
+        return array;
+}
+
+const struct kind kind_ports = {.form = "a list of ports such as \"8080:80\"",
+                                .merge = MERGE_PORTS,
+                                .read = ports_read,
+                                .write = ports_write};
+
+static void expose_read(struct reader *r, const struct field *field, const struct node *node,
+                        void *value)
+{
+        (void)value;
+        if (node->kind != NODE_SEQ) {
+                reader_refuse_kind(r, field, node);
+                return;
+        }
+        for (size_t i = 0; i < node->len; i++) {
+                struct range range = {0, 0};
+                const char *text;
+                AUTO_FREE char *port = NULL;
+
+                path_push_index(&r->path, i);
+                text = reader_scalar(r, field, node->items[i]);
+                port = text ? xstrndup(text, strcspn(text, "/")) : NULL;
+                if (port)
+                        (void)parse_range(r, &node->items[i]->mark, port, &range);
+                path_pop(&r->path);
+        }
+}
+
+const struct kind kind_expose = {
+        .form = "a list of ports", .merge = MERGE_SET, .read = expose_read};
+
+static const char *scalar_text(const struct node *map, const char *key, const char *fallback)
+{
+        const struct node *node = node_get(map, key);
+
+        return node && node->text[0] ? node->text : fallback;
+}
+
+const char *port_merge_key(struct arena *arena, const struct node *item)
+{
+        AUTO_FREE char *ip = NULL;
+        AUTO_FREE char *host = NULL;
+        AUTO_FREE char *guest = NULL;
+        const char *protocol = NULL;
+
+        if (item->kind == NODE_MAP)
+                return arena_printf(arena, "%s:%s:%s/%s", scalar_text(item, "host_ip", ""),
+                                    scalar_text(item, "published", ""),
+                                    scalar_text(item, "target", ""),
+                                    scalar_text(item, "protocol", "tcp"));
+        split_short(item->text, &ip, &host, &guest, &protocol);
+        return arena_printf(arena, "%s:%s:%s/%s", ip ? ip : "", host ? host : "", guest, protocol);
+}

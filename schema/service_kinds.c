@@ -1,0 +1,482 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "schema/service_kinds.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/value.h"
+#include "schema/draft.h"
+#include "schema/kinds.h"
+#include "schema/mount.h"
+
+/* "no", "always", "on-failure[:N]", "unless-stopped"; always:N is what deploy.restart_policy can
+ * say.
+ */
+static const char *const restart_names[] = {"no", "always", "on-failure", "unless-stopped", NULL};
+
+static void restart_read(struct reader *r, const struct field *field, const struct node *node,
+                         void *value)
+{
+        struct service *service = value;
+        const char *text = node->kind == NODE_BOOL ? NULL : reader_string(r, field, node);
+        size_t n = text ? strcspn(text, ":") : 0;
+        int64_t attempts = 0;
+
+        if (node->kind == NODE_BOOL)
+                reader_error(r, &node->mark,
+                             "must be no, always, on-failure, on-failure:N or unless-stopped, not "
+                             "a boolean");
+        if (!text)
+                return;
+        for (int i = 0; restart_names[i]; i++) {
+                bool counts = i == RESTART_ON_FAILURE || i == RESTART_ALWAYS;
+
+                if (strlen(restart_names[i]) != n || strncmp(text, restart_names[i], n) != 0 ||
+                    (text[n] && (!counts || value_int(text + n + 1, 0, 1000000, &attempts, NULL))))
+                        continue;
+                service->restart = (enum restart_policy)i;
+                service->restart_max_attempts = (unsigned)attempts;
+                return;
+        }
+        reader_error(r, &node->mark,
+                     "'%.40s' is not one of no, always, on-failure, on-failure:N, unless-stopped",
+                     text);
+}
+
+static json_t *restart_write(const struct field *field, const void *value)
+{
+        const struct service *service = value;
+
+        (void)field;
+        if (service->restart == RESTART_NO)
+                return NULL;
+        if (service->restart_max_attempts)
+                return json_sprintf("%s:%u", restart_names[service->restart],
+                                    service->restart_max_attempts);
+        return json_string(restart_names[service->restart]);
+}
+
+const struct kind kind_restart = {.form = "a string", .read = restart_read, .write = restart_write};
+
+static const char *const pull_names[] = {"missing", "always", "never", NULL};
+
+static void pull_read(struct reader *r, const struct field *field, const struct node *node,
+                      void *value)
+{
+        const char *text = reader_string(r, field, node);
+
+        if (!text)
+                return;
+        for (int i = 0; pull_names[i]; i++)
+                if (streq(pull_names[i], text)) {
+                        *(enum pull_policy *)value = (enum pull_policy)i;
+                        return;
+                }
+        if (streq(text, "if_not_present"))
+                *(enum pull_policy *)value = PULL_MISSING;
+        else if (streq(text, "daily") || streq(text, "weekly") || has_prefix(text, "every_"))
+                reader_warn(r, &node->mark,
+                            "'%.40s' is taken as missing; images are not pulled "
+                            "by time",
+                            text);
+        else if (streq(text, "build"))
+                reader_error(r, &node->mark,
+                             "images are not built here; use missing, and load or "
+                             "push the image first");
+        else
+                reader_error(r, &node->mark, "'%.40s' is not one of missing, always, never", text);
+}
+
+static json_t *pull_write(const struct field *field, const void *value)
+{
+        enum pull_policy policy = *(const enum pull_policy *)value;
+
+        (void)field;
+        return policy == PULL_MISSING ? NULL : json_string(pull_names[policy]);
+}
+
+const struct kind kind_pull_policy = {.form = "a string", .read = pull_read, .write = pull_write};
+
+static void test_read(struct reader *r, const struct field *field, const struct node *node,
+                      void *value)
+{
+        struct str_list *list = value;
+        const char *first;
+
+        if (node->kind == NODE_STRING) {
+                str_list_add(list, "CMD-SHELL");
+                str_list_add(list, node->text);
+                return;
+        }
+        kind_argv.read(r, field, node, value);
+        first = list->len ? list->items[0] : "";
+        if (node->kind != NODE_SEQ)
+                return;
+        if (!streq(first, "CMD") && !streq(first, "CMD-SHELL") && !streq(first, "NONE"))
+                reader_error(r, &node->mark,
+                             "a list must begin with CMD, CMD-SHELL or NONE, not '%.40s'", first);
+        else if (!streq(first, "NONE") && list->len < 2)
+                reader_error(r, &node->mark, "%s needs a command behind it", first);
+}
+
+static json_t *test_write(const struct field *field, const void *value)
+{
+        (void)field;
+        return str_list_write(value);
+}
+
+const struct kind kind_test = {
+        .form = "a string or a list of strings", .read = test_read, .write = test_write};
+
+static void healthcheck_init(const struct field *field, void *value)
+{
+        fields_init(field->arg, value);
+}
+
+static void healthcheck_read(struct reader *r, const struct field *field, const struct node *node,
+                             void *value)
+{
+        struct service *service = value;
+
+        kind_object.read(r, field, node, value);
+        service->has_healthcheck = true;
+}
+
+static json_t *healthcheck_write(const struct field *field, const void *value)
+{
+        const struct service *service = value;
+
+        return service->has_healthcheck ? fields_write(field->arg, value) : NULL;
+}
+
+const struct kind kind_healthcheck = {.form = "a map",
+                                      .merge = MERGE_OBJECT,
+                                      .init = healthcheck_init,
+                                      .read = healthcheck_read,
+                                      .write = healthcheck_write};
+
+static void network_mode_read(struct reader *r, const struct field *field, const struct node *node,
+                              void *value)
+{
+        const char *text = reader_string(r, field, node);
+        struct service *service = value;
+
+        if (!text || streq(text, "bridge") || streq(text, "default"))
+                return;
+        if (streq(text, "none"))
+                service->network_none = true;
+        else if (streq(text, "host"))
+                reader_error(r, &node->mark,
+                             "a VM cannot share the host's network; publish the ports it serves "
+                             "with 'ports', and reach the host as host.docker.internal");
+        else if (has_prefix(text, "service:") || has_prefix(text, "container:"))
+                reader_error(r, &node->mark,
+                             "a VM cannot share another one's network; put both on one network and "
+                             "use the name '%.60s'",
+                             strchr(text, ':') + 1);
+        else
+                reader_error(r, &node->mark, "'%.40s' is not one of none, bridge; use 'networks'",
+                             text);
+}
+
+static json_t *network_mode_write(const struct field *field, const void *value)
+{
+        const struct service *service = value;
+
+        (void)field;
+        return service->network_none ? json_string("none") : NULL;
+}
+
+const struct kind kind_network_mode = {
+        .form = "a string", .read = network_mode_read, .write = network_mode_write};
+
+static const struct field ulimit_fields[] = {
+        {.name = "soft",
+         .kind = &kind_int,
+         .offset = offsetof(struct ulimit, soft),
+         .min = -1,
+         .max = INT64_MAX,
+         .unset = -2,
+         .required = true,
+         .doc = "the limit; -1: none"},
+        {.name = "hard",
+         .kind = &kind_int,
+         .offset = offsetof(struct ulimit, hard),
+         .min = -1,
+         .max = INT64_MAX,
+         .unset = -2,
+         .required = true,
+         .doc = "what the program may raise it to; -1: any"},
+        {0},
+};
+
+static void check_ulimit_name(struct reader *r, const struct entry *entry)
+{
+        static const char *const names[] = {
+                "core",   "cpu",   "data", "fsize",  "locks",  "memlock",    "msgqueue", "nice",
+                "nofile", "nproc", "rss",  "rtprio", "rttime", "sigpending", "stack",    "as"};
+
+        for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+                if (streq(names[i], entry->key))
+                        return;
+        reader_error(r, &entry->mark, "no limit has this name; nofile, nproc and memlock are some");
+}
+
+static void ulimits_read(struct reader *r, const struct field *field, const struct node *node,
+                         void *value)
+{
+        struct service *service = value;
+
+        if (node->kind != NODE_MAP) {
+                reader_refuse_kind(r, field, node);
+                return;
+        }
+        for (size_t i = 0; i < node->len; i++) {
+                const struct entry *entry = &node->entries[i];
+                struct ulimit *ulimit = array_push(&service->ulimits, &service->ulimits_len);
+
+                path_push_key(&r->path, entry->key);
+                ulimit->name = xstrdup(entry->key);
+                check_ulimit_name(r, entry);
+                if (entry->value->kind == NODE_MAP)
+                        fields_read(r, ulimit_fields, entry->value, ulimit);
+                else if (reader_int(r, &ulimit_fields[0], entry->value, -1, INT64_MAX,
+                                    &ulimit->soft))
+                        ulimit->hard = ulimit->soft;
+                if (ulimit->hard >= 0 && (ulimit->soft > ulimit->hard || ulimit->soft < 0))
+                        reader_error(r, &entry->value->mark, "soft is above hard");
+                path_pop(&r->path);
+        }
+}
+
+static json_t *ulimits_write(const struct field *field, const void *value)
+{
+        const struct service *service = value;
+        json_t *object;
+
+        (void)field;
+        if (service->ulimits_len == 0)
+                return NULL;
+        object = json_object();
+        for (size_t i = 0; i < service->ulimits_len; i++)
+                if (json_object_set_new(object, service->ulimits[i].name,
+                                        fields_write(ulimit_fields, &service->ulimits[i])) < 0)
+                        bug("json_object_set_new");
+        return object;
+}
+
+const struct kind kind_ulimits = {
+        .form = "a map", .merge = MERGE_PAIRS, .read = ulimits_read, .write = ulimits_write};
+
+static void add_host(struct reader *r, const struct node *at, const char *name, const char *address,
+                     struct str_list *list)
+{
+        AUTO_FREE char *text = NULL;
+        struct node probe = *at;
+        size_t n = strlen(address);
+
+        if (address[0] == '[' && n > 1 && address[n - 1] == ']')
+                address = arena_strndup(r->arena, address + 1, n - 2);
+        if (!streq(address, "host-gateway") && !strchr(address, ':'))
+                check_ip4(r, &probe, address);
+        check_hostname(r, &probe, name);
+        text = xasprintf("%s=%s", name, address);
+        str_list_add(list, text);
+}
+
+/* "name=address" or "name:address" */
+static void read_host_text(struct reader *r, const struct node *item, struct str_list *list)
+{
+        size_t n = strcspn(item->text, "=");
+        AUTO_FREE char *name = NULL;
+
+        if (!item->text[n])
+                n = strcspn(item->text, ":");
+        name = xstrndup(item->text, n);
+        if (item->kind != NODE_STRING || n == 0 || !item->text[n])
+                reader_error(r, &item->mark,
+                             "must be NAME=ADDRESS, such as "
+                             "\"host.docker.internal=host-gateway\"");
+        else
+                add_host(r, item, name, item->text + n + 1, list);
+}
+
+static void read_host_entry(struct reader *r, const struct entry *entry, struct str_list *list)
+{
+        const struct node *value = entry->value;
+        bool many = value->kind == NODE_SEQ;
+
+        for (size_t i = 0; i < (many ? value->len : 1); i++) {
+                const struct node *one = many ? value->items[i] : value;
+
+                if (one->kind == NODE_STRING)
+                        add_host(r, one, entry->key, one->text, list);
+                else
+                        reader_error(r, &one->mark, "must be an address, not %s",
+                                     node_kind_name(one));
+        }
+}
+
+static void extra_hosts_read(struct reader *r, const struct field *field, const struct node *node,
+                             void *value)
+{
+        if (node->kind != NODE_SEQ && node->kind != NODE_MAP) {
+                reader_refuse_kind(r, field, node);
+                return;
+        }
+        for (size_t i = 0; i < node->len; i++) {
+                if (node->kind == NODE_SEQ) {
+                        path_push_index(&r->path, i);
+                        read_host_text(r, node->items[i], value);
+                } else {
+                        path_push_key(&r->path, node->entries[i].key);
+                        read_host_entry(r, &node->entries[i], value);
+                }
+                path_pop(&r->path);
+        }
+}
+
+static json_t *extra_hosts_write(const struct field *field, const void *value)
+{
+        const struct str_list *list = value;
+
+        (void)field;
+        return list->len ? str_list_write(list) : NULL;
+}
+
+const struct kind kind_extra_hosts = {.form = "a list of NAME=ADDRESS or a map",
+                                      .merge = MERGE_SET,
+                                      .read = extra_hosts_read,
+                                      .write = extra_hosts_write};
+
+static const char *const env_formats[] = {"default", "raw", NULL};
+
+struct env_file_spec {
+        char *path;
+        bool required;
+        int format;
+};
+
+static const struct field env_file_fields[] = {
+        {.name = "path",
+         .kind = &kind_string,
+         .offset = offsetof(struct env_file_spec, path),
+         .check = check_not_empty,
+         .required = true,
+         .doc = "file with KEY=VALUE lines"},
+        {.name = "required",
+         .kind = &kind_bool,
+         .offset = offsetof(struct env_file_spec, required),
+         .unset = true,
+         .doc = "false: the file may be missing"},
+        {.name = "format",
+         .kind = &kind_choice,
+         .offset = offsetof(struct env_file_spec, format),
+         .arg = env_formats,
+         .doc = "raw: values as they are, without quotes and variables"},
+        {0},
+};
+
+static void read_env_file(struct reader *r, const struct field *field, const struct node *item,
+                          struct service_draft *draft)
+{
+        struct env_file_spec spec = {NULL, true, 0};
+        struct env_file *file;
+
+        if (item->kind == NODE_MAP)
+                fields_read(r, env_file_fields, item, &spec);
+        else if (reader_string(r, field, item))
+                spec.path = xstrdup(item->text);
+        if (spec.path && spec.path[0]) {
+                file = arena_push(r->arena, (void **)&draft->env_files, &draft->env_files_len,
+                                  sizeof(*file));
+                file->path = reader_resolve_path(r, &item->mark, spec.path);
+                file->required = spec.required;
+                file->raw = spec.format == 1;
+                file->mark = item->mark;
+                file->where = path_text(&r->path, r->arena);
+        }
+        free(spec.path);
+}
+
+static void env_file_read(struct reader *r, const struct field *field, const struct node *node,
+                          void *value)
+{
+        if (!r->env) {
+                reader_error(r, &node->mark, "files are read by the command line, not from JSON");
+                return;
+        }
+        if (node->kind != NODE_SEQ) {
+                read_env_file(r, field, node, value);
+                return;
+        }
+        for (size_t i = 0; i < node->len; i++) {
+                path_push_index(&r->path, i);
+                read_env_file(r, field, node->items[i], value);
+                path_pop(&r->path);
+        }
+}
+
+const struct kind kind_env_file = {
+        .form = "a string or a list of files", .merge = MERGE_SET, .read = env_file_read};
+
+static void build_read(struct reader *r, const struct field *field, const struct node *node,
+                       void *value)
+{
+        const struct service_draft *draft = value;
+
+        (void)field;
+        if (node_find(draft->node, "image"))
+                reader_warn(r, &node->mark,
+                            "ignored: images are not built here; the image is loaded or pulled");
+        else
+                reader_error(r, &node->mark,
+                             "images are not built here; build it with another tool, load it with "
+                             "`berth image load`, and name it with 'image'");
+}
+
+const struct kind kind_build = {.form = "a string or a map", .read = build_read};
+
+static void isolation_read(struct reader *r, const struct field *field, const struct node *node,
+                           void *value)
+{
+        const char *text = reader_string(r, field, node);
+
+        if (text && streq(text, "required"))
+                *(bool *)value = true;
+        else if (text && !streq(text, "preferred"))
+                reader_error(r, &node->mark,
+                             "'%.40s' is not one of required (refuse software emulation), "
+                             "preferred (default)",
+                             text);
+}
+
+static json_t *isolation_write(const struct field *field, const void *value)
+{
+        (void)field;
+        return *(const bool *)value ? json_string("required") : NULL;
+}
+
+const struct kind kind_isolation = {
+        .form = "a string", .read = isolation_read, .write = isolation_write};
+
+void check_platform(struct reader *r, const struct node *node, const char *text)
+{
+        if (!streq(text, "linux/amd64") && !streq(text, "linux") && !streq(text, "linux/x86_64"))
+                reader_error(r, &node->mark,
+                             "'%.40s' cannot run here; VMs are linux/amd64: use an image of that "
+                             "platform",
+                             text);
+}
+
+void check_capability(struct reader *r, const struct node *node, const char *text)
+{
+        const char *name = has_prefix(text, "CAP_") ? text + 4 : text;
+
+        if (!name[0] || strlen(name) > 32 ||
+            strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz") != strlen(name))
+                reader_error(r, &node->mark,
+                             "'%.40s' is not a capability; write it like NET_ADMIN or ALL", text);
+}

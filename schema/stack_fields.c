@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The keys of the top level, and of networks, volumes, configs and secrets. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/value.h"
+#include "schema/base64.h"
+#include "schema/draft.h"
+#include "schema/kinds.h"
+#include "schema/source.h"
+
+#define SIZE_MIN  (INT64_C(1) << 20)
+#define SIZE_MAX_ (INT64_C(1) << 50)
+
+/* `external` on networks, configs and secrets: nothing outside of the stack can be used. */
+static void refuse_external(struct reader *r, const struct field *field, const struct node *node,
+                            void *value)
+{
+        bool external = node->kind == NODE_MAP;
+
+        (void)value;
+        if (node->kind == NODE_MAP || (reader_bool(r, field, node, &external) && external))
+                reader_error(r, &node->mark, "%s", (const char *)field->arg);
+}
+
+static const struct kind kind_no_external = {.form = "true or false", .read = refuse_external};
+
+static const char *const network_drivers[] = {"bridge", "default", NULL};
+static const char *const volume_drivers[] = {"local", "default", NULL};
+
+/* A driver that is the only one there is. */
+static void driver_read(struct reader *r, const struct field *field, const struct node *node,
+                        void *value)
+{
+        const char *const *names = field->arg;
+        const char *text = reader_string(r, field, node);
+
+        (void)value;
+        if (!text || streq(text, names[0]) || streq(text, names[1]))
+                return;
+        if (streq(text, "overlay"))
+                reader_warn(r, &node->mark, "overlay is taken as bridge: there is one host");
+        else
+                reader_error(r, &node->mark, "driver '%.40s' does not exist; leave it out (%s)",
+                             text, names[0]);
+}
+
+static const struct kind kind_driver = {.form = "a string", .read = driver_read};
+
+static void subnet_check(struct reader *r, const struct node *node, const char *text)
+{
+        struct err err = ERR_INIT;
+        uint32_t ip = 0;
+        unsigned bits = 0;
+
+        if (strchr(text, ':'))
+                reader_error(r, &node->mark, "'%.60s': networks are IPv4 only", text);
+        else if (value_cidr4(text, &ip, &bits, &err) < 0)
+                reader_error(r, &node->mark, "%s", err.msg);
+        else if (bits < 16 || bits > 29)
+                reader_error(r, &node->mark, "%.40s: a subnet is from /16 to /29", text);
+}
+
+static const struct field ipam_config_fields[] = {
+        {.name = "subnet",
+         .kind = &kind_string,
+         .offset = offsetof(struct network, subnet),
+         .check = subnet_check,
+         .doc = "addresses of the network, such as 10.1.2.0/24; chosen when left out"},
+        {.name = "gateway",
+         .use = FIELD_IGNORED,
+         .doc = "the gateway is the subnet's first address"},
+        {.name = "ip_range", .use = FIELD_IGNORED, .doc = "addresses come from all of the subnet"},
+        {.name = "aux_addresses", .use = FIELD_IGNORED, .doc = "use ipv4_address of a service"},
+        {0},
+};
+
+static void ipam_configs_read(struct reader *r, const struct field *field, const struct node *node,
+                              void *value)
+{
+        if (node->kind != NODE_SEQ) {
+                reader_refuse_kind(r, field, node);
+                return;
+        }
+        for (size_t i = 0; i < node->len; i++) {
+                const struct node *item = node->items[i];
+
+                path_push_index(&r->path, i);
+                if (item->kind != NODE_MAP)
+                        reader_error(r, &item->mark, "must be a map such as {subnet: 10.1.2.0/24}");
+                else if (i > 0)
+                        reader_error(r, &item->mark, "a network has one subnet; remove this one");
+                else
+                        fields_read(r, ipam_config_fields, item, value);
+                path_pop(&r->path);
+        }
+}
+
+static json_t *ipam_configs_write(const struct field *field, const void *value)
+{
+        json_t *one = fields_write(ipam_config_fields, value);
+        json_t *array;
+
+        (void)field;
+        if (json_object_size(one) == 0) {
+                json_decref(one);
+                return NULL;
+        }
+        array = json_array();
+        if (json_array_append_new(array, one) < 0)
+                bug("json_array_append_new");
+        return array;
+}
+
+static const struct kind kind_ipam_configs = {
+        .form = "a list of maps", .read = ipam_configs_read, .write = ipam_configs_write};
+
+static const struct field ipam_fields[] = {
+        {.name = "config", .kind = &kind_ipam_configs, .doc = "the subnet"},
+        {.name = "driver", .use = FIELD_IGNORED, .doc = "there is one way to give addresses"},
+        {.name = "options", .use = FIELD_IGNORED, .doc = "there are no options"},
+        {0},
+};
+
+/* Read, checked, and then of no use. */
+static void name_read(struct reader *r, const struct field *field, const struct node *node,
+                      void *value)
+{
+        const char *text = reader_string(r, field, node);
+
+        (void)value;
+        if (text)
+                check_object_name(r, node, text);
+}
+
+static const struct kind kind_name_only = {.form = "a string", .read = name_read};
+
+const struct field network_fields[] = {
+        {.name = "name",
+         .kind = &kind_name_only,
+         .in_only = true,
+         .doc = "accepted: a network belongs to its stack alone"},
+        {.name = "driver",
+         .kind = &kind_driver,
+         .arg = network_drivers,
+         .in_only = true,
+         .doc = "bridge"},
+        {.name = "internal",
+         .kind = &kind_bool,
+         .offset = offsetof(struct network, internal),
+         .doc = "no way out of this network"},
+        {.name = "ipam", .kind = &kind_object, .arg = ipam_fields, .doc = "addresses"},
+        {.name = "labels",
+         .kind = &kind_pairs,
+         .offset = offsetof(struct network, labels),
+         .doc = "notes for people"},
+        {.name = "external",
+         .kind = &kind_no_external,
+         .in_only = true,
+         .arg = "networks of other stacks cannot be used yet; remove 'external' to have one of "
+                "this stack",
+         .doc = "refused: a network belongs to its stack"},
+        {.name = "attachable", .use = FIELD_QUIET, .doc = "always"},
+        {.name = "driver_opts", .use = FIELD_IGNORED, .doc = "the driver has no options"},
+        {.name = "enable_ipv4", .use = FIELD_QUIET, .doc = "always"},
+        {.name = "enable_ipv6", .use = FIELD_IGNORED, .doc = "networks are IPv4 only"},
+        {0},
+};
+
+/* `external: true`, and the old `external: {name: x}`. */
+static void external_read(struct reader *r, const struct field *field, const struct node *node,
+                          void *value)
+{
+        struct volume *volume = value;
+        const struct node *name = node_get(node, "name");
+
+        if (node->kind != NODE_MAP) {
+                (void)reader_bool(r, field, node, &volume->external); /* an error is a finding */
+                return;
+        }
+        volume->external = true;
+        if (name && name->kind == NODE_STRING) {
+                reader_warn(r, &name->mark, "write 'name' beside 'external: true'");
+                free(volume->real_name);
+                volume->real_name = xstrdup(name->text);
+                check_object_name(r, name, name->text);
+        }
+}
+
+static json_t *external_write(const struct field *field, const void *value)
+{
+        const struct volume *volume = value;
+
+        (void)field;
+        return volume->external ? json_true() : NULL;
+}
+
+static const struct kind kind_volume_external = {
+        .form = "true or false", .read = external_read, .write = external_write};
+
+static const struct field volume_berth_fields[] = {
+        {.name = "size",
+         .kind = &kind_bytes,
+         .offset = offsetof(struct volume, size_bytes),
+         .min = SIZE_MIN,
+         .max = SIZE_MAX_,
+         .unset = -1,
+         .doc = "how far the volume may grow, at least 1m"},
+        {0},
+};
+
+const struct field volume_fields[] = {
+        {.name = "name",
+         .kind = &kind_string,
+         .offset = offsetof(struct volume, real_name),
+         .check = check_object_name,
+         .doc = "name of the volume; STACK_KEY when left out"},
+        {.name = "external",
+         .kind = &kind_volume_external,
+         .doc = "the volume exists; it is never made or removed"},
+        {.name = "driver",
+         .kind = &kind_driver,
+         .arg = volume_drivers,
+         .in_only = true,
+         .doc = "local"},
+        {.name = "labels",
+         .kind = &kind_pairs,
+         .offset = offsetof(struct volume, labels),
+         .doc = "notes for people"},
+        {.name = "x-berth",
+         .kind = &kind_object,
+         .arg = volume_berth_fields,
+         .doc = "what only berth's volumes have"},
+        {.name = "driver_opts",
+         .use = FIELD_IGNORED,
+         .doc = "the driver has no options; mount a folder of the host as ./folder:/path"},
+        {0},
+};
+
+static const struct field source_berth_fields[] = {
+        {.name = "content_base64", .kind = &kind_source_base64, .doc = "content that is not text"},
+        {0},
+};
+
+#define SOURCE_FIELDS(what)                                                                        \
+        {.name = "file",                                                                           \
+         .kind = &kind_source_file,                                                                \
+         .in_only = true,                                                                          \
+         .doc = "file with the content, beside the manifest"},                                     \
+                {.name = "environment",                                                            \
+                 .kind = &kind_source_environment,                                                 \
+                 .in_only = true,                                                                  \
+                 .doc = "variable with the content"},                                              \
+                {.name = "content", .kind = &kind_source_content, .doc = "the content itself"},    \
+                {.name = "name",                                                                   \
+                 .kind = &kind_name_only,                                                          \
+                 .in_only = true,                                                                  \
+                 .doc = "accepted: a " what " belongs to its stack alone"},                        \
+                {.name = "labels", .use = FIELD_QUIET, .doc = "notes for people"},                 \
+                {.name = "external",                                                               \
+                 .kind = &kind_no_external,                                                        \
+                 .in_only = true,                                                                  \
+                 .arg = "there is no store of " what "s; use 'file', 'environment' or 'content'",  \
+                 .doc = "refused: give the content"},                                              \
+                {.name = "template_driver",                                                        \
+                 .use = FIELD_REFUSED,                                                             \
+                 .doc = "templates are not expanded"},                                             \
+                {.name = "driver", .use = FIELD_REFUSED, .doc = "there is no store of " what "s"}, \
+                {.name = "x-berth",                                                                \
+                 .kind = &kind_object,                                                             \
+                 .arg = source_berth_fields,                                                       \
+                 .doc = "for content that is not text"},                                           \
+                {0},
+
+const struct field config_fields[] = {SOURCE_FIELDS("config")};
+const struct field secret_fields[] = {SOURCE_FIELDS("secret")};
+
+static void begin_service(struct reader *r, void *element, size_t index, const struct node *node)
+{
+        struct service_draft *draft = element;
+
+        draft->node = node;
+        draft->mark = (struct mark){draft->service.place.file
+                                            ? arena_strdup(r->arena, draft->service.place.file)
+                                            : NULL,
+                                    draft->service.place.line, draft->service.place.column};
+        r->service = index;
+}
+
+static void begin_secret(struct reader *r, void *element, size_t index, const struct node *node)
+{
+        struct file_source *source = element;
+
+        (void)r;
+        (void)index;
+        (void)node;
+        source->secret = true;
+}
+
+#define NAMED_OUT(type, array)                      \
+        .out_items = offsetof(struct stack, array), \
+        .out_len = offsetof(struct stack, array##_len), .out_size = sizeof(type)
+#define NAMED_IN(type, array)                                                               \
+        .items = offsetof(struct stack, array), .len = offsetof(struct stack, array##_len), \
+        .size = sizeof(type)
+
+static const struct named named_services = {
+        .table = service_fields,
+        .items = offsetof(struct stack_draft, drafts),
+        .len = offsetof(struct stack_draft, drafts_len),
+        .size = sizeof(struct service_draft),
+        NAMED_OUT(struct service, services),
+        .place = offsetof(struct service, place),
+        .check_name = check_name,
+        .begin = begin_service,
+};
+static const struct named named_networks = {
+        .table = network_fields,
+        NAMED_IN(struct network, networks),
+        NAMED_OUT(struct network, networks),
+        .place = offsetof(struct network, place),
+        .check_name = check_object_name,
+        .null_ok = true,
+};
+static const struct named named_volumes = {
+        .table = volume_fields,
+        NAMED_IN(struct volume, volumes),
+        NAMED_OUT(struct volume, volumes),
+        .place = offsetof(struct volume, place),
+        .check_name = check_object_name,
+        .null_ok = true,
+};
+static const struct named named_configs = {
+        .table = config_fields,
+        NAMED_IN(struct file_source, configs),
+        NAMED_OUT(struct file_source, configs),
+        .place = offsetof(struct file_source, place),
+        .check_name = check_object_name,
+};
+static const struct named named_secrets = {
+        .table = secret_fields,
+        NAMED_IN(struct file_source, secrets),
+        NAMED_OUT(struct file_source, secrets),
+        .place = offsetof(struct file_source, place),
+        .check_name = check_object_name,
+        .begin = begin_secret,
+};
+
+/* Far above real files; each object costs a daemon some memory. */
+#define OBJECTS_MAX 10000
+
+const struct field stack_fields[] = {
+        {.name = "name",
+         .kind = &kind_string,
+         .offset = offsetof(struct stack, name),
+         .check = check_name,
+         .doc = "name of the stack; the folder of the first file when left out"},
+        {.name = "services",
+         .kind = &kind_named,
+         .arg = &named_services,
+         .max = STACK_SERVICES_MAX,
+         .doc = "the services, by name; each replica runs in a VM of its own"},
+        {.name = "networks",
+         .kind = &kind_named,
+         .arg = &named_networks,
+         .max = OBJECTS_MAX,
+         .doc = "the networks, by name; services that share none cannot reach each other"},
+        {.name = "volumes",
+         .kind = &kind_named,
+         .arg = &named_volumes,
+         .max = OBJECTS_MAX,
+         .doc = "the named volumes; they outlive services and stacks"},
+        {.name = "configs",
+         .kind = &kind_named,
+         .arg = &named_configs,
+         .max = OBJECTS_MAX,
+         .doc = "files that services can have"},
+        {.name = "secrets",
+         .kind = &kind_named,
+         .arg = &named_secrets,
+         .max = OBJECTS_MAX,
+         .doc = "files that services can have, and nobody is shown"},
+        {.name = "version", .use = FIELD_IGNORED, .doc = "the key is obsolete; remove it"},
+        {.name = "include",
+         .use = FIELD_REFUSED,
+         .doc = "files cannot be included yet; name them all with -f"},
+        {.name = "models",
+         .use = FIELD_REFUSED,
+         .doc = "AI models are not supported; run the model as a service"},
+        {0},
+};

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "schema/validate.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/value.h"
+#include "schema/suggest.h"
+
+static bool ref_exists(const struct stack_draft *draft, const struct ref *ref)
+{
+        const struct stack *stack = &draft->stack;
+
+        switch (ref->kind) {
+        case REF_SERVICE:
+                return draft_find(draft, ref->name) != NULL;
+        case REF_NETWORK:
+                return streq(ref->name, "default") || stack_find_network(stack, ref->name);
+        case REF_VOLUME:
+                return stack_find_volume(stack, ref->name) != NULL;
+        case REF_CONFIG:
+                return stack_find_config(stack, ref->name) != NULL;
+        case REF_SECRET:
+                return stack_find_secret(stack, ref->name) != NULL;
+        }
+        bug("ref kind");
+}
+
+static void offer_all(struct suggestion *s, const void *items, size_t len, size_t size)
+{
+        for (size_t i = 0; i < len; i++)
+                suggest_offer(s,
+                              *(const char *const *)(const void *)((const char *)items + i * size));
+}
+
+static const char *closest(const struct stack_draft *draft, const struct ref *ref)
+{
+        const struct stack *stack = &draft->stack;
+        struct suggestion s = SUGGESTION_INIT(ref->name);
+
+        switch (ref->kind) {
+        case REF_SERVICE:
+                offer_all(&s, draft->drafts, draft->drafts_len, sizeof(*draft->drafts));
+                break;
+        case REF_NETWORK:
+                offer_all(&s, stack->networks, stack->networks_len, sizeof(*stack->networks));
+                break;
+        case REF_VOLUME:
+                offer_all(&s, stack->volumes, stack->volumes_len, sizeof(*stack->volumes));
+                break;
+        case REF_CONFIG:
+                offer_all(&s, stack->configs, stack->configs_len, sizeof(*stack->configs));
+                break;
+        case REF_SECRET:
+                offer_all(&s, stack->secrets, stack->secrets_len, sizeof(*stack->secrets));
+                break;
+        }
+        return s.best;
+}
+
+static void refuse_ref(struct reader *r, const struct stack_draft *draft, const struct ref *ref)
+{
+        static const char *const names[] = {"service", "network", "volume", "config", "secret"};
+        const char *best = closest(draft, ref);
+        const char *name = names[ref->kind];
+
+        if (best)
+                diags_add(r->diags, DIAG_ERROR, &ref->mark, ref->path,
+                          "%s '%.60s' does not exist; did you mean '%s'?", name, ref->name, best);
+        else if (ref->kind == REF_SERVICE)
+                diags_add(r->diags, DIAG_ERROR, &ref->mark, ref->path,
+                          "service '%.60s' does not exist", ref->name);
+        else
+                diags_add(r->diags, DIAG_ERROR, &ref->mark, ref->path,
+                          "%s '%.60s' is not declared; add it to '%ss' at the top level", name,
+                          ref->name, name);
+}
+
+static void check_refs(struct reader *r, const struct stack_draft *draft)
+{
+        for (size_t i = 0; i < r->refs_len; i++) {
+                const struct ref *ref = &r->refs[i];
+                const struct service_draft *target;
+
+                if (draft->drafts[ref->service].disabled || ref->optional)
+                        continue;
+                if (!ref_exists(draft, ref)) {
+                        refuse_ref(r, draft, ref);
+                        continue;
+                }
+                target = ref->kind == REF_SERVICE ? draft_find(draft, ref->name) : NULL;
+                if (target && target->disabled)
+                        diags_add(r->diags, DIAG_ERROR, &ref->mark, ref->path,
+                                  "service '%.60s' is off, as none of its profiles is on; set "
+                                  "COMPOSE_PROFILES=%.60s, or required: false",
+                                  ref->name, target->profiles.items[0]);
+        }
+}
+
+static int compare_claims(const void *a, const void *b)
+{
+        const struct claim *x = a, *y = b;
+
+        if (x->protocol != y->protocol)
+                return x->protocol < y->protocol ? -1 : 1;
+        if (x->published != y->published)
+                return x->published < y->published ? -1 : 1;
+        if (x->mark.line != y->mark.line)
+                return x->mark.line < y->mark.line ? -1 : 1;
+        return strcmp(x->path, y->path);
+}
+
+/* The same port of two addresses is fine, unless one of them is all of them. */
+static bool same_address(const char *a, const char *b)
+{
+        if (!a)
+                a = "127.0.0.1";
+        if (!b)
+                b = "127.0.0.1";
+        return streq(a, b) || streq(a, "0.0.0.0") || streq(b, "0.0.0.0");
+}
+
+static void check_clash(struct reader *r, const struct claim *first, const struct claim *second)
+{
+        if (first->protocol == second->protocol && first->published == second->published &&
+            same_address(first->host_ip, second->host_ip))
+                diags_add(r->diags, DIAG_ERROR, &second->mark, second->path,
+                          "host port %u is published by %s already; choose another one",
+                          second->published, first->path);
+}
+
+static void check_ports(struct reader *r, const struct stack_draft *draft)
+{
+        size_t n = 0;
+
+        for (size_t i = 0; i < r->claims_len; i++) {
+                const struct claim *claim = &r->claims[i];
+                const struct service_draft *d = &draft->drafts[claim->service];
+
+                if (d->disabled)
+                        continue;
+                if (d->service.replicas > 1)
+                        diags_add(r->diags, DIAG_ERROR, &claim->mark, claim->path,
+                                  "host port %u cannot be that of %u replicas; leave the host "
+                                  "port out for any free one each, or set scale to 1",
+                                  claim->published, d->service.replicas);
+                r->claims[n++] = *claim;
+        }
+        if (n)
+                qsort(r->claims, n, sizeof(*r->claims), compare_claims);
+        for (size_t i = 1; i < n; i++)
+                check_clash(r, &r->claims[i - 1], &r->claims[i]);
+}
+
+static void fault_address(struct reader *r, const struct service_draft *d,
+                          const struct network_ref *ref, const char *problem)
+{
+        const struct node *networks = node_get(d->node, "networks");
+        const struct node *at = node_get(node_get(networks, ref->network), "ipv4_address");
+
+        diags_add(r->diags, DIAG_ERROR, at ? &at->mark : &d->mark,
+                  arena_printf(r->arena, "services.%s.networks.%s.ipv4_address", d->service.name,
+                               ref->network),
+                  "%s: %s", ref->ipv4_address, problem);
+}
+
+static void check_address(struct reader *r, const struct stack_draft *draft,
+                          const struct service_draft *d, const struct network_ref *ref)
+{
+        const struct network *network = stack_find_network(&draft->stack, ref->network);
+        uint32_t ip = 0, net = 0, mask;
+        unsigned bits = 0;
+
+        if (!ref->ipv4_address || !network || value_ip4(ref->ipv4_address, &ip, NULL) < 0)
+                return;
+        if (!network->subnet) {
+                fault_address(r, d, ref,
+                              "the network has no subnet; give it one with ipam.config.subnet");
+                return;
+        }
+        if (value_cidr4(network->subnet, &net, &bits, NULL) < 0 || bits == 0)
+                return;
+        mask = UINT32_MAX << (32 - bits);
+        if ((ip & mask) != net)
+                fault_address(r, d, ref,
+                              arena_printf(r->arena, "not within the network's subnet %s",
+                                           network->subnet));
+        else if (ip == net || ip == net + 1 || ip == (net | ~mask))
+                fault_address(
+                        r, d, ref,
+                        "the first two and the last address of a subnet are not for services");
+        if (d->service.replicas > 1)
+                fault_address(r, d, ref, "one address cannot be that of several replicas");
+}
+
+struct address {
+        uint32_t ip;
+        const struct service_draft *draft;
+        const struct network_ref *ref;
+};
+
+static int compare_addresses(const void *a, const void *b)
+{
+        const struct address *x = a, *y = b;
+        int r = strcmp(x->ref->network, y->ref->network);
+
+        if (r == 0 && x->ip != y->ip)
+                r = x->ip < y->ip ? -1 : 1;
+        return r ? r : strcmp(x->draft->service.name, y->draft->service.name);
+}
+
+static void check_addresses(struct reader *r, const struct stack_draft *draft)
+{
+        struct address *all = NULL;
+        size_t n = 0;
+
+        for (size_t i = 0; i < draft->drafts_len; i++) {
+                const struct service_draft *d = &draft->drafts[i];
+
+                for (size_t k = 0; k < d->service.networks_len && !d->disabled; k++) {
+                        const struct network_ref *ref = &d->service.networks[k];
+                        uint32_t ip = 0;
+
+                        check_address(r, draft, d, ref);
+                        if (ref->ipv4_address && value_ip4(ref->ipv4_address, &ip, NULL) == 0)
+                                *array_push(&all, &n) = (struct address){ip, d, ref};
+                }
+        }
+        if (n)
+                qsort(all, n, sizeof(*all), compare_addresses);
+        for (size_t i = 1; i < n; i++)
+                if (all[i].ip == all[i - 1].ip &&
+                    streq(all[i].ref->network, all[i - 1].ref->network))
+                        fault_address(r, all[i].draft, all[i].ref,
+                                      arena_printf(r->arena, "the address of service '%s' too",
+                                                   all[i - 1].draft->service.name));
+        free(all);
+}
+
+static void check_service(struct reader *r, const struct service_draft *d)
+{
+        const struct service *s = &d->service;
+        const char *path = arena_printf(r->arena, "services.%s", s->name);
+        const struct node *mode = node_get(d->node, "network_mode");
+
+        if (!s->image && d->node->kind == NODE_MAP && !node_find(d->node, "build"))
+                diags_add(r->diags, DIAG_ERROR, &d->mark, path,
+                          "'image' is missing: the image that the service runs");
+        if (s->network_none && s->networks_len > 0)
+                diags_add(r->diags, DIAG_ERROR, mode ? &mode->mark : &d->mark, path,
+                          "network_mode and networks exclude each other; remove one");
+        if (s->network_none && s->ports_len > 0)
+                diags_add(r->diags, DIAG_ERROR, mode ? &mode->mark : &d->mark, path,
+                          "without a network no port can be published; remove 'ports' or "
+                          "network_mode");
+}
+
+static void check_sources(struct reader *r, const char *section, const struct file_source *sources,
+                          size_t len)
+{
+        for (size_t i = 0; i < len; i++) {
+                const struct mark mark = {sources[i].place.file, sources[i].place.line,
+                                          sources[i].place.column};
+
+                if (!sources[i].content)
+                        diags_add(r->diags, DIAG_ERROR, &mark,
+                                  arena_printf(r->arena, "%s.%s", section, sources[i].name),
+                                  "has no content; add file, environment or content");
+        }
+}
+
+void validate(struct reader *r, struct stack_draft *draft)
+{
+        for (size_t i = 0; i < draft->drafts_len; i++)
+                if (!draft->drafts[i].disabled)
+                        check_service(r, &draft->drafts[i]);
+        check_refs(r, draft);
+        check_ports(r, draft);
+        check_addresses(r, draft);
+        check_sources(r, "configs", draft->stack.configs, draft->stack.configs_len);
+        check_sources(r, "secrets", draft->stack.secrets, draft->stack.secrets_len);
+        validate_cycles(r, draft);
+}

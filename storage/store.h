@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The store's insides: paths, the index under its lock, staging folders, publishing, collection of
+ * what nothing refers to. For storage/ only; others use storage/image.h.
+ *
+ * Who publishes or collects holds the lock of index.json; who reads does not: files appear whole
+ * and under the name of their content. A staging folder is locked (flock on the folder) while its
+ * job lives; image_store_open() removes the others.
+ */
+#ifndef STORAGE_STORE_H
+#define STORAGE_STORE_H
+
+#include "base/json.h"
+#include "storage/image.h"
+#include "storage/oci.h"
+
+struct image_store {
+        char *dir;
+};
+
+/** DIR/blobs/sha256/<hex> and DIR/rootfs/<hex>.ext4 of a valid digest, on the heap. */
+char *store_blob_path(const struct image_store *store, const char *digest);
+char *store_rootfs_path(const struct image_store *store, const char *digest);
+
+/** Take the index lock (released by closing *ret_fd). Waits for others: they hold it shortly. */
+int store_lock(const struct image_store *store, int *ret_fd, struct err *err);
+
+/** The index document; an empty one when there is none. */
+int store_index_read(const struct image_store *store, json_t **ret, struct err *err);
+int store_index_write(const struct image_store *store, const json_t *index, struct err *err);
+
+/** The index entry with that normalised reference, borrowed from index; NULL: none. */
+json_t *store_index_find(const json_t *index, const char *ref);
+
+/** Reference of an index entry; NULL: none. Borrowed. */
+const char *store_entry_ref(const json_t *entry);
+
+/** A new, locked staging folder. *ret_fd keeps the lock and is the caller's, like the path. */
+int store_staging_new(const struct image_store *store, char **ret_path, int *ret_fd,
+                      struct err *err);
+
+/** Make a finished blob of the staging folder part of the store; its name there is its hex. */
+int store_publish_blob(const struct image_store *store, int staging, const char *digest,
+                       struct err *err);
+
+/** The same with a root disk, which is called "rootfs.ext4" there. */
+int store_publish_rootfs(const struct image_store *store, int staging, const char *digest,
+                         struct err *err);
+
+/** Make the names of a folder of the store durable. */
+int store_sync(const struct image_store *store, const char *folder, struct err *err);
+
+/** Point references at manifests. images: [{"ref", "descriptor"}]. The lock is held. */
+int store_publish_refs(const struct image_store *store, const json_t *images, struct err *err);
+
+/** Remove blobs and disks that no reference and no digest of in_use needs. The lock is held. */
+int store_collect(const struct image_store *store, const json_t *index, const char *const *in_use,
+                  size_t in_use_len, struct err *err);
+
+/** Read a small blob (manifest, config) and check it against its digest. */
+int store_read_blob(const struct image_store *store, const char *digest, char **ret,
+                    size_t *ret_len, struct err *err);
+
+#endif

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The file tree of an image in memory: what remains after its layers were applied in order.
+ *
+ * Names are parsed into components and looked up here and nowhere else: no path of an archive ever
+ * reaches the host's file system, so there is nothing to escape to. Symbolic links in parent paths
+ * are followed inside the tree, absolute names are relative to its root, ".." is refused.
+ *
+ *   node   a name in a directory; knows the layer that set it last
+ *   inode  what the name stands for; several nodes share one (hard links)
+ *
+ * A regular file's content stays in its layer; the inode keeps where (source layer and entry), so
+ * that a second pass writes only what is still alive. Knows neither archives nor file systems.
+ */
+#ifndef STORAGE_TREE_H
+#define STORAGE_TREE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/auto.h"
+#include "base/err.h"
+
+#define TREE_NAME_MAX   255          /* of ext4 */
+#define TREE_PATH_MAX   4096         /* PATH_MAX of Linux: longer names cannot be opened */
+#define TREE_DEPTH_MAX  256          /* bounds recursion; real images stay below 30 */
+#define TREE_NODES_MAX  (2u << 20)   /* entries: large real images have 300 000 */
+#define TREE_XATTR_MAX  (64u << 20)  /* bytes of all extended attributes */
+#define TREE_SIZE_MAX   (1ull << 40) /* apparent size of one file */
+#define TREE_FOLLOW_MAX 40           /* symbolic links in one path, as Linux has it */
+
+struct tree_xattr {
+        char *name;
+        void *value;
+        size_t len;
+};
+
+struct tree_inode {
+        uint32_t mode; /* with S_IFMT */
+        uint32_t uid, gid;
+        int64_t mtime_s;
+        uint32_t mtime_ns;
+        uint64_t size; /* regular files */
+        uint32_t major, minor;
+        char *target; /* symbolic links */
+        struct tree_xattr *xattrs;
+        size_t xattrs_len;
+        uint32_t links;                  /* nodes that point here */
+        int32_t source_layer;            /* of a regular file's content; -1: none */
+        uint32_t source_entry;           /* number of the entry within the layer */
+        uint64_t data_blocks, data_runs; /* what the content takes; counted by the reader */
+        uint32_t ino;                    /* for the writer: its number there, 0: not yet */
+};
+
+struct tree_node {
+        struct tree_node *parent; /* NULL: the root */
+        struct tree_node *first, *last, *prev, *next, *hash_next;
+        struct tree_inode *inode;
+        int32_t layer; /* that set it last */
+        char name[];
+};
+
+/* One entry of a layer, as an archive has it. Strings are borrowed. */
+struct tree_entry {
+        const char *path;
+        const char *hardlink; /* not NULL: another name of that path; the rest is ignored */
+        const char *symlink;
+        uint32_t mode;
+        int64_t uid, gid;
+        int64_t mtime_s;
+        uint32_t mtime_ns;
+        int64_t size;
+        int64_t major, minor;
+        const struct tree_xattr *xattrs;
+        size_t xattrs_len;
+};
+
+struct tree;
+
+/** A tree with an empty root directory, 0755, owned by root. */
+struct tree *tree_new(void);
+void tree_free(struct tree *tree);
+AUTO_TYPE(tree)
+
+/** Begin the next layer: from now on a whiteout hides what is there, not what comes. */
+void tree_begin_layer(struct tree *tree);
+
+/**
+ * Apply one entry, whiteouts included. *ret_inode: of a new regular file, whose content follows;
+ * NULL otherwise. Borrowed, valid until another entry is added.
+ * EINVAL: a name, a link or a number that no image may have; E2BIG: past a limit. The text names
+ * the member and the reason.
+ */
+int tree_add(struct tree *tree, const struct tree_entry *entry, struct tree_inode **ret_inode,
+             struct err *err);
+
+/** The root, and the node after this one in depth-first order (parents first); NULL at the end. */
+struct tree_node *tree_root(const struct tree *tree);
+struct tree_node *tree_next(const struct tree_node *node);
+
+/** The node of an absolute path, its last component not followed; NULL: none. For tests, seeding.
+ */
+struct tree_node *tree_find(struct tree *tree, const char *path);
+
+/** Number of names, the root included. */
+size_t tree_count(const struct tree *tree);
+
+#endif

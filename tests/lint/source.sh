@@ -1,0 +1,33 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Rules that grep can check: licence lines, one door for each library, public prototypes documented.
+set -eu
+
+bad=0
+complain() {
+        printf '%s\n' "$2" | sed "s|^|$1: |" >&2
+        bad=1
+}
+
+for file in $(git ls-files '*.c' '*.h' '*.sh' '*.t' Makefile .ci/run); do
+        head -n 3 "$file" | grep -q 'SPDX-License-Identifier: Apache-2.0' ||
+                complain "no licence line" "$file"
+done
+
+# door HEADER FILES...: only these files may include the header
+door() {
+        header=$1
+        shift
+        found=$(git grep -lE "^#include <($header)" -- '*.c' '*.h' | grep -vxE "$(echo "$*" | tr ' ' '|')" || true)
+        [ -z "$found" ] || complain "only $* may include $header" "$found"
+}
+
+door 'yaml.h' 'schema/yaml\.c'
+door 'curl/' 'base/http\.c'
+door 'archive' 'storage/(layer|tar|archive)[a-z_]*\.c' 'tests/unit/storage/[a-z_]*\.c'
+door 'ext2fs/' 'storage/ext4[a-z_]*\.[ch]' 'tests/unit/storage/[a-z_]*\.c'
+door 'sqlite3.h' 'orchestrator/store[a-z_]*\.[ch]' 'tests/unit/orchestrator/[a-z_]*\.c'
+door 'openssl/' 'base/digest\.c'
+door 'llhttp.h' 'orchestrator/api/[a-z_]*\.c'
+
+exit $bad

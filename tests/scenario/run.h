@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Scenarios: text files with a virtual clock. A line is one verb; what follows a `;` is a comment.
+ *
+ *   stack NAME                    a new revision, filled by the lines that follow
+ *   network NAME [internal]       ... declared so; others are declared by use
+ *   secret|config NAME:TEXT
+ *   service NAME WORD...          see world_service()
+ *   drop STACK [unknown]          deleted; unknown: its last revision is not known any more
+ *   fact image REF STATE [TEXT]   unknown, ready, missing, busy
+ *   fact images ready             all that are wanted
+ *   fact network STACK/NET STATE [TEXT]   up, coming, failed, removing, gone
+ *   fact networks up              all that are known
+ *   fact vm WHICH STATE [TEXT]    preparing, booting, running, healthy, unhealthy, starting
+ *                                 (health), stopping, gone, exited CODE, failed REASON
+ *   fact vm WHICH new [old]       a VM from nowhere (of another spec)
+ *   forget REPLICA                its memory is lost
+ *   at TIME | passes TIME
+ *   do                            begin the steps of the plan
+ *   converge                      all steps succeed at once, again and again, until none is left
+ *   expect nothing | expect       then one indented line a step: the whole plan
+ *   status SERVICE PHASE [ok|settled][: WHY]
+ *   wake TIME | wake never        since the scenario's begin
+ *
+ * WHICH is vm-N, or STACK/SERVICE/N for the youngest VM of that replica.
+ */
+#ifndef TESTS_SCENARIO_RUN_H
+#define TESTS_SCENARIO_RUN_H
+
+#include "base/err.h"
+
+/** Run one file. 0, or -EINVAL with the line and what differs in err. */
+int scenario_run(const char *path, struct err *err);
+
+#endif

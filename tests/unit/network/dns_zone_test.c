@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "network/dns_zone.h"
+
+#include <stdio.h>
+
+#include "tests/tap.h"
+
+#define IP(n)     (0x0a000000U + (n))
+#define NAMES(...) (const char *const[]){__VA_ARGS__}, ARRAY_SIZE(((const char *const[]){__VA_ARGS__}))
+
+static const struct zone_record records[] = {
+        {NAMES("web", "web-1", "www"), IP(2), "front", true},
+        {NAMES("web", "web-2", "www"), IP(3), "front", true},
+        {NAMES("web", "web-3", "www"), IP(4), "front", false},
+        {NAMES("db", "db-1"), IP(0x102), "back", true},
+        {NAMES("slow", "slow-1"), IP(5), "front", false},
+        {NAMES("shop", "shop-1"), IP(6), "front", true},
+        {NAMES("test"), IP(7), "front", true},
+};
+
+static const struct zone_client clients[] = {
+        {IP(2), NAMES("front")},
+        {IP(9), NAMES("front", "back")},
+        {IP(10), NAMES("back")},
+};
+
+static const struct zone zone = {records, ARRAY_SIZE(records), clients, ARRAY_SIZE(clients)};
+
+static struct dns_result ask_type(const struct dns_zone *z, uint32_t client, const char *name,
+                                  uint16_t type, size_t turn)
+{
+        struct dns_query q = {.type = type, .class = DNS_CLASS_IN};
+        struct dns_result r;
+
+        (void)snprintf(q.name, sizeof(q.name), "%s", name);
+        dns_zone_lookup(z, client, &q, turn, &r);
+        return r;
+}
+
+/* "2 3", "-" for no data, "nx", "refused". */
+static const char *ask(const struct dns_zone *z, uint32_t client, const char *name)
+{
+        struct dns_result r = ask_type(z, client, name, DNS_TYPE_A, 0);
+        static char text[512];
+        size_t used = 0;
+
+        if (r.rcode == DNS_RCODE_NO_NAME)
+                return "nx";
+        if (r.rcode == DNS_RCODE_REFUSED)
+                return "refused";
+        if (!r.addresses_len)
+                return "-";
+        for (size_t i = 0; i < r.addresses_len; i++)
+                used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%u", i ? " " : "",
+                                         r.addresses[i] - IP(0));
+        return text;
+}
+
+static void test_names(const struct dns_zone *z)
+{
+        static const char *const unknown[] = {
+                "nope",         "nope.test",     "nope.shop.test",    "web.other.test",
+                "web.com",      "example.com",   "web.test.test",     "web.shop.test.test",
+                "a.web.test",   "we",            "webb",              "web.shop",
+                "web.shop.tes", "web.shopp.test", "web..test",        "?eb",
+                "localhost",    "web.shop.testt", "x.web.shop.test",
+        };
+
+        is_str(ask(z, IP(2), "web"), "2 3", "a bare name");
+        is_str(ask(z, IP(2), "web.test"), "2 3", "NAME.test");
+        is_str(ask(z, IP(2), "web.shop.test"), "2 3", "NAME.STACK.test");
+        is_str(ask(z, IP(2), "web-2"), "3", "one replica");
+        is_str(ask(z, IP(2), "web-2.test"), "3", "REPLICA.test");
+        is_str(ask(z, IP(2), "web-2.shop.test"), "3", "REPLICA.STACK.test");
+        is_str(ask(z, IP(2), "www.shop.test"), "2 3", "an alias");
+        is_str(ask(z, IP(2), "web-3"), "4", "a replica that is not ready, by its own name");
+        is_str(ask(z, IP(2), "slow"), "5", "not ready, when nobody is");
+        is_str(ask(z, IP(2), "shop.test"), "6", "a service named as the stack");
+        is_str(ask(z, IP(2), "test"), "7", "a service named test");
+        is_str(ask(z, IP(2), ""), "-", "the root exists");
+        for (size_t i = 0; i < ARRAY_SIZE(unknown); i++)
+                is_str(ask(z, IP(2), unknown[i]), "nx", "%s does not exist", unknown[i]);
+}
+
+static void test_views(const struct dns_zone *z)
+{
+        is_str(ask(z, IP(2), "db"), "nx", "a client of front does not see back");
+        is_str(ask(z, IP(9), "db"), "258", "a client of both sees back");
+        is_str(ask(z, IP(9), "web"), "2 3", "and front");
+        is_str(ask(z, IP(10), "web"), "nx", "a client of back only does not see front");
+        is_str(ask(z, IP(99), "web"), "2 3", "an unknown client sees this network");
+        is_str(ask(z, IP(99), "db"), "nx", "and no other");
+}
+
+static void test_types(const struct dns_zone *z)
+{
+        struct dns_query q = {.type = DNS_TYPE_A, .class = 3, .name = "web"};
+        struct dns_result r = ask_type(z, IP(2), "web", DNS_TYPE_AAAA, 0);
+
+        ok(r.rcode == DNS_RCODE_OK && !r.addresses_len, "AAAA of a known name: no data");
+        r = ask_type(z, IP(2), "nope", DNS_TYPE_AAAA, 0);
+        is_int(r.rcode, DNS_RCODE_NO_NAME, "AAAA of an unknown name: no such name");
+        r = ask_type(z, IP(2), "web", DNS_TYPE_ANY, 0);
+        is_int(r.addresses_len, 2, "ANY gives the addresses");
+        r = ask_type(z, IP(2), "web", DNS_TYPE_AXFR, 0);
+        is_int(r.rcode, DNS_RCODE_REFUSED, "AXFR is refused");
+        dns_zone_lookup(z, IP(2), &q, 0, &r);
+        is_int(r.rcode, DNS_RCODE_REFUSED, "class CH is refused");
+        q.class = DNS_CLASS_ANY;
+        dns_zone_lookup(z, IP(2), &q, 0, &r);
+        is_int(r.addresses_len, 2, "class ANY is answered");
+}
+
+static void test_reverse(const struct dns_zone *z)
+{
+        static const char *const odd[] = {"1.0.0.10.in-addr.arpa", "0.10.in-addr.arpa",
+                                          ".in-addr.arpa", "in-addr.arpa", "x.0.0.10.in-addr.arpa",
+                                          "999.0.0.10.in-addr.arpa", "1.2.3.4.5.in-addr.arpa"};
+        struct dns_result r = ask_type(z, IP(2), "2.0.0.10.in-addr.arpa", DNS_TYPE_PTR, 0);
+
+        is_str(r.pointer, "web-1.shop.test", "an address has the name that it has alone");
+        r = ask_type(z, IP(2), "6.0.0.10.in-addr.arpa", DNS_TYPE_PTR, 0);
+        is_str(r.pointer, "shop.shop.test", "else its first");
+        r = ask_type(z, IP(2), "2.1.0.10.in-addr.arpa", DNS_TYPE_PTR, 0);
+        is_int(r.rcode, DNS_RCODE_NO_NAME, "not visible: no such name");
+        r = ask_type(z, IP(9), "2.1.0.10.in-addr.arpa", DNS_TYPE_PTR, 0);
+        is_str(r.pointer, "db.shop.test", "visible: its name");
+        r = ask_type(z, IP(2), "2.0.0.10.in-addr.arpa", DNS_TYPE_A, 0);
+        ok(r.rcode == DNS_RCODE_OK && !*r.pointer && !r.addresses_len, "other types: no data");
+        for (size_t i = 0; i < ARRAY_SIZE(odd); i++) {
+                r = ask_type(z, IP(2), odd[i], DNS_TYPE_PTR, 0);
+                is_int(r.rcode, DNS_RCODE_NO_NAME, "%s does not exist", odd[i]);
+        }
+}
+
+static void test_rotation(const struct dns_zone *z)
+{
+        struct dns_result r = ask_type(z, IP(2), "web", DNS_TYPE_A, 1);
+
+        ok(r.addresses_len == 2 && r.addresses[0] == IP(3) && r.addresses[1] == IP(2),
+           "the next question begins at the next address");
+        r = ask_type(z, IP(2), "web", DNS_TYPE_A, SIZE_MAX);
+        is_int(r.addresses_len, 2, "turns may wrap");
+}
+
+static void test_many(void)
+{
+        enum { MANY = 200 };
+        static const char *const web[] = {"web"};
+        static struct zone_record many[MANY + 1];
+        const struct zone big = {many, ARRAY_SIZE(many), NULL, 0};
+        const struct zone none = {NULL, 0, NULL, 0};
+        bool seen[MANY] = {false};
+        int missing = 0;
+
+        for (uint32_t i = 0; i <= MANY; i++)
+                many[i] = (struct zone_record){web, 1, IP(i % MANY), "front", true};
+        AUTO(dns_zone) struct dns_zone *z = dns_zone_new("shop", "front", &big);
+        AUTO(dns_zone) struct dns_zone *empty = dns_zone_new("shop", "front", &none);
+
+        for (size_t turn = 0; turn < MANY; turn++) {
+                struct dns_result r = ask_type(z, IP(2), "web", DNS_TYPE_A, turn);
+
+                if (r.addresses_len != DNS_ZONE_ADDRESSES_MAX)
+                        missing++;
+                for (size_t i = 0; i < r.addresses_len; i++)
+                        seen[r.addresses[i] - IP(0)] = true;
+        }
+        for (size_t i = 0; i < MANY; i++)
+                missing += !seen[i];
+        is_int(missing, 0, "more replicas than fit: each answer is full, and all get their turn");
+        is_str(ask(empty, IP(2), "web"), "nx", "an empty zone has no names");
+        is_str(ask(empty, IP(2), "shop.test"), "-", "but its own apex");
+}
+
+int main(void)
+{
+        AUTO(dns_zone) struct dns_zone *z = dns_zone_new("shop", "front", &zone);
+
+        test_names(z);
+        test_views(z);
+        test_types(z);
+        test_reverse(z);
+        test_rotation(z);
+        test_many();
+        return tap_done();
+}

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=sh
+#
+# Tests with real VMs: TAP functions, and a root of berth of their own that is gone afterwards.
+# Sourced by tests/vm/*.t, which run from the top of the tree:
+#
+#   . tests/vm/lib.sh
+#   is "$(berth version -o json | jq -r .version)" 0.1.0 "the version"
+#   finish
+#
+# BERTH_TEST_IMAGES is an image store with the images of manifests/examples/hello, made by
+# `make test-images` and shared by all tests; nothing in it is changed by them.
+
+set -u
+
+PATH=$PWD/${BUILD:-build}/bin:$PATH
+export PATH
+unset BERTH_ROOT BERTH_IMAGES
+
+test_dir=$(mktemp -d "${TMPDIR:-/tmp}/berth-t.XXXXXX")
+BERTH_ROOT=$test_dir/r
+BERTH_IMAGES=${BERTH_TEST_IMAGES:-$PWD/build/tests/images}
+BERTH_TEST=$test_dir # marks every process of this test, also those that outlive their parent
+export BERTH_ROOT BERTH_IMAGES BERTH_TEST
+
+count=0
+failed=0
+
+# ok STATUS NAME: one test point; STATUS as from $?
+ok() {
+        count=$((count + 1))
+        if [ "$1" = 0 ]; then
+                echo "ok $count - $2"
+        else
+                failed=$((failed + 1))
+                echo "not ok $count - $2"
+        fi
+        [ "$1" = 0 ]
+}
+
+# is GOT EXPECTED NAME
+is() {
+        [ "$1" = "$2" ]
+        ok $? "$3" || printf '# got      %s\n# expected %s\n' "$(printf %s "$1" | head -c 1000)" "$2"
+}
+
+# like GOT REGEX NAME (extended regular expression, any line)
+like() {
+        printf '%s\n' "$1" | grep -qE -e "$2"
+        ok $? "$3" || {
+                printf '# got:\n'
+                printf '%s\n' "$1" | head -n 30 | sed 's/^/#   /'
+                printf '# expected to match %s\n' "$2"
+        }
+}
+
+# unlike GOT REGEX NAME
+unlike() {
+        ! printf '%s\n' "$1" | grep -qE -e "$2"
+        ok $? "$3" || printf '%s\n' "$1" | head -n 30 | sed 's/^/#   /'
+}
+
+# run COMMAND...: its output in $out (both streams), its exit code in $code
+# shellcheck disable=SC2034 # the tests read both
+run() {
+        out=$("$@" 2>&1)
+        code=$?
+}
+
+# wait_event REGEX [SECONDS]: until an event that matches came, from the whole history on
+wait_event() {
+        # shellcheck disable=SC2016 # $1 is the inner shell's
+        timeout "${2:-120}" sh -c 'berth events -f | grep -qE -m1 -e "$1"' sh "$1"
+}
+
+# wait_for CONDITION [SECONDS]: evaluate a shell condition again after each event until it holds
+wait_for() {
+        if eval "$1"; then return 0; fi
+        # shellcheck disable=SC2016 # $1 is the inner shell's
+        berth events -f | timeout "${2:-120}" sh -c 'while read -r _; do if eval "$1"; then exit 0; fi; done; exit 1' sh "$1"
+}
+
+# pid_of STACK SERVICE REPLICA / field_of ... FIELD: from ps
+field_of() {
+        berth ps -a -o json | jq -r --arg s "$1" --arg v "$2" --argjson n "$3" \
+                ".[] | select(.stack == \$s and .service == \$v and .replica == \$n) | $4"
+}
+
+# free_port: a TCP port of loopback that nobody uses now
+free_port() {
+        python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])' 2>/dev/null ||
+                perl -MIO::Socket::INET -e 'print IO::Socket::INET->new(Listen => 1, LocalAddr => "127.0.0.1")->sockport'
+}
+
+# ours: pids of all processes of this test but the shell's own
+ours() {
+        for environ in /proc/[0-9]*/environ; do
+                pid=${environ#/proc/}
+                pid=${pid%/environ}
+                [ "$pid" != "$$" ] || continue
+                grep -qsaF "BERTH_TEST=$test_dir" "$environ" || continue
+                case $(cat "/proc/$pid/comm" 2>/dev/null) in
+                berthd | berth-netd | berth | qemu-system*) echo "$pid" ;;
+                esac
+        done
+}
+
+# hello_stack [PORT]: a copy of the hello example with another published port, in $test_dir/hello
+hello_stack() {
+        mkdir -p "$test_dir/hello"
+        sed "s/8080:80/${1:-$(free_port)}:80/" manifests/examples/hello/stack.yaml \
+                >"$test_dir/hello/stack.yaml"
+        echo "$test_dir/hello/stack.yaml"
+}
+
+cleanup() {
+        berth system stop --vms >/dev/null 2>&1
+        for pid in $(ours); do
+                kill -9 "$pid" 2>/dev/null
+        done
+        rm -rf "$test_dir"
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM HUP
+
+# finish: tear down, check that nothing is left, print the plan
+finish() {
+        berth system stop --vms >/dev/null 2>&1
+        left=$(ours)
+        is "$(for pid in $left; do tr '\0' ' ' <"/proc/$pid/cmdline" | head -c 80; done)" "" \
+                "no process is left"
+        is "$(mount | grep -c "$test_dir")" 0 "no mount is left"
+        echo "1..$count"
+        [ "$failed" = 0 ]
+        exit
+}

@@ -145,6 +145,20 @@ static void handle_upload(struct request *req, void *ctx)
         fd_set_nonblock(seen.body_fd, &err);
 }
 
+/* Answers while the body is still coming in. */
+static void handle_progress(struct request *req, void *ctx)
+{
+        struct err err = ERR_INIT;
+
+        (void)ctx;
+        request_on_close(req, on_close, NULL);
+        seen.held = req;
+        if (request_body_fd(req, &seen.body_fd, &err) < 0)
+                ok(0, "body: %s", err.msg);
+        response_stream_begin(req, NULL);
+        (void)response_stream_line(req, json_pack("{s:i}", "begun", 1));
+}
+
 static void handle_refuse_upload(struct request *req, void *ctx)
 {
         struct err err = ERR_INIT;
@@ -203,6 +217,7 @@ static const struct route routes[] = {
         {"GET", "/v1/flood", handle_flood, 0},
         {"GET", "/v1/failing", handle_fail_in_stream, 0},
         {"POST", "/v1/upload", handle_upload, ROUTE_UPLOAD},
+        {"POST", "/v1/progress", handle_progress, ROUTE_UPLOAD},
         {"POST", "/v1/refuse", handle_refuse_upload, ROUTE_UPLOAD},
         {"POST", "/v1/exec", handle_exec, 0},
 };
@@ -479,6 +494,35 @@ static void test_upload_broken_off(void)
         UNTIL(server_connections(server) == 0);
 }
 
+static void test_upload_with_progress(void)
+{
+        int fd = dial();
+        char *text, buf[10];
+
+        seen.held = NULL;
+        say(fd, "POST /v1/progress HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n");
+        text = hear(fd, "begun", NULL);
+        ok(has_prefix(text, "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n"),
+           "asked to go on before the answer begins");
+        free(text);
+        say(fd, "hello");
+        UNTIL(false);
+        ok(read(seen.body_fd, buf, sizeof(buf)) == 5 && read(seen.body_fd, buf, 1) == 0, "body");
+        (void)response_stream_line(seen.held, json_pack("{s:i}", "done", 1));
+        response_stream_end(seen.held);
+        text = hear(fd, "\r\n0\r\n\r\n", NULL);
+        has_str(text, "{\"done\":1}", "the answer ends after the body");
+        free(text);
+        close(seen.body_fd);
+        seen.body_fd = -1;
+        say(fd, "GET /v1/echo/then HTTP/1.1\r\n\r\n");
+        text = hear(fd, "then", NULL);
+        has_str(text, "\"then\"", "and the connection goes on");
+        free(text);
+        close(fd);
+        UNTIL(server_connections(server) == 0);
+}
+
 static void test_upgrade(void)
 {
         static const char request[] =
@@ -665,6 +709,7 @@ int main(void)
         test_stream();
         test_upload();
         test_upload_broken_off();
+        test_upload_with_progress();
         test_upgrade();
         test_last_word();
         test_limit();

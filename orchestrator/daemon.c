@@ -20,6 +20,9 @@
 #include "reconciler/replica.h"
 #include "storage/image.h"
 
+/* How long clients may take to read their last answer. */
+#define GOODBYE_MS 1000
+
 static struct daemon *daemon_of(struct instance_env *env)
 {
         return container_of(env, struct daemon, env);
@@ -141,10 +144,22 @@ static void on_network_event(void *ctx, const char *stack, const char *type, con
 
 /* ------------------------------------------------------------------------------------ start and end */
 
+static void on_server_done(void *arg)
+{
+        struct daemon *d = arg;
+
+        ev_break(d->loop, EVBREAK_ALL);
+}
+
+void daemon_end(struct daemon *d)
+{
+        server_shutdown(d->server, GOODBYE_MS, on_server_done, d);
+}
+
 void daemon_shutdown(struct daemon *d, bool stop_vms)
 {
         if (!stop_vms) {
-                ev_break(d->loop, EVBREAK_ALL);
+                daemon_end(d);
                 return;
         }
         log_info("daemon", "", "stopping all VMs");
@@ -397,9 +412,12 @@ static int daemon_open(struct daemon *d, const struct daemon_options *options, s
 
 static void daemon_close(struct daemon *d)
 {
+        AUTO_FREE char *socket = d->server ? roots_run_path(&d->roots, API_SOCKET_NAME) : NULL;
         struct err err = ERR_INIT;
 
         server_free(d->server);
+        if (socket)
+                (void)unlink(socket); /* a stale one would only be replaced */
         for (size_t i = 0; i < d->instances_len; i++)
                 instance_free(d->instances[i]);
         free(d->instances);

@@ -76,7 +76,10 @@ int daemon_run(const struct daemon_options *options);
 /** Something changed: decide again in this or the next turn of the loop. */
 void daemon_dirty(struct daemon *d);
 
-/** End the loop; VMs stay unless stop_vms. */
+/** End the loop once clients have their answers. */
+void daemon_end(struct daemon *d);
+
+/** End; VMs stay unless stop_vms. */
 void daemon_shutdown(struct daemon *d, bool stop_vms);
 
 /** The clock of facts, ms. */

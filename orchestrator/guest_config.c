@@ -270,8 +270,13 @@ static const struct {
         {"stack", RLIMIT_STACK},
 };
 
+/* As Docker's default: servers size their tables by it. */
+#define NOFILE_DEFAULT 1048576
+
 static int build_rlimits(struct guest_setup *s, const struct service *sv, struct err *err)
 {
+        *array_push(&s->rlimits, &s->rlimits_len) =
+                (struct guest_rlimit){RLIMIT_NOFILE, NOFILE_DEFAULT, NOFILE_DEFAULT};
         for (size_t i = 0; i < sv->ulimits_len; i++) {
                 const struct ulimit *u = &sv->ulimits[i];
                 struct guest_rlimit *g = NULL;

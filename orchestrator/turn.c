@@ -249,5 +249,5 @@ void daemon_turn(struct daemon *d)
         arm_wake(d, input.now_ms);
         tell_followers(d);
         if (d->draining && d->instances_len == 0 && !networks_at(d->networks, 0))
-                ev_break(d->loop, EVBREAK_ALL);
+                daemon_end(d);
 }

@@ -268,6 +268,19 @@ static unsigned count_ready(const struct daemon *d, const char *stack, const cha
         return n;
 }
 
+/* The phase of a service; of a stack that is being deleted there is no plan any more. */
+static const char *phase_of(const struct daemon *d, const struct desired *desired,
+                            const struct service *service, const struct service_status *status)
+{
+        if (desired->wanted == STACK_UP)
+                return service_phase_name(status ? status->phase : PHASE_WAITING);
+        for (size_t i = 0; i < d->instances_len; i++)
+                if (streq(d->instances[i]->stack, desired->stack->name) &&
+                    streq(d->instances[i]->service, service->name))
+                        return service_phase_name(PHASE_STOPPING);
+        return "removed";
+}
+
 static json_t *service_status_json(const struct daemon *d, const struct desired *desired,
                                    const struct service *service)
 {
@@ -276,7 +289,7 @@ static json_t *service_status_json(const struct daemon *d, const struct desired 
         json_t *j = json_object(), *replicas = json_array();
 
         json_set_str(j, "service", service->name);
-        json_set_str(j, "phase", service_phase_name(status ? status->phase : PHASE_WAITING));
+        json_set_str(j, "phase", phase_of(d, desired, service, status));
         json_set_str(j, "why", status ? status->why : NULL);
         json_set_bool(j, "settled", status && status->settled);
         json_set_bool(j, "ok", status && status->ok);

@@ -27,6 +27,7 @@ static const struct {
         {"restart_max_attempts", EFFECT_UPDATE},
         {"scale", EFFECT_UPDATE},
         {"stop_grace_period", EFFECT_UPDATE},
+        {"x-berth.oneshot", EFFECT_UPDATE},
 };
 
 static const char *const effect_names[] = {

@@ -279,6 +279,8 @@ static void mark_awaited(struct view *view, const struct group *group)
         for (size_t i = 0; i < group->stack->services_len; i++) {
                 const struct service *service = &group->stack->services[i];
 
+                if (service->oneshot)
+                        view->units[group->units_begin + i].awaited = true;
                 for (size_t j = 0; j < service->depends_on_len; j++) {
                         const struct depends *dep = &service->depends_on[j];
                         size_t on = graph_find(&group->graph, group->stack, dep->service);

@@ -70,7 +70,7 @@ struct unit {
         const struct net *missing_net;  /* the first that is not up; NULL: all are */
         const struct net *outdated_net; /* the first that has to be made anew, or NULL */
         size_t group;                   /* of view->groups: its stack */
-        bool awaited;                   /* another service waits for its completion */
+        bool awaited;                   /* its end is: by another service, or as x-berth.oneshot says */
         bool excess;                    /* VMs beyond the wanted ones exist */
         bool busy;                      /* a step of this plan is about it */
         const char *blocker;            /* what a WAITING one waits for: a name */

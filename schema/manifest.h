@@ -147,6 +147,7 @@ struct service {
         size_t ulimits_len;
         int64_t vm_memory_bytes; /* x-berth.memory: RAM of the VM; -1: derived */
         unsigned vm_cpus;        /* x-berth.cpus: virtual CPUs; 0: derived */
+        bool oneshot;            /* x-berth.oneshot: a job; it is as wanted once it exited with 0 */
         bool isolation_required; /* x-berth.isolation: required: refuse software emulation */
         struct place place;
 };

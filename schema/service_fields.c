@@ -170,6 +170,10 @@ static const struct field berth_fields[] = {
          .kind = &kind_isolation,
          .offset = AT(isolation_required),
          .doc = "required: do not run under software emulation, which is no security boundary"},
+        {.name = "oneshot",
+         .kind = &kind_bool,
+         .offset = AT(oneshot),
+         .doc = "a job: `apply` waits until it exited with 0"},
         {0},
 };
 

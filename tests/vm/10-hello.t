@@ -16,8 +16,8 @@ is "$(printf %s "$ps" | jq -r '.[] | select(.state == "running") | .service' | s
         "app app db web " "four VMs run"
 is "$(printf %s "$ps" | jq -r '.[] | select(.state == "running") | .health' | sort -u)" healthy \
         "all are healthy"
-is "$(printf %s "$ps" | jq -r '.[] | select(.service == "smoke") | .state')" completed \
-        "the job is completed"
+is "$(printf %s "$ps" | jq -r '.[] | select(.state == "completed") | .service' | tr '\n' ' ')" \
+        "seed smoke " "the jobs are completed"
 is "$(printf %s "$ps" | jq '[.[] | select(.state == "running") | select((.digest | test("^sha256:[0-9a-f]{64}$")) and
         (.isolation | test("^(kvm|tcg)$")) and (.addresses | length > 0))] | length')" 4 \
         "ps tells digest, isolation and addresses"

@@ -5,10 +5,11 @@
 #   images.sh BIN STORE
 set -eu
 
-bin=$1 store=$2
+bin=$1
+mkdir -p "$2"
+store=$(cd "$2" && pwd)
 cache=${BERTH_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/berth}
 sh manifests/examples/hello/images.sh "$cache/hello-images"
-mkdir -p "$store"
 root=$(mktemp -d "${TMPDIR:-/tmp}/berth-i.XXXXXX")
 export BERTH_ROOT="$root/r" BERTH_IMAGES="$store"
 trap '"$bin/berth" system stop >/dev/null 2>&1 || true; rm -rf "$root"' EXIT

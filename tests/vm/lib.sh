@@ -98,7 +98,7 @@ ours() {
                 pid=${environ#/proc/}
                 pid=${pid%/environ}
                 [ "$pid" != "$$" ] || continue
-                tr '\0' '\n' <"$environ" 2>/dev/null | grep -qxF "BERTH_TEST=$test_dir" || continue
+                grep -qsaF "BERTH_TEST=$test_dir" "$environ" || continue
                 case $(cat "/proc/$pid/comm" 2>/dev/null) in
                 berthd | berth-netd | berth | qemu-system*) echo "$pid" ;;
                 esac

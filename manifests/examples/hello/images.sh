@@ -57,7 +57,7 @@ redis() {
         for sources in /etc/apt/sources.list /etc/apt/sources.list.d/*; do
                 ! grep -qsE '^(deb|Types:)' "$sources" || break
         done
-        mmdebstrap --quiet --variant=extract --include=redis-server,redis-tools,dash \
+        mmdebstrap --quiet --variant=extract --include=redis-server,redis-tools,dash,coreutils \
                 --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
                 --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/perl*' \
                 "$suite" "$root.full.tar" "$sources"

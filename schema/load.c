@@ -204,7 +204,7 @@ static void check_stack_name(struct loader *l, const char *name)
         const struct mark mark = {file, 1, 1};
 
         if (!value_name_valid(name))
-                diags_add(l->diags, DIAG_ERROR, &mark, "name",
+                diags_add(l->diags, DIAG_ERROR, l->options->project ? NULL : &mark, "name",
                           "'%.70s' is not a stack name; use a-z, 0-9, _ and -, a letter or digit "
                           "first, at most 63: write it as 'name:' or with -p",
                           name);

@@ -70,7 +70,8 @@ static int check_host(const char *ref, const char *host, struct err *err)
         int64_t number;
 
         port = port ? strchr(port, ':') : NULL;
-        if (host[len] || (port && value_int(port + 1, 1, 65535, &number, &ignored) < 0))
+        if (host[len] || !strchr("[" LOWER_DIGIT UPPER, host[0]) ||
+            (port && value_int(port + 1, 1, 65535, &number, &ignored) < 0))
                 return bad(ref, "its registry is not HOST or HOST:PORT", err);
         return 0;
 }
@@ -152,11 +153,14 @@ int image_ref_normalise(const char *ref, char **ret, struct err *err)
 
 char *image_ref_familiar(const char *ref)
 {
-        const char *official = HOST_DEFAULT "/library/";
+        const char *official = HOST_DEFAULT "/library/", *path = ref + strlen(HOST_DEFAULT "/");
+        AUTO_FREE char *first = NULL;
 
-        if (has_prefix(ref, official))
+        /* What is left must mean the same when it is read again. */
+        if (has_prefix(ref, official) && !strchr(ref + strlen(official), '/'))
                 return xstrdup(ref + strlen(official));
-        if (has_prefix(ref, HOST_DEFAULT "/"))
-                return xstrdup(ref + strlen(HOST_DEFAULT "/"));
-        return xstrdup(ref);
+        if (!has_prefix(ref, HOST_DEFAULT "/"))
+                return xstrdup(ref);
+        first = xstrndup(path, strcspn(path, "/"));
+        return xstrdup(is_host(first) ? ref : path);
 }

@@ -119,7 +119,7 @@ static int split(const char *ref, char *name, const char **ret_tag, const char *
 int image_ref_normalise(const char *ref, char **ret, struct err *err)
 {
         AUTO_FREE char *name = xstrndup(ref, 1024), *host = NULL;
-        const char *tag, *digest, *path = name;
+        const char *tag, *digest, *path = name, *library = "";
         char *slash;
         int r;
 
@@ -141,13 +141,14 @@ int image_ref_normalise(const char *ref, char **ret, struct err *err)
                 r = check_path(ref, path, err);
         if (r < 0)
                 return r;
-        if (strlen(host) + strlen(path) + 1 > NAME_MAX_LEN)
+        if (streq(host, HOST_DEFAULT) && !strchr(path, '/'))
+                library = "library/";
+        if (strlen(host) + strlen(library) + strlen(path) + 1 > NAME_MAX_LEN)
                 return bad(ref, "its name is longer than 255 bytes", err);
         if (!tag && !digest)
                 tag = "latest";
-        *ret = xasprintf("%s/%s%s%s%s%s%s", host,
-                         streq(host, HOST_DEFAULT) && !strchr(path, '/') ? "library/" : "", path,
-                         tag ? ":" : "", tag ? tag : "", digest ? "@" : "", digest ? digest : "");
+        *ret = xasprintf("%s/%s%s%s%s%s%s", host, library, path, tag ? ":" : "", tag ? tag : "",
+                         digest ? "@" : "", digest ? digest : "");
         return 0;
 }
 

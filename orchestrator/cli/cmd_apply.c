@@ -161,12 +161,12 @@ static int apply(struct cli *cli, const struct args *args, const struct source *
                 r = stack_diff_print(cli, source, args_flag(args, "dry-run") ? stdout : stderr,
                                      &err);
                 if (r < 0)
-                        return cli_fail(&err);
+                        return cli_fail_input(&err);
                 if (args_flag(args, "dry-run"))
                         return CLI_OK;
         }
         if (stack_put(cli, source, "manifest", &answer, &err) < 0)
-                return cli_fail(&err);
+                return cli_fail_input(&err);
         return after_put(cli, args, source, answer, timeout_ms);
 }
 

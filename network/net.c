@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #include "base/auto.h"
 #include "base/fd.h"
@@ -194,7 +195,7 @@ static int add_request(struct net *net, json_t *message, const struct request *w
         *net->requests_tail = rq;
         net->requests_tail = &rq->next;
         net->requests_len++;
-        if (net->state == NET_READY)
+        if (net->state == NET_READY && net->channel)
                 send_request(net, rq);
         return 0;
 }
@@ -277,13 +278,28 @@ static void net_lose(struct net *net, const struct err *err)
         ev_timer_start(net->loop, &net->loss);
 }
 
+/* How it ended, where the kernel tells us: it does of our children only. */
+static void describe_exit(pid_t pid, char *ret, size_t size)
+{
+        siginfo_t info = {.si_pid = 0};
+
+        if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || !info.si_pid)
+                (void)snprintf(ret, size, "ended");
+        else if (info.si_code == CLD_EXITED)
+                (void)snprintf(ret, size, "ended with status %d", info.si_status);
+        else
+                (void)snprintf(ret, size, "was killed by signal %d", info.si_status);
+}
+
 static void on_netd_exit(struct loop_child *child)
 {
         struct net *net = container_of(child, struct net, child);
         struct err err = ERR_INIT;
+        char how[64];
 
-        (void)err_set(&err, EPIPE, "network %s/%s: netd (process %d) ended", net->stack, net->name,
-                      (int)net->pid);
+        describe_exit(net->pid, how, sizeof(how));
+        (void)err_set(&err, EPIPE, "network %s/%s: netd (process %d) %s", net->stack, net->name,
+                      (int)net->pid, how);
         net_lose(net, &err);
 }
 
@@ -463,6 +479,11 @@ static void on_net_closed(void *ctx, const struct err *cause)
                 net_replace(net);
                 return;
         }
+        if (err.code == ECONNRESET && net->child.on_exit) { /* it ends, which tells more: wait */
+                channel_close(STEAL(net->channel));
+                (void)fd_pidfd_signal(net->pidfd, SIGKILL, NULL); /* if not, now it does */
+                return;
+        }
         (void)err_wrap(&err, "network %s/%s: netd", net->stack, net->name);
         net_lose(net, &err);
 }
@@ -560,6 +581,7 @@ int net_start(struct ev_loop *loop, const struct net_spec *spec, const struct ne
         net_kill(net); /* one whose socket is gone cannot be reached any more */
         r = net_spawn(net, err);
         if (r < 0) {
+                netd_file_remove(net->dir);
                 net_close(net);
                 return err_wrap(err, "network %s/%s", spec->stack, spec->name);
         }

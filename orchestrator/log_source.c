@@ -40,8 +40,11 @@ static size_t passing_lines(const char *block, size_t n, const struct log_filter
                 size_t size = end ? (size_t)(end - block) - at : n - at;
                 struct log_record record;
 
-                if (end && log_record_parse(block + at, size, &record) && passes(filter, &record))
-                        *array_push(&starts, &len) = at;
+                if (end && log_record_parse(block + at, size, &record) && passes(filter, &record)) {
+                        size_t *slot = array_push(&starts, &len);
+
+                        *slot = at;
+                }
                 at += size + 1;
         }
         *ret_starts = starts;

@@ -322,7 +322,7 @@ int log_writer_flush(struct log_writer *w, enum log_stream stream, struct err *e
         int r = 0;
 
         if (s->pending.len > 0)
-                r = add_line(w, stream, true, s->taken, err);
+                r = add_line(w, stream, false, s->taken, err);
         else
                 add_lost(w, stream);
         return r < 0 ? r : batch_commit(w, err);

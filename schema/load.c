@@ -286,12 +286,29 @@ int manifest_load(const struct load_options *options, struct stack **ret_stack, 
 
 json_t *stack_to_json(const struct stack *stack)
 {
-        return fields_write(stack_fields, stack);
+        json_t *json = fields_write(stack_fields, stack);
+
+        if (!json_object_get(json, "services") &&
+            json_object_set_new(json, "services", json_object()) < 0)
+                bug("json_object_set_new");
+        return json;
 }
 
 json_t *service_to_json(const struct service *service)
 {
         return fields_write(service_fields, service);
+}
+
+void stack_json_mask(json_t *json)
+{
+        json_t *secret;
+        const char *name;
+
+        json_object_foreach(json_object_get(json, "secrets"), name, secret)
+        {
+                (void)json_object_del(secret, "x-berth"); /* not there is fine */
+                json_set_str(secret, "content", "***");
+        }
 }
 
 int stack_from_json(const json_t *json, struct stack **ret_stack, struct diags *diags,

@@ -283,6 +283,7 @@ _Noreturn void service_poweroff(void)
         (void)kill(-1, SIGKILL); /* everybody but us */
         wait_for_all();
         rootfs_unmount();
+        sys_say("power off"); /* in the boot log: tells an end from a crash */
         /*
          * Without ACPI there is no power to turn off. With `reboot=t` a restart is a triple fault,
          * which ends QEMU -no-reboot at once.

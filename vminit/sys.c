@@ -123,8 +123,11 @@ void sys_say(const char *fmt, ...)
         size_t len = strlen(line);
         va_list args;
         va_start(args, fmt);
-        (void)vsnprintf(line + len, sizeof(line) - len, fmt, args); /* a cut message is still one */
+        (void)vsnprintf(line + len, sizeof(line) - len - 1, fmt, args); /* a cut one is still one */
         va_end(args);
+        /* Without it the kernel keeps the line back until the next one comes. */
+        line[strlen(line) + 1] = '\0';
+        line[strlen(line)] = '\n';
         (void)sys_write_file("/dev/kmsg", line); /* there is nobody else to tell */
 }
 

@@ -32,10 +32,11 @@ static void word(struct words *w, const char *fmt, ...) __attribute__((format(pr
 
 static void word(struct words *w, const char *fmt, ...)
 {
+        char **slot = array_push(&w->argv, &w->len);
         va_list ap;
 
         va_start(ap, fmt);
-        *array_push(&w->argv, &w->len) = xvasprintf(fmt, ap);
+        *slot = xvasprintf(fmt, ap);
         va_end(ap);
 }
 
@@ -112,7 +113,7 @@ static void add_machine(struct words *w, const struct vm_spec *spec, bool pit)
 
         word(w, "%s", spec->qemu ? spec->qemu : "qemu-system-x86_64");
         word(w, "-name");
-        word(w, "guest=%s,process=%s", id, id);
+        word(w, "guest=%s", id);
         word(w, "-nodefaults");
         word(w, "-no-user-config");
         word(w, "-nographic");
@@ -122,8 +123,8 @@ static void add_machine(struct words *w, const struct vm_spec *spec, bool pit)
         word(w, "-machine");
         word(w,
              "microvm,acpi=off,auto-kernel-cmdline=off,x-option-roms=off,isa-serial=off,"
-             "pit=%s,pic=off,rtc=on,mem-merge=off,dump-guest-core=off",
-             pit ? "on" : "off");
+             "pit=%s,pic=%s,rtc=on,mem-merge=off,dump-guest-core=off",
+             pit ? "on" : "off", pit ? "on" : "off"); /* a PIT without a PIC hangs the boot */
         word(w, "-accel");
         word(w, "%s", spec->accel == ACCEL_KVM ? "kvm" : "tcg");
         word(w, "-cpu");
@@ -229,6 +230,7 @@ static void add_kernel(struct words *w, const struct vm_spec *spec, unsigned tsc
 int machine_argv(const struct vm_spec *spec, unsigned tsc_khz, char ***ret_argv, struct err *err)
 {
         struct words w = {NULL, 0, 0};
+        char **end;
         int r = check(spec, err);
 
         if (r < 0)
@@ -244,7 +246,8 @@ int machine_argv(const struct vm_spec *spec, unsigned tsc_khz, char ***ret_argv,
         for (size_t i = 0; i < spec->shares_len; i++)
                 add_share(&w, i, &spec->shares[i]);
         add_kernel(&w, spec, tsc_khz);
-        (void)array_push(&w.argv, &w.len); /* the NULL at the end */
+        end = array_push(&w.argv, &w.len);
+        *end = NULL;
         *ret_argv = w.argv;
         return 0;
 }

@@ -227,6 +227,7 @@ int main(int argc, char **argv)
         if (value_cidr4(argv[5], &spec.subnet, &spec.bits, NULL) < 0)
                 return 2;
         setvbuf(stdout, NULL, _IOLBF, 0);
+        (void)alarm(300); /* a test that hangs ends */
         if (net_start(d.loop, &spec, &events, &d.net, &err) < 0) {
                 printf("start failed %s\n", err.msg);
                 return 1;

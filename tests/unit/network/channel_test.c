@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "network/channel.h"
-
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -10,6 +8,7 @@
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "network/channel.h"
 #include "tests/tap.h"
 
 struct side {
@@ -95,6 +94,7 @@ static void side_end(struct side *s)
 static void test_messages(void)
 {
         enum { N = 2000 };
+
         char *big = xcalloc(1, (1 << 20) + 1);
         struct side a, b;
 
@@ -190,7 +190,8 @@ int main(void)
         memset(huge, 'x', huge_len);
         test_malformed(huge, huge_len, "above", "a line without end");
         test_malformed("{\"id\":\n", 7, "control message", "broken JSON");
-        test_malformed("{\"id\":1,\"fd\":true}\n", 19, "descriptor", "a descriptor that is missing");
+        test_malformed("{\"id\":1,\"fd\":true}\n", 19, "descriptor",
+                       "a descriptor that is missing");
         test_close_in_callback();
         free(huge);
         ev_loop_destroy(loop);

@@ -1,21 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "network/dns_msg.h"
-
 #include <stdlib.h>
 
 #include "base/auto.h"
+#include "network/dns_msg.h"
 #include "tests/tap.h"
 
 #define HEADER(flags, qd, an, ns, ar) \
-        0x12, 0x34, (flags) >> 8, (flags) & 0xff, 0, (qd), 0, (an), 0, (ns), 0, (ar)
-#define NAME_WEB_TEST 3, 'W', 'e', 'B', 4, 't', 'E', 's', 't', 0
-#define QUESTION_A    NAME_WEB_TEST, 0, 1, 0, 1
-#define OPT(size, ext, version) 0, 0, 41, (size) >> 8, (size) & 0xff, (ext), (version), 0, 0, 0, 0
+        0x12, 0x34, (flags) >> 8, (flags)&0xff, 0, (qd), 0, (an), 0, (ns), 0, (ar)
+#define NAME_WEB_TEST           3, 'W', 'e', 'B', 4, 't', 'E', 's', 't', 0
+#define QUESTION_A              NAME_WEB_TEST, 0, 1, 0, 1
+#define OPT(size, ext, version) 0, 0, 41, (size) >> 8, (size)&0xff, (ext), (version), 0, 0, 0, 0
 
-#define parse(q, ...)                                                      \
-        __extension__({                                                    \
-                static const uint8_t bytes_[] = {__VA_ARGS__};             \
-                parse_exact(bytes_, sizeof(bytes_), (q));                  \
+#define parse(q, ...)                                          \
+        __extension__({                                        \
+                static const uint8_t bytes_[] = {__VA_ARGS__}; \
+                parse_exact(bytes_, sizeof(bytes_), (q));      \
         })
 
 /* A heap copy of just the bytes: the sanitizer sees any read past the end. */
@@ -147,8 +146,9 @@ static void test_mutations(void)
 
 static void test_answer(void)
 {
-        static const uint8_t expect[] = {0x12, 0x34, 0x85, 0x80, 0, 1, 0, 1, 0, 0, 0, 0, QUESTION_A,
-                                         0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 5, 0, 4, 10, 1, 2, 3};
+        static const uint8_t expect[] = {0x12, 0x34, 0x85,       0x80, 0,  1,  0, 1, 0, 0,
+                                         0,    0,    QUESTION_A, 0xc0, 12, 0,  1, 0, 1, 0,
+                                         0,    0,    5,          0,    4,  10, 1, 2, 3};
         uint8_t out[DNS_UDP_PLAIN];
         struct dns_answer a;
         struct dns_query q;

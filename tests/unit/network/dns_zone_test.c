@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "network/dns_zone.h"
-
 #include <stdio.h>
 
+#include "network/dns_zone.h"
 #include "tests/tap.h"
 
-#define IP(n)     (0x0a000000U + (n))
-#define NAMES(...) (const char *const[]){__VA_ARGS__}, ARRAY_SIZE(((const char *const[]){__VA_ARGS__}))
+#define IP(n) (0x0a000000U + (n))
+#define NAMES(...) \
+        (const char *const[]){__VA_ARGS__}, ARRAY_SIZE(((const char *const[]){__VA_ARGS__}))
 
 static const struct zone_record records[] = {
         {NAMES("web", "web-1", "www"), IP(2), "front", true},
@@ -59,11 +59,25 @@ static const char *ask(const struct dns_zone *z, uint32_t client, const char *na
 static void test_names(const struct dns_zone *z)
 {
         static const char *const unknown[] = {
-                "nope",         "nope.test",     "nope.shop.test",    "web.other.test",
-                "web.com",      "example.com",   "web.test.test",     "web.shop.test.test",
-                "a.web.test",   "we",            "webb",              "web.shop",
-                "web.shop.tes", "web.shopp.test", "web..test",        "?eb",
-                "localhost",    "web.shop.testt", "x.web.shop.test",
+                "nope",
+                "nope.test",
+                "nope.shop.test",
+                "web.other.test",
+                "web.com",
+                "example.com",
+                "web.test.test",
+                "web.shop.test.test",
+                "a.web.test",
+                "we",
+                "webb",
+                "web.shop",
+                "web.shop.tes",
+                "web.shopp.test",
+                "web..test",
+                "?eb",
+                "localhost",
+                "web.shop.testt",
+                "x.web.shop.test",
         };
 
         is_str(ask(z, IP(2), "web"), "2 3", "a bare name");
@@ -114,8 +128,9 @@ static void test_types(const struct dns_zone *z)
 static void test_reverse(const struct dns_zone *z)
 {
         static const char *const odd[] = {"1.0.0.10.in-addr.arpa", "0.10.in-addr.arpa",
-                                          ".in-addr.arpa", "in-addr.arpa", "x.0.0.10.in-addr.arpa",
-                                          "999.0.0.10.in-addr.arpa", "1.2.3.4.5.in-addr.arpa"};
+                                          ".in-addr.arpa",         "in-addr.arpa",
+                                          "x.0.0.10.in-addr.arpa", "999.0.0.10.in-addr.arpa",
+                                          "1.2.3.4.5.in-addr.arpa"};
         struct dns_result r = ask_type(z, IP(2), "2.0.0.10.in-addr.arpa", DNS_TYPE_PTR, 0);
 
         is_str(r.pointer, "web-1.shop.test", "an address has the name that it has alone");
@@ -146,6 +161,7 @@ static void test_rotation(const struct dns_zone *z)
 static void test_many(void)
 {
         enum { MANY = 200 };
+
         static const char *const web[] = {"web"};
         static struct zone_record many[MANY + 1];
         const struct zone big = {many, ARRAY_SIZE(many), NULL, 0};

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Forwards from and to loopback: no namespace is needed for any of it. */
-#include "network/forwarder.h"
-
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stddef.h>
@@ -10,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/auto.h"
+#include "network/forwarder.h"
 #include "network/holder.h"
 #include "tests/tap.h"
 
@@ -58,9 +57,8 @@ static int open_server(int type, uint16_t *ret_port)
 
 static int open_client(int type, uint16_t port)
 {
-        struct sockaddr_in sin = {.sin_family = AF_INET,
-                                  .sin_port = htons(port),
-                                  .sin_addr.s_addr = htonl(LOOPBACK)};
+        struct sockaddr_in sin = {
+                .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(LOOPBACK)};
         int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
 
         if (connect(fd, (const struct sockaddr *)&sin, sizeof(sin)) < 0) {
@@ -174,7 +172,8 @@ static void test_conflict(struct forwarder *f)
         ok(r.items[0].bound && r.items[0].host_port == taken, "free again: bound at the next try");
         fw[0].id = "moved";
         r = replace(f, fw, 1);
-        ok(r.items[0].bound && r.items[0].host_port == taken, "a port moves from one id to another");
+        ok(r.items[0].bound && r.items[0].host_port == taken,
+           "a port moves from one id to another");
         (void)replace(f, NULL, 0);
 }
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "network/proto.h"
-
 #include "base/json.h"
 #include "base/mem.h"
+#include "network/proto.h"
 #include "tests/tap.h"
 
 static void test_zone(void)
@@ -56,32 +55,40 @@ static void test_forwards(void)
 /* What somebody writes into the socket by hand. */
 static const struct bad {
         const char *json, *error;
-} bad_zones[] = {
-        {"{}", "records: must be an array"},
-        {"{\"records\":[]}", "clients: must be an array"},
-        {"{\"records\":{},\"clients\":[]}", "records: must be an array"},
-        {"{\"records\":[1],\"clients\":[]}", "records[0]: names"},
-        {"{\"records\":[{\"names\":[\"Web\"]}],\"clients\":[]}", "records[0]: names[0]: not a name"},
-        {"{\"records\":[{\"names\":[\"a.b\"]}],\"clients\":[]}", "records[0]: names[0]: not a name"},
-        {"{\"records\":[{\"names\":[]}],\"clients\":[]}", "records[0]: record: ip: is missing"},
-        {"{\"records\":[{\"names\":[],\"ip\":\"1.2.3\"}],\"clients\":[]}", "records[0]: record: ip"},
-        {"{\"records\":[{\"names\":[],\"ip\":\"1.2.3.4\"}],\"clients\":[]}", "network: is missing"},
-        {"{\"records\":[],\"clients\":[{}]}", "clients[0]: client: ip: is missing"},
-        {"{\"records\":[],\"clients\":[{\"ip\":\"1.2.3.4\",\"networks\":[7]}]}", "networks[0]"},
-}, bad_forwards[] = {
-        {"{}", "forwards: must be an array"},
-        {"{\"forwards\":[{}]}", "forwards[0]: forward: id: is missing"},
-        {"{\"forwards\":[{\"id\":\"a\",\"host_ip\":\"::1\"}]}", "host_ip"},
-        {"{\"forwards\":[{\"id\":\"a\",\"host_ip\":\"0.0.0.0\",\"target_ip\":\"10.0.0.2\","
-         "\"host_port\":65536}]}",
-         "host_port: 65536 is not within"},
-        {"{\"forwards\":[{\"id\":\"a\",\"host_ip\":\"0.0.0.0\",\"target_ip\":\"10.0.0.2\","
-         "\"host_port\":1,\"target_port\":0}]}",
-         "target_port: 0 is not within"},
-        {"{\"forwards\":[{\"id\":\"a\",\"host_ip\":\"0.0.0.0\",\"target_ip\":\"10.0.0.2\","
-         "\"host_port\":1,\"target_port\":1},{\"id\":\"a\",\"host_ip\":\"0.0.0.0\","
-         "\"target_ip\":\"10.0.0.2\",\"host_port\":1,\"target_port\":1}]}",
-         "is there twice"},
+} bad_zones[] =
+        {
+                {"{}", "records: must be an array"},
+                {"{\"records\":[]}", "clients: must be an array"},
+                {"{\"records\":{},\"clients\":[]}", "records: must be an array"},
+                {"{\"records\":[1],\"clients\":[]}", "records[0]: names"},
+                {"{\"records\":[{\"names\":[\"Web\"]}],\"clients\":[]}",
+                 "records[0]: names[0]: not a name"},
+                {"{\"records\":[{\"names\":[\"a.b\"]}],\"clients\":[]}",
+                 "records[0]: names[0]: not a name"},
+                {"{\"records\":[{\"names\":[]}],\"clients\":[]}",
+                 "records[0]: record: ip: is missing"},
+                {"{\"records\":[{\"names\":[],\"ip\":\"1.2.3\"}],\"clients\":[]}",
+                 "records[0]: record: ip"},
+                {"{\"records\":[{\"names\":[],\"ip\":\"1.2.3.4\"}],\"clients\":[]}",
+                 "network: is missing"},
+                {"{\"records\":[],\"clients\":[{}]}", "clients[0]: client: ip: is missing"},
+                {"{\"records\":[],\"clients\":[{\"ip\":\"1.2.3.4\",\"networks\":[7]}]}",
+                 "networks[0]"},
+},
+  bad_forwards[] = {
+          {"{}", "forwards: must be an array"},
+          {"{\"forwards\":[{}]}", "forwards[0]: forward: id: is missing"},
+          {"{\"forwards\":[{\"id\":\"a\",\"host_ip\":\"::1\"}]}", "host_ip"},
+          {"{\"forwards\":[{\"id\":\"a\",\"host_ip\":\"0.0.0.0\",\"target_ip\":\"10.0.0.2\","
+           "\"host_port\":65536}]}",
+           "host_port: 65536 is not within"},
+          {"{\"forwards\":[{\"id\":\"a\",\"host_ip\":\"0.0.0.0\",\"target_ip\":\"10.0.0.2\","
+           "\"host_port\":1,\"target_port\":0}]}",
+           "target_port: 0 is not within"},
+          {"{\"forwards\":[{\"id\":\"a\",\"host_ip\":\"0.0.0.0\",\"target_ip\":\"10.0.0.2\","
+           "\"host_port\":1,\"target_port\":1},{\"id\":\"a\",\"host_ip\":\"0.0.0.0\","
+           "\"target_ip\":\"10.0.0.2\",\"host_port\":1,\"target_port\":1}]}",
+           "is there twice"},
 };
 
 static void test_bad(const struct bad *bad, bool zone)

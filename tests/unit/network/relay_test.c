@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "network/relay.h"
-
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -10,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/auto.h"
+#include "network/relay.h"
 #include "tests/tap.h"
 
 /* left -- l | relay | r -- right */
@@ -42,8 +41,7 @@ static void on_watchdog(struct ev_loop *loop, ev_timer *w, int revents)
 /* A connected TCP pair: resets and partial writes are those of real connections. */
 static void tcp_pair(int *ret_a, int *ret_b)
 {
-        struct sockaddr_in sin = {.sin_family = AF_INET,
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        struct sockaddr_in sin = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
         int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
         socklen_t len = sizeof(sin);
 
@@ -201,8 +199,7 @@ static void test_early_answer(void)
 
 static void test_connect(void)
 {
-        struct sockaddr_in sin = {.sin_family = AF_INET,
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        struct sockaddr_in sin = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
         int gone = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
         int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         struct fixture f = {.loop = ev_default_loop(EVFLAG_AUTO), .right = -1};

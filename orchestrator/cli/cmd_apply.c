@@ -148,15 +148,13 @@ static int after_put(struct cli *cli, const struct args *args, const struct sour
         return wait_settled(cli, source, revision, timeout_ms);
 }
 
-static int apply(struct cli *cli, const struct args *args, const struct source *source)
+static int apply(struct cli *cli, const struct args *args, const struct source *source,
+                 int64_t timeout_ms)
 {
         AUTO_JSON json_t *answer = NULL;
         struct err err = ERR_INIT;
-        int64_t timeout_ms;
-        int r = cli_duration(args, "timeout", APPLY_TIMEOUT_MS, &timeout_ms);
+        int r;
 
-        if (r != CLI_OK)
-                return r;
         if (args_flag(args, "dry-run") || args_flag(args, "verbose")) {
                 r = stack_diff_print(cli, source, args_flag(args, "dry-run") ? stdout : stderr,
                                      &err);
@@ -173,11 +171,14 @@ static int apply(struct cli *cli, const struct args *args, const struct source *
 static int run(struct cli *cli, const struct args *args)
 {
         struct source source = {0};
-        int r = source_load(args, &source);
+        int64_t timeout_ms;
+        int r = cli_duration(args, "timeout", APPLY_TIMEOUT_MS, &timeout_ms);
 
+        if (r == CLI_OK)
+                r = source_load(args, &source);
         if (r != CLI_OK)
                 return r;
-        r = apply(cli, args, &source);
+        r = apply(cli, args, &source, timeout_ms);
         source_release(&source);
         return r;
 }

@@ -7,7 +7,6 @@ set -u
 
 build=${BUILD:-build}
 dir=$(mktemp -d "${TMPDIR:-/tmp}/berth-guest.XXXXXX")
-pid=
 cleanup() {
         # The driver's machine outlives it when it fails; its pid is in the description.
         vm=$(sed -n 's/.*"pid": *\([0-9]*\).*/\1/p' "$dir/vm/vm.json" 2>/dev/null)
@@ -52,7 +51,9 @@ echo 'from the host' >"$dir/share/hello"
 "$build/bin/tests/system/guest_driver" "$dir" "$build/guest/vmlinux" "$build/guest/initramfs" >"$dir/tap"
 sed '/^1\.\./d' "$dir/tap"
 count=$(grep -c '^\(not \)\{0,1\}ok ' "$dir/tap")
-[ -s "$dir/tap" ] && ! grep -q '^not ok' "$dir/tap" || sed 's/^/# console: /' "$dir/vm/console.log"
+if [ ! -s "$dir/tap" ] || grep -q '^not ok' "$dir/tap"; then
+        sed 's/^/# console: /' "$dir/vm/console.log"
+fi
 
 # check NAME COMMAND...: one more test point
 check() {

@@ -77,14 +77,18 @@ static int child_fds(const struct spawn *spec, int *report)
         return high;
 }
 
-static void child_exec(const struct spawn *spec, int report) __attribute__((noreturn));
+static void child_exec(const struct spawn *spec, pid_t parent, int report)
+        __attribute__((noreturn));
 
-static void child_exec(const struct spawn *spec, int report)
+static void child_exec(const struct spawn *spec, pid_t parent, int report)
 {
         int high;
 
         child_signals();
         if (!spec->foreground && setsid() < 0)
+                child_fail(report, errno);
+        if (spec->die_with_us &&
+            (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)) /* gone already? */
                 child_fail(report, errno);
         high = child_fds(spec, &report);
         if (close_range((unsigned)high, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
@@ -104,19 +108,20 @@ int spawn_start(const struct spawn *spec, pid_t *ret_pid, int *ret_pidfd, struct
         AUTO_CLOSE int report_r = -1;
         AUTO_CLOSE int report_w = -1;
         int pipefd[2], code = 0, r;
+        pid_t pid, parent;
         ssize_t n;
-        pid_t pid;
 
         assert(spec->fd_count <= SPAWN_FDS_MAX);
         if (pipe2(pipefd, O_CLOEXEC) < 0)
                 return err_errno(err, errno, "%s: pipe", spec->argv[0]);
         report_r = pipefd[0];
         report_w = pipefd[1];
+        parent = getpid();
         pid = fork();
         if (pid < 0)
                 return err_errno(err, errno, "%s: fork", spec->argv[0]);
         if (pid == 0)
-                child_exec(spec, report_w);
+                child_exec(spec, parent, report_w);
         (void)close(steal_fd(&report_w)); /* our copy: the child holds the other */
         do {
                 n = read(report_r, &code, sizeof(code));

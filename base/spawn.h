@@ -27,9 +27,10 @@ struct spawn {
         const char *const *env;  /* NULL: the caller's environment */
         const char *cwd;         /* NULL: the caller's */
         const struct spawn_fd *fds;
-        size_t fd_count; /* 0, 1 and 2 default to /dev/null when not listed */
-        bool foreground; /* true: stay in the caller's session and process group */
-        uid_t uid;       /* 0: keep; else drop to uid and gid for good, without groups */
+        size_t fd_count;  /* 0, 1 and 2 default to /dev/null when not listed */
+        bool foreground;  /* true: stay in the caller's session and process group */
+        bool die_with_us; /* killed by the kernel when the caller ends, however it ends */
+        uid_t uid;        /* 0: keep; else drop to uid and gid for good, without groups */
         gid_t gid;
 };
 

@@ -58,7 +58,7 @@ void log_reader_wake(struct log_reader *reader, const struct log *log)
 static int add_source(struct log_reader *reader, const char *service, unsigned replica,
                       int64_t tail, struct err *err)
 {
-        struct log_source source;
+        struct log_source source, *slot;
         int r;
 
         if (reader->sources_len == LOG_SOURCES_MAX)
@@ -67,11 +67,13 @@ static int add_source(struct log_reader *reader, const char *service, unsigned r
                                reader->stack, LOG_SOURCES_MAX);
         r = log_source_open(&source, log_ref(reader->logs, reader->stack, service, replica),
                             &reader->filter, tail, err);
-        if (r < 0)
+        if (r < 0) {
                 log_source_close(&source);
-        else
-                *array_push(&reader->sources, &reader->sources_len) = source;
-        return r;
+                return r;
+        }
+        slot = array_push(&reader->sources, &reader->sources_len);
+        *slot = source;
+        return 0;
 }
 
 void log_reader_discover(struct log_reader *reader, struct log *log)

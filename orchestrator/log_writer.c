@@ -41,8 +41,7 @@ struct log_writer {
         int lost_errno; /* why bytes were lost; 0: the guest did not have them any more */
 };
 
-/* ----------------------------------------------------------------------------------------- resume
- */
+/* -------------------------------------------------------------------------------------- resume */
 
 struct resume {
         char vm_id[VM_ID_MAX + 1];
@@ -106,8 +105,7 @@ static void resume_older(const struct log *log, struct resume *resume)
                 (void)resume_scan(fd, st.st_size, resume, &whole, NULL); /* then from 0 */
 }
 
-/* ------------------------------------------------------------------------------------------ files
- */
+/* --------------------------------------------------------------------------------------- files */
 
 static int open_file(struct log_writer *w, struct err *err)
 {
@@ -175,8 +173,7 @@ static int rotate(struct log_writer *w, struct err *err)
         return open_file(w, err);
 }
 
-/* ----------------------------------------------------------------------------------------- batch
- */
+/* --------------------------------------------------------------------------------------- batch */
 
 static void add_lost(struct log_writer *w, enum log_stream stream)
 {
@@ -258,8 +255,7 @@ static int add_line(struct log_writer *w, enum log_stream stream, bool partial, 
         return w->batch.len > BATCH_BYTES ? batch_commit(w, err) : 0;
 }
 
-/* ------------------------------------------------------------------------------------------ public
- */
+/* -------------------------------------------------------------------------------------- public */
 
 /* What the guest dropped meanwhile; the line that was begun ends here. */
 static int note_gap(struct log_writer *w, enum log_stream stream, uint64_t offset, struct err *err)
@@ -322,7 +318,7 @@ int log_writer_flush(struct log_writer *w, enum log_stream stream, struct err *e
         int r = 0;
 
         if (s->pending.len > 0)
-                r = add_line(w, stream, true, s->taken, err);
+                r = add_line(w, stream, false, s->taken, err);
         else
                 add_lost(w, stream);
         return r < 0 ? r : batch_commit(w, err);

@@ -6,13 +6,13 @@
  *   TIME STREAM OFFSET TEXT\n
  *
  * OFFSET is how many bytes of that stream of that VM the log holds up to this line's end, newline
- * included. A daemon that starts again reads the last lines and asks the guest to go on from there
- * (log_writer_offset), so nothing is doubled or lost. STREAM is stdout or stderr, with a "+" when
- * the line goes on in the next one of that stream (longer than LOG_LINE_MAX, or cut by the end of
- * the output). Streams `start` and `mark` are notes to ourselves: TEXT is "VMID STDOUT STDERR", the
- * offsets at that point; every file begins with one and repeats it, so that resuming reads only the
- * file's tail. `lost` tells in words that output could not be had or written. TEXT is the bytes as
- * they came, without the newline; readers make valid UTF-8 of them.
+ * included if there was one. A daemon that starts again reads the last lines and asks the guest to
+ * go on from there (log_writer_offset), so nothing is doubled or lost. STREAM is stdout or stderr,
+ * with a "+" when the line is longer than LOG_LINE_MAX and goes on in the next one of that stream.
+ * Streams `start` and `mark` are notes to ourselves: TEXT is "VMID STDOUT STDERR", the offsets at
+ * that point; every file begins with one and repeats it, so that resuming reads only the file's
+ * tail. `lost` tells in words that output could not be had or written. TEXT is the bytes as they
+ * came, without the newline; readers make valid UTF-8 of them.
  *
  * Written means handed to the kernel: it survives kill -9 of the daemon. A power cut takes the VM
  * and its unacknowledged output with it anyway.

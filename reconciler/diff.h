@@ -19,8 +19,8 @@ enum change_effect {
 enum change_kind { CHANGE_CREATE, CHANGE_REPLACE, CHANGE_UPDATE, CHANGE_REMOVE };
 
 /**
- * Effect of a change of a service's canonical field. path: a key or a dotted path ("environment",
- * "deploy.replicas"); what the table does not name is EFFECT_REPLACE.
+ * Effect of a change of a service's canonical field. path: a key or a dotted path below one
+ * ("scale", "healthcheck.interval"); what the table does not name is EFFECT_REPLACE.
  */
 enum change_effect field_effect(const char *path);
 

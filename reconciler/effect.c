@@ -7,24 +7,16 @@
 #include "base/mem.h"
 #include "reconciler/diff.h"
 
-/* Paths below these share their effect; everything else takes a new VM. */
+/* Canonical keys (`deploy` is `scale`, `restart` and limits there); the rest takes a new VM. */
 static const struct {
         const char *path;
         enum change_effect effect;
 } effects[] = {
         {"depends_on", EFFECT_UPDATE},
-        {"deploy.labels", EFFECT_NONE},
-        {"deploy.mode", EFFECT_UPDATE},
-        {"deploy.replicas", EFFECT_UPDATE},
-        {"deploy.restart_policy", EFFECT_UPDATE},
-        {"deploy.rollback_config", EFFECT_UPDATE},
-        {"deploy.update_config", EFFECT_UPDATE},
         {"healthcheck", EFFECT_UPDATE},
         {"labels", EFFECT_NONE},
         {"pull_policy", EFFECT_UPDATE},
-        {"replicas", EFFECT_UPDATE},
         {"restart", EFFECT_UPDATE},
-        {"restart_max_attempts", EFFECT_UPDATE},
         {"scale", EFFECT_UPDATE},
         {"stop_grace_period", EFFECT_UPDATE},
         {"x-berth.oneshot", EFFECT_UPDATE},

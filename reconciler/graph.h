@@ -17,7 +17,7 @@
 
 struct graph {
         size_t len;         /* services */
-        size_t *order;      /* all indexes, dependencies first; equals in the order of names */
+        size_t *order;      /* all indexes, dependencies first; the same for the same stack */
         size_t *by_name;    /* all indexes, sorted by name */
         size_t *edges;      /* what services depend on: of i, edges[begin[i] .. begin[i + 1]) */
         size_t *begin;      /* len + 1 */

@@ -29,28 +29,20 @@ static void add_text(struct digest *d, const char *tag, const char *text)
         add_part(d, tag, text ? text : "", text ? strlen(text) : 0);
 }
 
-/* deploy holds both kinds of fields; an empty rest is the same as none. */
-static void prune_deploy(json_t *spec)
+/* Below a key, members may have effects of their own; an empty rest is the same as none. */
+static json_t *prune_members(const char *key, json_t *object)
 {
-        json_t *deploy = json_object_get(spec, "deploy");
-        json_t *rest, *value;
-        const char *key;
+        json_t *rest = json_object(), *value;
+        const char *member;
 
-        if (!json_is_object(deploy))
-                return;
-        rest = json_object();
-        json_object_foreach(deploy, key, value)
+        json_object_foreach(object, member, value)
         {
-                AUTO_FREE char *path = xasprintf("deploy.%s", key);
+                AUTO_FREE char *path = xasprintf("%s.%s", key, member);
 
                 if (field_effect(path) == EFFECT_REPLACE)
-                        json_object_set(rest, key, value);
+                        json_object_set(rest, member, value);
         }
-        if (json_object_size(rest))
-                json_object_set(spec, "deploy", rest);
-        else
-                json_object_del(spec, "deploy");
-        json_decref(rest);
+        return rest;
 }
 
 /* The fields that need a new VM when they change; a new reference. */
@@ -60,9 +52,17 @@ static json_t *spec_json(const struct service *service)
         json_t *spec = json_object(), *value;
         const char *key;
 
-        json_object_foreach(all, key, value) if (field_effect(key) == EFFECT_REPLACE)
-                json_object_set(spec, key, value);
-        prune_deploy(spec);
+        json_object_foreach(all, key, value)
+        {
+                json_t *rest;
+
+                if (field_effect(key) != EFFECT_REPLACE)
+                        continue;
+                rest = json_is_object(value) ? prune_members(key, value) : json_incref(value);
+                if (!json_is_object(rest) || json_object_size(rest))
+                        json_object_set(spec, key, rest);
+                json_decref(rest);
+        }
         return spec;
 }
 

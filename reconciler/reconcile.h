@@ -48,8 +48,10 @@ struct service_status {
         enum service_phase phase;
         char *why; /* "waiting for db: starting since 3s"; NULL when there is nothing to explain */
         int64_t retry_at_ms; /* BACKOFF; else 0 */
-        bool settled;        /* nothing more will happen by itself: as wanted, or finally failed */
-        bool ok;             /* settled in the wanted state: running/healthy/completed */
+        unsigned
+                failures; /* in a row, the most of a replica that is not ready: 3 is a crash loop */
+        bool settled;     /* nothing more will happen by itself: as wanted, or finally failed */
+        bool ok;          /* settled in the wanted state: running/healthy/completed */
 };
 
 struct plan {

@@ -160,6 +160,18 @@ static void note_cause(struct unit *unit, const struct gate *gate)
                 unit->root_cause = gate->on->root_cause ? gate->on->root_cause : gate->on;
 }
 
+/* Those of a run with another spec, and of one that is ready again, are history. */
+static void note_failures(const struct unit *unit, struct service_status *status,
+                          const struct slot *slot)
+{
+        const struct replica_fact *memory = slot->memory;
+
+        if (!memory || slot->state == SLOT_READY || !streq(memory->last_spec_hash, unit->hash))
+                return;
+        if (memory->failures > status->failures && slot->verdict != REPLICA_COMPLETED)
+                status->failures = memory->failures;
+}
+
 void status_make(const struct view *view, struct unit *unit, const struct gate *gate)
 {
         struct service_status *status = &unit->status;
@@ -177,6 +189,7 @@ void status_make(const struct view *view, struct unit *unit, const struct gate *
                 struct verdict verdict = judge(unit, slot, gate);
 
                 settled = settled && verdict.settled;
+                note_failures(unit, status, slot);
                 ok = ok && verdict.ok;
                 if (!speaker || phase_weight(verdict.phase) > phase_weight(status->phase)) {
                         speaker = slot;

@@ -70,11 +70,11 @@ struct unit {
         const struct net *missing_net;  /* the first that is not up; NULL: all are */
         const struct net *outdated_net; /* the first that has to be made anew, or NULL */
         size_t group;                   /* of view->groups: its stack */
-        bool awaited;                   /* its end is: by another service, or as x-berth.oneshot says */
-        bool excess;                    /* VMs beyond the wanted ones exist */
-        bool busy;                      /* a step of this plan is about it */
-        const char *blocker;            /* what a WAITING one waits for: a name */
-        const struct unit *root_cause;  /* the failed one behind waiting in vain, or NULL */
+        bool awaited;        /* its end is: by another service, or as x-berth.oneshot says */
+        bool excess;         /* VMs beyond the wanted ones exist */
+        bool busy;           /* a step of this plan is about it */
+        const char *blocker; /* what a WAITING one waits for: a name */
+        const struct unit *root_cause; /* the failed one behind waiting in vain, or NULL */
         struct service_status status;
 };
 

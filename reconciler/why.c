@@ -64,13 +64,13 @@ static char *backoff_text(const struct view *view, const struct slot *slot)
 
 static char *failed_text(const struct unit *unit, const struct slot *slot)
 {
-        const struct service *service = unit->service;
+        unsigned max = unit->service->restart_max_attempts;
+        AUTO_FREE char *end = end_text(slot);
 
-        if (service->restart == RESTART_ON_FAILURE && service->restart_max_attempts)
-                return with_cause(xasprintf("retry limit reached after %u restarts",
-                                            service->restart_max_attempts),
-                                  end_text(slot));
-        return end_text(slot);
+        if (unit->service->restart != RESTART_ON_FAILURE || max == 0)
+                return STEAL(end);
+        return xasprintf("retry limit reached after %u restart%s: %s", max, max == 1 ? "" : "s",
+                         end);
 }
 
 static char *image_text(const struct unit *unit)
@@ -186,7 +186,9 @@ static char *slot_text(const struct view *view, const struct unit *unit, const s
                 return with_cause(since_text(view, "unhealthy", slot->vm->health_since_ms),
                                   slot->vm->message);
         case SLOT_ON_WAY:
-                return since_text(view, vm_state_name(slot->vm->state), slot->vm->since_ms);
+                return with_cause(
+                        since_text(view, vm_state_name(slot->vm->state), slot->vm->since_ms),
+                        slot->vm->message);
         case SLOT_STARTING:
                 return running_text(view, slot);
         case SLOT_OUTDATED:

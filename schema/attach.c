@@ -9,6 +9,9 @@
 #include "schema/draft.h"
 #include "schema/kinds.h"
 
+/* Networks of a service: each is an interface of its VM. */
+#define NETWORKS_MAX 32
+
 static const char *const conditions[] = {"service_started", "service_healthy",
                                          "service_completed_successfully", NULL};
 
@@ -96,6 +99,11 @@ static void networks_read(struct reader *r, const struct field *field, const str
                 reader_refuse_kind(r, field, node);
                 return;
         }
+        if (node->len > NETWORKS_MAX) {
+                reader_error(r, &node->mark, "%zu networks; the most is %d", node->len,
+                             NETWORKS_MAX);
+                return;
+        }
         for (size_t i = 0; i < node->len; i++) {
                 if (node->kind == NODE_MAP) {
                         const struct entry *e = &node->entries[i];
@@ -134,6 +142,7 @@ static json_t *networks_write(const struct field *field, const void *value)
 
 const struct kind kind_networks = {.form = "a list or a map of networks",
                                    .merge = MERGE_NAMES,
+                                   .long_form = network_ref_fields,
                                    .read = networks_read,
                                    .write = networks_write};
 
@@ -181,6 +190,10 @@ static void depends_read(struct reader *r, const struct field *field, const stru
                 reader_refuse_kind(r, field, node);
                 return;
         }
+        if (node->len > STACK_SERVICES_MAX) {
+                reader_error(r, &node->mark, "more services than a stack can have");
+                return;
+        }
         for (size_t i = 0; i < node->len; i++) {
                 if (node->kind == NODE_MAP) {
                         const struct entry *e = &node->entries[i];
@@ -218,6 +231,7 @@ static json_t *depends_write(const struct field *field, const void *value)
 
 const struct kind kind_depends_on = {.form = "a list or a map of services",
                                      .merge = MERGE_NAMES,
+                                     .long_form = depends_fields,
                                      .read = depends_read,
                                      .write = depends_write};
 
@@ -378,9 +392,11 @@ static json_t *secrets_write(const struct field *field, const void *value)
 
 const struct kind kind_configs = {.form = "a list of configs",
                                   .merge = MERGE_TARGET,
+                                  .long_form = file_fields,
                                   .read = configs_read,
                                   .write = configs_write};
 const struct kind kind_secrets = {.form = "a list of secrets",
                                   .merge = MERGE_TARGET,
+                                  .long_form = file_fields,
                                   .read = secrets_read,
                                   .write = secrets_write};

@@ -18,6 +18,11 @@ void diags_release(struct diags *diags)
         *diags = (struct diags){0};
 }
 
+bool diags_full(const struct diags *diags)
+{
+        return diags->len > DIAGS_MAX;
+}
+
 /* A warning about an anchor's content need not be repeated for each alias. */
 static bool warned_before(const struct diags *diags, const struct mark *mark, const char *message)
 {
@@ -40,7 +45,7 @@ void diags_addv(struct diags *diags, enum diag_severity severity, const struct m
 
         if (severity == DIAG_ERROR)
                 diags->errors++;
-        if (diags->len > DIAGS_MAX)
+        if (diags_full(diags))
                 return;
         message = xvasprintf(fmt, ap);
         if (severity == DIAG_WARNING && warned_before(diags, mark, message))

@@ -4,6 +4,7 @@
 #define SCHEMA_DIAG_H
 
 #include <stdarg.h>
+#include <stdbool.h>
 
 #include "schema/load.h"
 
@@ -19,6 +20,9 @@ void diags_add(struct diags *diags, enum diag_severity severity, const struct ma
 void diags_addv(struct diags *diags, enum diag_severity severity, const struct mark *mark,
                 const char *path, const char *fmt, va_list ap)
         __attribute__((format(printf, 5, 0)));
+
+/** Whether further findings are only counted: no need to word them with care. */
+bool diags_full(const struct diags *diags);
 
 /** Put findings in the order of the files and of the lines in them. */
 void diags_sort(struct diags *diags, const char *const *files, size_t file_count);

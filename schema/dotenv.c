@@ -123,6 +123,7 @@ static char *expand(struct dotenv *d, char *text)
 
 static char *take_value(struct dotenv *d)
 {
+        unsigned line = d->mark.line;
         char *value;
 
         if (d->raw) {
@@ -142,10 +143,12 @@ static char *take_value(struct dotenv *d)
                 if (quoted && !value)
                         return NULL;
         }
-        if (!value)
+        if (!value) {
+                d->mark.line = line;
                 refuse(d, "the quote of this value is not closed");
-        else
+        } else {
                 skip_line(d);
+        }
         return value;
 }
 

@@ -6,12 +6,18 @@
 #include "base/mem.h"
 #include "schema/suggest.h"
 
+/* Hostile input may have a million problems: the paths of those that are shown are enough. */
+static const char *shown_path(const struct reader *r)
+{
+        return diags_full(r->diags) ? "" : path_text(&r->path, r->arena);
+}
+
 void reader_error(struct reader *r, const struct mark *mark, const char *fmt, ...)
 {
         va_list ap;
 
         va_start(ap, fmt);
-        diags_addv(r->diags, DIAG_ERROR, mark, path_text(&r->path, r->arena), fmt, ap);
+        diags_addv(r->diags, DIAG_ERROR, mark, shown_path(r), fmt, ap);
         va_end(ap);
 }
 
@@ -22,7 +28,7 @@ void reader_warn(struct reader *r, const struct mark *mark, const char *fmt, ...
         if (!r->env) /* JSON comes from a program: there is nobody to warn */
                 return;
         va_start(ap, fmt);
-        diags_addv(r->diags, DIAG_WARNING, mark, path_text(&r->path, r->arena), fmt, ap);
+        diags_addv(r->diags, DIAG_WARNING, mark, shown_path(r), fmt, ap);
         va_end(ap);
 }
 
@@ -83,7 +89,7 @@ static void refuse_unknown(struct reader *r, const struct field *table, const st
 {
         struct suggestion s = SUGGESTION_INIT(entry->key);
 
-        for (; table->name; table++)
+        for (; table->name && !diags_full(r->diags); table++)
                 suggest_offer(&s, table->name);
         if (s.best)
                 reader_error(r, &entry->mark, "unknown key; did you mean '%s'?", s.best);

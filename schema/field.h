@@ -33,6 +33,7 @@ enum merge_rule {
 struct kind {
         const char *form; /* what is expected: "a string", "a list of strings" */
         enum merge_rule merge;
+        const struct field *long_form; /* keys of an entry that is a map, for explanations */
         void (*init)(const struct field *field, void *value); /* NULL: zero is "unset" */
         void (*read)(struct reader *r, const struct field *field, const struct node *node,
                      void *value);
@@ -130,7 +131,7 @@ json_t *fields_write(const struct field *table, const void *base);
 /** The row of a key, or NULL. */
 const struct field *field_find(const struct field *table, const char *name);
 
-/** The keys below an object or a map of objects; NULL for other kinds. */
+/** The keys below an object or a map of objects, by which files merge; NULL for other kinds. */
 const struct field *field_children(const struct field *field);
 
 #endif

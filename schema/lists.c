@@ -8,6 +8,9 @@
 #include "schema/kinds.h"
 #include "schema/words.h"
 
+/* Longer lists keep equal items: looking for them costs the square of the length. */
+#define UNIQUE_MAX 1000
+
 void str_list_add(struct str_list *list, const char *item)
 {
         char **slot = array_push(&list->items, &list->len);
@@ -65,7 +68,7 @@ static void read_items(struct reader *r, const struct field *field, const struct
                                      node_kind_name(item));
                 else if (field->check)
                         field->check(r, item, item->text);
-                if (!unique || !str_list_has(list, item->text))
+                if (!unique || seq->len > UNIQUE_MAX || !str_list_has(list, item->text))
                         str_list_add(list, item->text);
                 path_pop(&r->path);
         }

@@ -65,6 +65,9 @@ json_t *service_to_json(const struct service *service);
 int stack_from_json(const json_t *json, struct stack **ret_stack, struct diags *diags,
                     struct err *err);
 
+/** Replace the content of all secrets in canonical JSON by "***": for showing it to people. */
+void stack_json_mask(json_t *json);
+
 /** Canonical YAML text of canonical JSON, for `berth config`; on the heap. */
 char *manifest_yaml(const json_t *json);
 

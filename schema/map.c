@@ -35,6 +35,9 @@ static int check_duplicates(struct diags *diags, const struct node *map)
         return r;
 }
 
+/* Keys that one merge may compare: far above real files, and no more than some milliseconds. */
+#define MERGE_COMPARES_MAX 10000000
+
 static void merge_missing(struct arena *arena, struct node *map, const struct node *from)
 {
         for (size_t i = 0; i < from->len; i++) {
@@ -70,6 +73,10 @@ static int resolve_merges(struct arena *arena, struct diags *diags, struct node 
                                 return refuse(diags, &one->mark,
                                               "'<<' needs a map or a list of maps, not %s",
                                               node_kind_name(one));
+                        if (own->len * one->len > MERGE_COMPARES_MAX)
+                                return refuse(diags, &one->mark,
+                                              "'<<' with %zu keys into %zu keys is too much",
+                                              one->len, own->len);
                         merge_missing(arena, own, one);
                 }
         }

@@ -340,6 +340,7 @@ static json_t *mounts_write(const struct field *field, const void *value)
 
 const struct kind kind_mounts = {.form = "a list of mounts such as \"data:/var/lib/data\"",
                                  .merge = MERGE_TARGET,
+                                 .long_form = mount_fields,
                                  .read = mounts_read,
                                  .write = mounts_write};
 

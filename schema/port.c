@@ -285,6 +285,7 @@ static json_t *ports_write(const struct field *field, const void *value)
 
 const struct kind kind_ports = {.form = "a list of ports such as \"8080:80\"",
                                 .merge = MERGE_PORTS,
+                                .long_form = port_fields,
                                 .read = ports_read,
                                 .write = ports_write};
 

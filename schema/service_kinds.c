@@ -239,6 +239,7 @@ static void ulimits_read(struct reader *r, const struct field *field, const stru
 
                 path_push_key(&r->path, entry->key);
                 ulimit->name = xstrdup(entry->key);
+                fields_init(ulimit_fields, ulimit);
                 check_ulimit_name(r, entry);
                 if (entry->value->kind == NODE_MAP)
                         fields_read(r, ulimit_fields, entry->value, ulimit);
@@ -267,8 +268,11 @@ static json_t *ulimits_write(const struct field *field, const void *value)
         return object;
 }
 
-const struct kind kind_ulimits = {
-        .form = "a map", .merge = MERGE_PAIRS, .read = ulimits_read, .write = ulimits_write};
+const struct kind kind_ulimits = {.form = "a map",
+                                  .merge = MERGE_PAIRS,
+                                  .long_form = ulimit_fields,
+                                  .read = ulimits_read,
+                                  .write = ulimits_write};
 
 static void add_host(struct reader *r, const struct node *at, const char *name, const char *address,
                      struct str_list *list)
@@ -419,8 +423,10 @@ static void env_file_read(struct reader *r, const struct field *field, const str
         }
 }
 
-const struct kind kind_env_file = {
-        .form = "a string or a list of files", .merge = MERGE_SET, .read = env_file_read};
+const struct kind kind_env_file = {.form = "a string or a list of files",
+                                   .merge = MERGE_SET,
+                                   .long_form = env_file_fields,
+                                   .read = env_file_read};
 
 static void build_read(struct reader *r, const struct field *field, const struct node *node,
                        void *value)

@@ -28,6 +28,7 @@ static void refuse_external(struct reader *r, const struct field *field, const s
 static const struct kind kind_no_external = {.form = "true or false", .read = refuse_external};
 
 static const char *const network_drivers[] = {"bridge", "default", NULL};
+static const char *const ipam_drivers[] = {"default", "default", NULL};
 static const char *const volume_drivers[] = {"local", "default", NULL};
 
 /* A driver that is the only one there is. */
@@ -114,12 +115,18 @@ static json_t *ipam_configs_write(const struct field *field, const void *value)
         return array;
 }
 
-static const struct kind kind_ipam_configs = {
-        .form = "a list of maps", .read = ipam_configs_read, .write = ipam_configs_write};
+static const struct kind kind_ipam_configs = {.form = "a list of maps",
+                                              .long_form = ipam_config_fields,
+                                              .read = ipam_configs_read,
+                                              .write = ipam_configs_write};
 
 static const struct field ipam_fields[] = {
         {.name = "config", .kind = &kind_ipam_configs, .doc = "the subnet"},
-        {.name = "driver", .use = FIELD_IGNORED, .doc = "there is one way to give addresses"},
+        {.name = "driver",
+         .kind = &kind_driver,
+         .arg = ipam_drivers,
+         .in_only = true,
+         .doc = "default"},
         {.name = "options", .use = FIELD_IGNORED, .doc = "there are no options"},
         {0},
 };
@@ -161,7 +168,7 @@ const struct field network_fields[] = {
          .in_only = true,
          .arg = "networks of other stacks cannot be used yet; remove 'external' to have one of "
                 "this stack",
-         .doc = "refused: a network belongs to its stack"},
+         .doc = "only false: a network belongs to its stack"},
         {.name = "attachable", .use = FIELD_QUIET, .doc = "always"},
         {.name = "driver_opts", .use = FIELD_IGNORED, .doc = "the driver has no options"},
         {.name = "enable_ipv4", .use = FIELD_QUIET, .doc = "always"},
@@ -263,7 +270,7 @@ static const struct field source_berth_fields[] = {
                  .kind = &kind_no_external,                                                        \
                  .in_only = true,                                                                  \
                  .arg = "there is no store of " what "s; use 'file', 'environment' or 'content'",  \
-                 .doc = "refused: give the content"},                                              \
+                 .doc = "only false: give the content"},                                           \
                 {.name = "template_driver",                                                        \
                  .use = FIELD_REFUSED,                                                             \
                  .doc = "templates are not expanded"},                                             \
@@ -351,11 +358,18 @@ static const struct named named_secrets = {
 /* Far above real files; each object costs a daemon some memory. */
 #define OBJECTS_MAX 10000
 
+/* In files it is made a valid one, as Compose does; canonical JSON has that done. */
+static void check_final_name(struct reader *r, const struct node *node, const char *text)
+{
+        if (!r->env)
+                check_name(r, node, text);
+}
+
 const struct field stack_fields[] = {
         {.name = "name",
          .kind = &kind_string,
          .offset = offsetof(struct stack, name),
-         .check = check_name,
+         .check = check_final_name,
          .doc = "name of the stack; the folder of the first file when left out"},
         {.name = "services",
          .kind = &kind_named,

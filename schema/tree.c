@@ -181,7 +181,7 @@ static bool resolve_float(struct node *node)
         p += *p == '-' || *p == '+';
         if (strcmp(p, ".inf") == 0 || strcmp(p, ".Inf") == 0 || strcmp(p, ".INF") == 0) {
                 node->kind = NODE_FLOAT;
-                node->real = *node->text == '-' ? -INFINITY : INFINITY;
+                node->real = *node->text == '-' ? -HUGE_VAL : HUGE_VAL;
                 return true;
         }
         whole = strspn(p, "0123456789");

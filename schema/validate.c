@@ -62,7 +62,7 @@ static const char *closest(const struct stack_draft *draft, const struct ref *re
 static void refuse_ref(struct reader *r, const struct stack_draft *draft, const struct ref *ref)
 {
         static const char *const names[] = {"service", "network", "volume", "config", "secret"};
-        const char *best = closest(draft, ref);
+        const char *best = diags_full(r->diags) ? NULL : closest(draft, ref);
         const char *name = names[ref->kind];
 
         if (best)
@@ -98,36 +98,46 @@ static void check_refs(struct reader *r, const struct stack_draft *draft)
         }
 }
 
+static const char *claim_address(const struct claim *claim)
+{
+        return claim->host_ip ? claim->host_ip : "127.0.0.1";
+}
+
+/* By port, then by address: 0.0.0.0, which is all of them, comes first. */
 static int compare_claims(const void *a, const void *b)
 {
         const struct claim *x = a, *y = b;
+        int r;
 
         if (x->protocol != y->protocol)
                 return x->protocol < y->protocol ? -1 : 1;
         if (x->published != y->published)
                 return x->published < y->published ? -1 : 1;
-        if (x->mark.line != y->mark.line)
-                return x->mark.line < y->mark.line ? -1 : 1;
-        return strcmp(x->path, y->path);
+        r = strcmp(claim_address(x), claim_address(y));
+        if (r == 0 && x->mark.line != y->mark.line)
+                r = x->mark.line < y->mark.line ? -1 : 1;
+        return r ? r : strcmp(x->path, y->path);
 }
 
-/* The same port of two addresses is fine, unless one of them is all of them. */
-static bool same_address(const char *a, const char *b)
+static void refuse_clash(struct reader *r, const struct claim *a, const struct claim *b)
 {
-        if (!a)
-                a = "127.0.0.1";
-        if (!b)
-                b = "127.0.0.1";
-        return streq(a, b) || streq(a, "0.0.0.0") || streq(b, "0.0.0.0");
+        bool later = a->mark.line > b->mark.line ||
+                     (a->mark.line == b->mark.line && a->mark.column > b->mark.column);
+        const struct claim *first = later ? b : a, *second = later ? a : b;
+
+        diags_add(r->diags, DIAG_ERROR, &second->mark, second->path,
+                  "host port %u is published by %s already; choose another one", second->published,
+                  first->path);
 }
 
-static void check_clash(struct reader *r, const struct claim *first, const struct claim *second)
+/* n > 0 claims of one port and protocol. The same port of two addresses is fine. */
+static void check_group(struct reader *r, const struct claim *group, size_t n)
 {
-        if (first->protocol == second->protocol && first->published == second->published &&
-            same_address(first->host_ip, second->host_ip))
-                diags_add(r->diags, DIAG_ERROR, &second->mark, second->path,
-                          "host port %u is published by %s already; choose another one",
-                          second->published, first->path);
+        bool all = streq(claim_address(group), "0.0.0.0");
+
+        for (size_t i = 1; i < n; i++)
+                if (all || streq(claim_address(&group[i]), claim_address(&group[i - 1])))
+                        refuse_clash(r, all ? group : &group[i - 1], &group[i]);
 }
 
 static void check_ports(struct reader *r, const struct stack_draft *draft)
@@ -149,8 +159,12 @@ static void check_ports(struct reader *r, const struct stack_draft *draft)
         }
         if (n)
                 qsort(r->claims, n, sizeof(*r->claims), compare_claims);
-        for (size_t i = 1; i < n; i++)
-                check_clash(r, &r->claims[i - 1], &r->claims[i]);
+        for (size_t i = 0, k; i < n; i = k) {
+                for (k = i + 1; k < n && r->claims[k].published == r->claims[i].published &&
+                                r->claims[k].protocol == r->claims[i].protocol;)
+                        k++;
+                check_group(r, &r->claims[i], k - i);
+        }
 }
 
 static void fault_address(struct reader *r, const struct service_draft *d,
@@ -238,13 +252,22 @@ static void check_addresses(struct reader *r, const struct stack_draft *draft)
         free(all);
 }
 
+/* Not given, or empty: a value of another type has its finding already. */
+static bool lacks_image(const struct service_draft *d)
+{
+        const struct node *image = node_get(d->node, "image");
+
+        return !d->service.image && d->node->kind == NODE_MAP && !node_find(d->node, "build") &&
+               (!image || image->kind == NODE_NULL || image->kind == NODE_STRING);
+}
+
 static void check_service(struct reader *r, const struct service_draft *d)
 {
         const struct service *s = &d->service;
         const char *path = arena_printf(r->arena, "services.%s", s->name);
         const struct node *mode = node_get(d->node, "network_mode");
 
-        if (!s->image && d->node->kind == NODE_MAP && !node_find(d->node, "build"))
+        if (lacks_image(d))
                 diags_add(r->diags, DIAG_ERROR, &d->mark, path,
                           "'image' is missing: the image that the service runs");
         if (s->network_none && s->networks_len > 0)

@@ -197,7 +197,7 @@ static int read_members(struct load *load, int archive, struct err *err)
                 if (r == 0)
                         r = read_member(load, layer, &entry, regular, err);
                 if (r == 0)
-                        progress_report(load->progress, "read", layer_consumed(layer), total);
+                        job_progress_report(load->progress, "read", layer_consumed(layer), total);
         }
         /* To the end: a pipe's writer must not be cut off, and a broken end must show. */
         return r < 0 ? r : layer_finish(layer, digest, diff_id, err);
@@ -297,8 +297,8 @@ json_t *load_result(struct load *load)
         return json_pack("{s:o, s:O}", "blobs", blobs, "images", load->images);
 }
 
-int load_archive(int archive, int staging, const char *ref, struct progress *progress, json_t **ret,
-                 struct err *err)
+int load_archive(int archive, int staging, const char *ref, struct job_progress *progress,
+                 json_t **ret, struct err *err)
 {
         struct load load = {.staging = staging,
                             .ref = ref,

@@ -9,7 +9,7 @@
 
 #include "base/err.h"
 #include "base/json.h"
-#include "storage/progress.h"
+#include "storage/job_progress.h"
 
 #define LOAD_MEMBERS_MAX 8192 /* 512 layers in the oldest format have some 1500 */
 #define LOAD_IMAGES_MAX  256
@@ -20,11 +20,11 @@
  * *ret: {"blobs": [digest], "images": [{"ref", "descriptor"}]}: only what the images need.
  * EINVAL: broken, truncated, a digest that does not match, a missing blob (named), no name.
  */
-int load_archive(int archive, int staging, const char *ref, struct progress *progress, json_t **ret,
-                 struct err *err);
+int load_archive(int archive, int staging, const char *ref, struct job_progress *progress,
+                 json_t **ret, struct err *err);
 
 /** The same for a tar of a root file system: an image `ref` of one layer with config changes. */
 int load_import(int archive, int staging, const char *ref, const json_t *changes,
-                struct progress *progress, json_t **ret, struct err *err);
+                struct job_progress *progress, json_t **ret, struct err *err);
 
 #endif

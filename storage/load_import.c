@@ -15,7 +15,7 @@
 #define STAGED "layer"
 #define CHUNK  (256u << 10)
 
-static int copy_archive(int archive, int out, struct progress *progress, struct err *err)
+static int copy_archive(int archive, int out, struct job_progress *progress, struct err *err)
 {
         AUTO_FREE uint8_t *chunk = xcalloc(1, CHUNK);
         int64_t done = 0, total = 0;
@@ -38,7 +38,7 @@ static int copy_archive(int archive, int out, struct progress *progress, struct 
                 r = fd_write_all(out, chunk, (size_t)n, err);
                 if (r < 0)
                         return r;
-                progress_report(progress, "read", done, total);
+                job_progress_report(progress, "read", done, total);
         }
         return fsync(out) < 0 ? err_errno(err, errno, "sync") : 0;
 }
@@ -153,7 +153,7 @@ static int import(struct load *load, int archive, const json_t *changes, struct 
 }
 
 int load_import(int archive, int staging, const char *ref, const json_t *changes,
-                struct progress *progress, json_t **ret, struct err *err)
+                struct job_progress *progress, json_t **ret, struct err *err)
 {
         struct load load = {.staging = staging,
                             .ref = ref,

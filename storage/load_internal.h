@@ -16,7 +16,7 @@ struct load_member {
 struct load {
         int staging;
         const char *ref;
-        struct progress *progress;
+        struct job_progress *progress;
         struct load_member *members;
         size_t members_len;
         json_t *blobs;  /* digests as keys */

@@ -267,23 +267,39 @@ static int add_at(struct tree *tree, struct tree_node *dir, const char *name, si
         return 0;
 }
 
+/* Of a path's last component; slashes behind it mean nothing. */
+static bool is_whiteout(const char *path)
+{
+        size_t end = strlen(path), start;
+
+        while (end && path[end - 1] == '/')
+                end--;
+        start = end;
+        while (start && path[start - 1] != '/')
+                start--;
+        return end - start >= strlen(WHITEOUT) && has_prefix(path + start, WHITEOUT);
+}
+
 int tree_add(struct tree *tree, const struct tree_entry *entry, struct tree_inode **ret_inode,
              struct err *err)
 {
         struct tree_node *dir;
         const char *name;
         size_t len;
+        bool whiteout = is_whiteout(entry->path);
         int r;
 
         *ret_inode = NULL;
         r = tree_check_entry(tree, entry, err);
         if (r == 0)
-                r = tree_walk(tree, entry->path, true, &dir, &name, &len, err);
+                r = tree_walk(tree, entry->path, !whiteout, &dir, &name, &len, err);
+        if (r == 1)
+                return 0; /* what a whiteout hides is not there: umoci writes such */
         if (r < 0)
                 return r;
         if (len == 0)
                 return set_root(tree, entry, err);
-        if (len >= strlen(WHITEOUT) && memcmp(name, WHITEOUT, strlen(WHITEOUT)) == 0)
+        if (whiteout)
                 return apply_whiteout(tree, dir, name, len, entry->path, err);
         return add_at(tree, dir, name, len, entry, ret_inode, err);
 }

@@ -20,7 +20,7 @@
 
 struct unpack {
         int blobs;
-        struct progress *progress;
+        struct job_progress *progress;
         struct oci_manifest *manifest;
         char (*diff_ids)[DIGEST_TEXT_MAX];
         struct tree *tree;
@@ -87,7 +87,7 @@ static void report(struct unpack *u, const char *verb, size_t i, const struct la
 
         (void)snprintf(stage, sizeof(stage), "%s layer %zu/%zu", verb, i + 1,
                        u->manifest->layers_len); /* fits */
-        progress_report(u->progress, stage, layer_consumed(layer), u->manifest->layers[i].size);
+        job_progress_report(u->progress, stage, layer_consumed(layer), u->manifest->layers[i].size);
 }
 
 static int index_entries(struct unpack *u, size_t i, struct layer *layer, struct err *err)
@@ -261,7 +261,8 @@ static int read_documents(struct unpack *u, const char *digest, struct err *err)
         return oci_config_diff_ids(config, digest, u->manifest->layers_len, &u->diff_ids, err);
 }
 
-int unpack_image(int blobs, const char *digest, int out, struct progress *progress, struct err *err)
+int unpack_image(int blobs, const char *digest, int out, struct job_progress *progress,
+                 struct err *err)
 {
         struct unpack u = {.blobs = blobs, .progress = progress, .tree = tree_new()};
         int r = read_documents(&u, digest, err);

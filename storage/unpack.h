@@ -8,7 +8,7 @@
 #define STORAGE_UNPACK_H
 
 #include "base/err.h"
-#include "storage/progress.h"
+#include "storage/job_progress.h"
 
 /* Content of all files of an image together. */
 #define UNPACK_SIZE_MAX (UINT64_C(64) << 30)
@@ -17,7 +17,7 @@
  * blobs: folder of blobs by hex digest. digest: of the manifest. out: an empty file, O_RDWR; whole
  * and synced on success. Errors name the layer's digest and the member.
  */
-int unpack_image(int blobs, const char *digest, int out, struct progress *progress,
+int unpack_image(int blobs, const char *digest, int out, struct job_progress *progress,
                  struct err *err);
 
 #endif

@@ -106,7 +106,8 @@ static int read_request(json_t **ret, struct err *err)
         return json_parse(text, len, REQUEST_MAX, "request", ret, err);
 }
 
-static int run_unpack(const char *digest, struct progress *progress, json_t **ret, struct err *err)
+static int run_unpack(const char *digest, struct job_progress *progress, json_t **ret,
+                      struct err *err)
 {
         AUTO_CLOSE int out = openat(WORKER_FD_STAGING, "rootfs.ext4",
                                     O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -120,7 +121,7 @@ static int run_unpack(const char *digest, struct progress *progress, json_t **re
         return r;
 }
 
-static int run(const json_t *request, struct progress *progress, json_t **ret, struct err *err)
+static int run(const json_t *request, struct job_progress *progress, json_t **ret, struct err *err)
 {
         const char *job = json_str(request, "job", ""), *ref = json_str(request, "ref", NULL);
 
@@ -157,7 +158,7 @@ static void answer(json_t *message)
 
 int storage_worker_main(int argc, char **argv)
 {
-        struct progress progress = {.fd = STDOUT_FILENO};
+        struct job_progress progress = {.fd = STDOUT_FILENO};
         AUTO_JSON json_t *request = NULL;
         json_t *result = NULL;
         struct err err = ERR_INIT;

@@ -88,8 +88,9 @@ static int take_stdio(const struct launch *l, const struct user *u, struct fail 
                 /* /dev/stdout must open for the user too, as it does with Docker. Not /dev/null:
                  * that is everyone's. */
                 struct stat st;
-                if (fstat(l->stdio[i], &st) == 0 && (l->tty || S_ISFIFO(st.st_mode)))
-                        (void)!fchown(l->stdio[i], u->uid, (gid_t)-1);
+                if (fstat(l->stdio[i], &st) == 0 && (l->tty || S_ISFIFO(st.st_mode)) &&
+                    fchown(l->stdio[i], u->uid, (gid_t)-1))
+                        return fail_set(f, errno, "give standard streams to the user");
                 /* The descriptors are above 2: vminit's own 0, 1, 2 are taken. */
                 if (dup2(l->stdio[i], i) < 0)
                         return fail_set(f, errno, "set up standard streams");

@@ -3,7 +3,7 @@
 #define VMINIT_PORT_H
 
 /*
- * The guest's end of the byte stream: the first (and only) virtio-serial port. Edge-triggered:
+ * The guest's end of the byte stream: port 1 of the virtio-serial controller. Edge-triggered:
  * after an event the owner calls port_read until it returns 0 and port_flush, and asks port_writer
  * for room in between. Knows frames, but not what they mean.
  */

@@ -81,7 +81,7 @@ bool sys_find_value(const char *text, const char *key, uint64_t *ret_value)
         size_t len = strlen(key);
         for (const char *line = text; line; line = strchr(line, '\n')) {
                 line += *line == '\n';
-                if (strncmp(line, key, len) || (line[len] != ' ' && line[len] != ':'))
+                if (strncmp(line, key, len) != 0 || (line[len] != ' ' && line[len] != ':'))
                         continue;
                 const char *p = line + len + strspn(line + len, ": \t");
                 uint64_t value = 0;
@@ -123,8 +123,11 @@ void sys_say(const char *fmt, ...)
         size_t len = strlen(line);
         va_list args;
         va_start(args, fmt);
-        (void)vsnprintf(line + len, sizeof(line) - len, fmt, args); /* a cut message is still one */
+        (void)vsnprintf(line + len, sizeof(line) - len - 1, fmt, args); /* a cut one is still one */
         va_end(args);
+        /* Without it the kernel keeps the line back until the next one comes. */
+        line[strlen(line) + 1] = '\0';
+        line[strlen(line)] = '\n';
         (void)sys_write_file("/dev/kmsg", line); /* there is nobody else to tell */
 }
 

@@ -18,6 +18,9 @@
 #define SERIAL_MAX 20
 #define TAG_MAX    31
 
+/* Translated code is kept in at most this much host memory; QEMU's own limit is 1 GiB a VM. */
+#define TCG_CACHE_MIB 256
+
 #define CPUS_MAX   64
 #define MEMORY_MAX (INT64_C(1) << 40)
 #define WORDS_MAX  (64 << 10)
@@ -32,10 +35,11 @@ static void word(struct words *w, const char *fmt, ...) __attribute__((format(pr
 
 static void word(struct words *w, const char *fmt, ...)
 {
+        char **slot = array_push(&w->argv, &w->len);
         va_list ap;
 
         va_start(ap, fmt);
-        *array_push(&w->argv, &w->len) = xvasprintf(fmt, ap);
+        *slot = xvasprintf(fmt, ap);
         va_end(ap);
 }
 
@@ -112,7 +116,7 @@ static void add_machine(struct words *w, const struct vm_spec *spec, bool pit)
 
         word(w, "%s", spec->qemu ? spec->qemu : "qemu-system-x86_64");
         word(w, "-name");
-        word(w, "guest=%s,process=%s", id, id);
+        word(w, "guest=%s", id);
         word(w, "-nodefaults");
         word(w, "-no-user-config");
         word(w, "-nographic");
@@ -122,10 +126,13 @@ static void add_machine(struct words *w, const struct vm_spec *spec, bool pit)
         word(w, "-machine");
         word(w,
              "microvm,acpi=off,auto-kernel-cmdline=off,x-option-roms=off,isa-serial=off,"
-             "pit=%s,pic=off,rtc=on,mem-merge=off,dump-guest-core=off",
-             pit ? "on" : "off");
+             "pit=%s,pic=%s,rtc=on,mem-merge=off,dump-guest-core=off",
+             pit ? "on" : "off", pit ? "on" : "off"); /* a PIT without a PIC hangs the boot */
         word(w, "-accel");
-        word(w, "%s", spec->accel == ACCEL_KVM ? "kvm" : "tcg");
+        if (spec->accel == ACCEL_KVM)
+                word(w, "kvm");
+        else
+                word(w, "tcg,tb-size=%d", TCG_CACHE_MIB);
         word(w, "-cpu");
         word(w, "%s", spec->accel == ACCEL_KVM ? "host" : "max");
         word(w, "-smp");
@@ -229,6 +236,7 @@ static void add_kernel(struct words *w, const struct vm_spec *spec, unsigned tsc
 int machine_argv(const struct vm_spec *spec, unsigned tsc_khz, char ***ret_argv, struct err *err)
 {
         struct words w = {NULL, 0, 0};
+        char **end;
         int r = check(spec, err);
 
         if (r < 0)
@@ -244,7 +252,8 @@ int machine_argv(const struct vm_spec *spec, unsigned tsc_khz, char ***ret_argv,
         for (size_t i = 0; i < spec->shares_len; i++)
                 add_share(&w, i, &spec->shares[i]);
         add_kernel(&w, spec, tsc_khz);
-        (void)array_push(&w.argv, &w.len); /* the NULL at the end */
+        end = array_push(&w.argv, &w.len);
+        *end = NULL;
         *ret_argv = w.argv;
         return 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vz/vm.h"
 
+#include <assert.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
@@ -21,7 +22,15 @@
 
 enum state { STARTING, UP, GONE, STATES };
 
-enum event { QMP_READY, QMP_LOST, QMP_SHUTDOWN, KILL, EXITED, EVENTS };
+enum event {
+        QMP_READY,
+        QMP_CLOSED, /* QEMU hung up, mostly because it ends */
+        QMP_BROKEN, /* silence or nonsense */
+        QMP_SHUTDOWN,
+        KILL,
+        EXITED,
+        EVENTS
+};
 
 struct vm {
         struct ev_loop *loop;
@@ -99,17 +108,20 @@ static const struct {
         void (*action)(struct vm *vm);
 } table[STATES][EVENTS] = {
         [STARTING] = {[QMP_READY] = {UP, up},
-                      [QMP_LOST] = {STARTING, give_up},
+                      [QMP_CLOSED] = {STARTING, drop_qmp}, /* how it ends says more */
+                      [QMP_BROKEN] = {STARTING, give_up},
                       [QMP_SHUTDOWN] = {STARTING, note_shutdown},
                       [KILL] = {STARTING, kill_qemu},
                       [EXITED] = {GONE, end}},
-        [UP] = {[QMP_READY] = {UP, up},      /* after an adoption */
-                [QMP_LOST] = {UP, drop_qmp}, /* only the reason of its end may get lost */
+        [UP] = {[QMP_READY] = {UP, up}, /* after an adoption */
+                [QMP_CLOSED] = {UP, drop_qmp},
+                [QMP_BROKEN] = {UP, drop_qmp}, /* only the reason of its end may get lost */
                 [QMP_SHUTDOWN] = {UP, note_shutdown},
                 [KILL] = {UP, kill_qemu},
                 [EXITED] = {GONE, end}},
         [GONE] = {[QMP_READY] = {GONE, nothing},
-                  [QMP_LOST] = {GONE, nothing},
+                  [QMP_CLOSED] = {GONE, nothing},
+                  [QMP_BROKEN] = {GONE, nothing},
                   [QMP_SHUTDOWN] = {GONE, nothing},
                   [KILL] = {GONE, nothing},
                   [EXITED] = {GONE, nothing}},
@@ -120,6 +132,7 @@ static void happen(struct vm *vm, enum event event)
 {
         void (*action)(struct vm *) = table[vm->state][event].action;
 
+        assert(action);
         vm->state = table[vm->state][event].next;
         action(vm);
 }
@@ -139,10 +152,12 @@ static void on_qmp_close(void *ctx, const struct err *err)
 {
         struct vm *vm = ctx;
 
-        if (vm->state == STARTING)
+        bool closed = err->code == EPIPE || err->code == ECONNRESET;
+
+        if (vm->state == STARTING && !closed)
                 (void)snprintf(vm->kill_reason, sizeof(vm->kill_reason),
                                "QEMU did not start: %.120s", err->msg);
-        happen(vm, QMP_LOST);
+        happen(vm, closed ? QMP_CLOSED : QMP_BROKEN);
 }
 
 static const struct qmp_events qmp_events = {on_qmp_ready, on_qmp_event, on_qmp_close};
@@ -168,10 +183,9 @@ static void on_console_change(struct ev_loop *loop, ev_stat *w, int revents)
         (void)fd_write_all(fd, CONSOLE_CUT, sizeof(CONSOLE_CUT) - 1, NULL); /* it is only a note */
 }
 
-static int attach(struct ev_loop *loop, const char *dir, const struct vm_process *process,
-                  const struct vm_events *events, struct vm **ret_vm, struct err *err)
+static struct vm *watch(struct ev_loop *loop, const char *dir, const struct vm_process *process,
+                        const struct vm_events *events)
 {
-        AUTO_FREE char *socket = file_join(dir, "qmp.sock");
         struct vm *vm = xnew(struct vm);
 
         vm->loop = loop;
@@ -182,26 +196,32 @@ static int attach(struct ev_loop *loop, const char *dir, const struct vm_process
         ev_stat_init(&vm->console, on_console_change, vm->console_path, 0.0);
         ev_stat_start(loop, &vm->console);
         loop_child_start(loop, &vm->child, process->pidfd, on_process_exit);
-        *ret_vm = vm;
-        return qmp_connect(loop, socket, &qmp_events, vm, &vm->qmp, err);
+        return vm;
+}
+
+static int connect_qmp(struct vm *vm, struct err *err)
+{
+        AUTO_FREE char *socket = file_join(vm->dir, "qmp.sock");
+
+        return qmp_connect(vm->loop, socket, &qmp_events, vm, &vm->qmp, err);
 }
 
 int vm_start(struct ev_loop *loop, const struct vm_spec *spec, const struct vm_events *events,
              struct vm **ret_vm, struct err *err)
 {
         struct vm_process process = {.pidfd = -1};
-        struct vm *vm = NULL;
-        int status, r = process_launch(spec, &process, err);
+        struct err why = ERR_INIT;
+        struct vm *vm;
+        int r = process_launch(spec, &process, err);
 
         if (r < 0)
                 return r;
-        r = attach(loop, spec->dir, &process, events, &vm, err);
-        if (r < 0) {
-                /* Its socket is gone: somebody removed the folder under us. */
+        vm = watch(loop, spec->dir, &process, events);
+        r = connect_qmp(vm, &why);
+        /* Refused: QEMU is on its way out already, and its own words will come with its end. */
+        if (r < 0 && r != -ECONNREFUSED) {
+                (void)snprintf(vm->kill_reason, sizeof(vm->kill_reason), "%.150s", why.msg);
                 kill_qemu(vm);
-                (void)spawn_reap(process.pid, &status, NULL); /* err tells the first failure */
-                vm_free(vm);
-                return r;
         }
         *ret_vm = vm;
         return 0;
@@ -211,14 +231,15 @@ int vm_adopt(struct ev_loop *loop, const char *dir, const struct vm_events *even
              struct vm **ret_vm, struct err *err)
 {
         struct vm_process process = {.pidfd = -1};
-        struct vm *vm = NULL;
+        struct vm *vm;
         int r = process_find(dir, &process, err);
 
         if (r < 0)
                 return r;
-        /* Without QMP the guest still works, and its process is watched all the same. */
-        (void)attach(loop, dir, &process, events, &vm, err);
+        vm = watch(loop, dir, &process, events);
         vm->state = UP; /* it was: a QMP that stays silent now is no reason to kill it */
+        /* Without QMP the guest still works, and its process is watched all the same. */
+        (void)connect_qmp(vm, NULL);
         *ret_vm = vm;
         return 0;
 }

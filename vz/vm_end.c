@@ -2,14 +2,16 @@
 #include "vz/vm_end.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "base/file.h"
 
-#define PANIC   "Kernel panic - not syncing"
-#define RESTART "reboot: Restarting system"
+#define PANIC "Kernel panic - not syncing"
+/* vminit's last words. The kernel's own ("Restarting system") do not reach the console any more. */
+#define RESTART "vminit: power off"
 
 /* Copy one line, without its end and without anything that is not printable ASCII. */
 static void copy_line(const char *from, const char *end, char *ret, size_t size)
@@ -44,15 +46,17 @@ static enum vm_end decide_failed(const struct vm_end_traces *t, char *message)
 
         if (t->console_len)
                 last_line(t, last, sizeof(last));
-        if (WIFSIGNALED(t->wait_status))
-                (void)snprintf(message, VM_END_MESSAGE_MAX, "QEMU was killed by signal %d%s",
-                               WTERMSIG(t->wait_status),
-                               WTERMSIG(t->wait_status) == 9 ? " (by hand, or host memory is out)"
-                                                             : "");
-        else
+        if (!WIFSIGNALED(t->wait_status))
                 (void)snprintf(message, VM_END_MESSAGE_MAX,
                                "QEMU ended with status %d; last console line: %s",
                                WEXITSTATUS(t->wait_status), last);
+        else if (WTERMSIG(t->wait_status) == SIGKILL)
+                (void)snprintf(message, VM_END_MESSAGE_MAX,
+                               "QEMU was killed by signal 9 (by hand, or host memory is out)");
+        else
+                (void)snprintf(message, VM_END_MESSAGE_MAX,
+                               "QEMU ended by signal %d; last console line: %s",
+                               WTERMSIG(t->wait_status), last);
         return VM_END_KILLED;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vz/vm_file.h"
 
+#include <fcntl.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -12,10 +13,12 @@
 
 int vm_file_boot_id(char ret[VM_BOOT_ID_MAX], struct err *err)
 {
-        AUTO_FILE FILE *f = fopen(BOOT_ID_PATH, "re");
+        AUTO_CLOSE int fd = open(BOOT_ID_PATH, O_RDONLY | O_CLOEXEC);
+        ssize_t n = fd < 0 ? -1 : read(fd, ret, VM_BOOT_ID_MAX - 1);
 
-        if (!f || !fgets(ret, VM_BOOT_ID_MAX, f))
+        if (n <= 0)
                 return err_errno(err, errno ? errno : EIO, "%s", BOOT_ID_PATH);
+        ret[n] = 0;
         ret[strcspn(ret, "\n")] = 0;
         return 0;
 }

@@ -16,9 +16,9 @@
 #define ACCEPT_RETRY_S 0.5
 /* Accepted in one go, so that many clients do not starve the rest of the loop. */
 #define ACCEPT_BATCH 16
+#define CONTINUE     "HTTP/1.1 100 Continue\r\n\r\n"
 
-/* --------------------------------------------------------------------------------------- routing
- */
+/* ------------------------------------------------------------------------------------- routing */
 
 /* The route of a parsed request; NULL: none, and allow lists the methods the path has. */
 static const struct route *find_route(const struct conn *conn, struct http_match *params,
@@ -70,7 +70,7 @@ static void conn_dispatch(struct conn *conn)
         conn->route->handler(conn->req, conn->server->ctx);
 }
 
-/* The headers are whole: find who answers. Uploads begin at once. */
+/* The headers are whole: find who answers. Uploads begin at once, and may begin their answer. */
 static void conn_headers(struct conn *conn)
 {
         AUTO_STRBUF struct strbuf allow = STRBUF_INIT(128);
@@ -85,21 +85,21 @@ static void conn_headers(struct conn *conn)
                 refuse_route(conn, &allow);
                 return;
         }
-        if (conn->route->flags & ROUTE_UPLOAD) {
-                conn->upload.active = true;
-                conn_dispatch(conn);
-        } else if (conn->parser.content_length > API_BODY_MAX) {
+        if (!(conn->route->flags & ROUTE_UPLOAD) && conn->parser.content_length > API_BODY_MAX) {
                 (void)err_set(&err, EFBIG, "the body is too large: the limit is %u bytes",
                               API_BODY_MAX);
                 conn_refuse(conn, 413, "", &err);
                 return;
         }
-        if (conn->parser.expect_continue && conn->parser.has_body && conn->req)
-                conn_queue(conn, "HTTP/1.1 100 Continue\r\n\r\n", 25, false);
+        if (conn->parser.expect_continue && conn->parser.has_body)
+                conn_queue(conn, CONTINUE, strlen(CONTINUE), false);
+        if (conn->route->flags & ROUTE_UPLOAD) {
+                conn->upload.active = true;
+                conn_dispatch(conn);
+        }
 }
 
-/* ----------------------------------------------------------------------------------------- input
- */
+/* --------------------------------------------------------------------------------------- input */
 
 static bool conn_parses(const struct conn *conn)
 {
@@ -174,8 +174,7 @@ void conn_input(struct conn *conn, const char *data, size_t len)
                 strbuf_release(&conn->in);
 }
 
-/* -------------------------------------------------------------------------------------- accepting
- */
+/* ----------------------------------------------------------------------------------- accepting */
 
 static bool peer_allowed(int fd)
 {
@@ -241,8 +240,7 @@ static void on_server_accept_retry(struct ev_loop *loop, ev_timer *w, int revent
                 ev_io_start(loop, &server->acceptor);
 }
 
-/* ------------------------------------------------------------------------------------------- life
- */
+/* ---------------------------------------------------------------------------------------- life */
 
 static void on_server_stopped(struct ev_loop *loop, ev_timer *w, int revents)
 {

@@ -1,35 +1,36 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* clang-format off */
 /*
  * The API between `berth` and `berthd`: HTTP/1.1 with JSON over the unix socket RUN/berth.sock
  * (mode 0600). docs/api.md describes it for other clients. Times are RFC 3339 text, sizes bytes.
  *
- * Every failure is {"error": {"code": "ENOENT", "message": "...", "diagnostics": ["file:1:2:
- * ..."]}} with 400 bad input, 404 unknown, 409 conflict or in use, 500 internal, 503 starting or
- * stopping. Streams are application/x-ndjson: one JSON object a line, until one of the two sides
- * closes.
+ * Every failure is {"error": {"code": "ENOENT", "message": "...", "diagnostics": ["file:1:2: ..."]}}
+ * with 400 bad input, 404 unknown, 409 conflict or in use, 500 internal, 503 starting or stopping.
+ * Streams are application/x-ndjson: one JSON object a line, until one of the two sides closes.
  *
  *   GET    /v1/version                {version, api, pid, root}
- *   GET    /v1/info                   {version, pid, root, isolation, isolation_reason, qemu,
- * kernel, stacks, vms, memory_bytes, started} POST   /v1/shutdown               {stop_vms: bool} ->
- * {} and the daemon ends (VMs stay unless asked) GET    /v1/stacks                 [{name,
- * revision, source, services, ok, settled, created}] GET    /v1/stacks/STACK           {name,
- * revision, source, manifest} PUT    /v1/stacks/STACK           {manifest, source, ports:
- * "manifest"|"auto"} -> {name, revision, changes: [...], unchanged: bool} POST
- * /v1/stacks/STACK/diff      {manifest} -> {changes: [...]}      (see reconciler/diff.h) DELETE
- * /v1/stacks/STACK?volumes=1 {} ; the stack goes down; watch its status until 404/"gone" GET
- * /v1/stacks/STACK/status    stream of STATUS, one whenever it changed; ends with
+ *   GET    /v1/info                   {version, pid, root, isolation, isolation_reason, qemu, kernel,
+ *                                      stacks, vms, memory_bytes, started}
+ *   POST   /v1/shutdown               {stop_vms: bool} -> {} and the daemon ends (VMs stay unless asked)
+ *   GET    /v1/stacks                 [{name, revision, source, services, ok, settled, created}]
+ *   GET    /v1/stacks/STACK           {name, revision, source, manifest}
+ *   PUT    /v1/stacks/STACK           {manifest, source, ports: "manifest"|"auto"} ->
+ *                                     {name, revision, changes: [...], unchanged: bool}
+ *   POST   /v1/stacks/STACK/diff      {manifest} -> {changes: [...]}      (see reconciler/diff.h)
+ *   DELETE /v1/stacks/STACK?volumes=1 {} ; the stack goes down; watch its status until 404/"gone"
+ *   GET    /v1/stacks/STACK/status    stream of STATUS, one whenever it changed; ends with
  *                                     {"gone": true} once a deleted stack has left nothing behind.
  *                                     ?follow=0: the present one only
  *   GET    /v1/ps?stack=S&all=1       [REPLICA]   (all: also ended ones)
- *   GET    /v1/services/STACK/SERVICE[/N]  {service: canonical spec, status, replicas: [REPLICA
- * with phases, mounts, probes, events]} GET    /v1/events?follow=1&stack=S&since=SEQ&limit=N stream
- * of EVENT GET    /v1/logs?stack=S&service=X&replica=N&follow=1&tail=N&since=TIME&boot=1   stream
- * of LOGLINE POST   /v1/exec                   {stack, service, replica, argv, tty, stdin, rows,
- * cols, env: {}, user, workdir} with "Connection: Upgrade", "Upgrade: berth-exec"
+ *   GET    /v1/services/STACK/SERVICE[/N]  {service: canonical spec, status, replicas: [REPLICA with
+ *                                     phases, mounts, probes, events]}
+ *   GET    /v1/events?follow=1&stack=S&since=SEQ&limit=N   stream of EVENT
+ *   GET    /v1/logs?stack=S&service=X&replica=N&follow=1&tail=N&since=TIME&boot=1   stream of LOGLINE
+ *   POST   /v1/exec                   {stack, service, replica, argv, tty, stdin, rows, cols, env: {},
+ *                                      user, workdir} with "Connection: Upgrade", "Upgrade: berth-exec"
  *                                     -> 101, then frames (below) both ways
- *   GET    /v1/images                 [{ref, name, digest, size_bytes, unpacked, created,
- * architecture}] POST   /v1/images/load?ref=R      body: archive -> stream of {stage, done, total},
- * then
+ *   GET    /v1/images                 [{ref, name, digest, size_bytes, unpacked, created, architecture}]
+ *   POST   /v1/images/load?ref=R      body: archive -> stream of {stage, done, total}, then
  *                                     {"images": [{ref, digest}]} or {"error": ...}
  *   POST   /v1/images/import?ref=R&changes=JSON   body: root tar -> the same
  *   DELETE /v1/images?ref=R           {}
@@ -37,15 +38,17 @@
  *   DELETE /v1/volumes/NAME           {}
  *   GET    /v1/networks               [{stack, name, subnet, gateway, pid, up, members}]
  *
- * STATUS  {name, revision, settled, ok, services: [{service, phase, why, settled, ok,
- * replicas_wanted, replicas_ready, one_shot, replicas: [REPLICA]}]} REPLICA {stack, service,
- * replica, name: "shop/web/1", id, state, health, since, phase, why, addresses: {network: ip},
- * ports: [{host_ip, host_port, target, protocol}], image, digest, isolation: "tcg"|"kvm", pid,
- * restarts, exit_reason, exit_code, message, phases_ms: {prepare, qemu, kernel, vminit, configure,
- * exec, total}} EVENT   {seq, time, stack, service, replica, type, reason, message} LOGLINE {time,
- * stack, service, replica, stream: "stdout"|"stderr"|"boot", text}, and partial: true when the line
- * is longer than 16 KiB and goes on in the next LOGLINE of that stream
+ * STATUS  {name, revision, settled, ok, services: [{service, phase, why, settled, ok, replicas_wanted,
+ *          replicas_ready, one_shot, replicas: [REPLICA]}]}
+ * REPLICA {stack, service, replica, name: "shop/web/1", id, state, health, since, phase, why,
+ *          addresses: {network: ip}, ports: [{host_ip, host_port, target, protocol}], image, digest,
+ *          isolation: "tcg"|"kvm", pid, restarts, exit_reason, exit_code, message,
+ *          phases_ms: {prepare, qemu, kernel, vminit, configure, exec, total}}
+ * EVENT   {seq, time, stack, service, replica, type, reason, message}
+ * LOGLINE {time, stack, service, replica, stream: "stdout"|"stderr"|"boot", text}, and partial: true
+ *          when the line is longer than 16 KiB and goes on in the next LOGLINE of that stream
  */
+/* clang-format on */
 #ifndef ORCHESTRATOR_API_WIRE_H
 #define ORCHESTRATOR_API_WIRE_H
 

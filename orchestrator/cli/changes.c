@@ -40,12 +40,20 @@ bool changes_any(const json_t *changes)
         return json_array_size(changes) > 0;
 }
 
+/* A volume that the manifest does not name any more: it stays, with its data. */
+static bool is_kept(const json_t *change)
+{
+        return streq(json_str(change, "what", ""), "volume") &&
+               streq(json_str(change, "kind", ""), "remove");
+}
+
 static size_t count_kind(const json_t *changes, const struct kind *kind)
 {
         const json_t *change;
         size_t i, n = 0;
 
-        json_array_foreach(changes, i, change) n += kind_of(change) == kind;
+        json_array_foreach(changes, i, change)
+                n += kind_of(change) == kind && !is_kept(change);
         return n;
 }
 
@@ -64,6 +72,15 @@ char *changes_summary(const json_t *changes)
         return strbuf_take(&out);
 }
 
+/* Whether a string can be shown without quotes and cannot be misread then. */
+static bool is_plain(const char *s)
+{
+        for (const char *p = s; *p; p++)
+                if ((unsigned char)*p < 0x20 || *p == 0x7f || *p == '"' || *p == '\\')
+                        return false;
+        return *s && s[0] != ' ' && s[strlen(s) - 1] != ' ';
+}
+
 /* A plain string is shown without its quotes where that cannot be misread. */
 static char *value_text(const char *json)
 {
@@ -72,7 +89,7 @@ static char *value_text(const char *json)
         AUTO_FREE char *safe = NULL;
         size_t fit;
 
-        if (!s || !*s || strpbrk(s, "\n\r\t\"\\") || s[0] == ' ' || s[strlen(s) - 1] == ' ')
+        if (!s || !is_plain(s))
                 s = json;
         safe = text_safe(s);
         fit = text_fit(safe, VALUE_COLUMNS);
@@ -121,12 +138,15 @@ static void change_text(const struct changes_head *head, const json_t *change, s
         text = kind->text;
         if (!streq(what, "service") && streq(kind->name, "update"))
                 text = "update in place";
+        if (is_kept(change))
+                text = "not in the manifest any more; its data stays";
         strbuf_addf(out, "%s%s%s %s%*s %s\n", cli_style(head->colour, kind->style), kind->symbol,
                     cli_style(head->colour, STYLE_OFF), safe,
                     width < NAME_COLUMNS ? (int)(NAME_COLUMNS - width) : 0, "", text);
         if (streq(kind->name, "create") || streq(kind->name, "remove"))
                 return; /* the name says it all */
-        json_array_foreach(fields, i, field) field_text(head, field, out);
+        json_array_foreach(fields, i, field)
+                field_text(head, field, out);
 }
 
 static size_t changed(const json_t *changes, const char *what)
@@ -134,8 +154,9 @@ static size_t changed(const json_t *changes, const char *what)
         const json_t *change;
         size_t i, n = 0;
 
-        json_array_foreach(changes, i, change) n += streq(json_str(change, "what", ""), what) &&
-                                                    !streq(json_str(change, "kind", ""), "remove");
+        json_array_foreach(changes, i, change)
+                n += streq(json_str(change, "what", ""), what) &&
+                     !streq(json_str(change, "kind", ""), "remove");
         return n;
 }
 
@@ -169,7 +190,8 @@ void changes_text(const struct changes_head *head, const json_t *changes, struct
         if (head->source)
                 strbuf_addf(out, "  (source %s)", head->source);
         strbuf_addc(out, '\n');
-        json_array_foreach(changes, i, change) change_text(head, change, out);
+        json_array_foreach(changes, i, change)
+                change_text(head, change, out);
         untouched_text(head, changes, out);
         strbuf_addf(out, "Plan: %s.\n", summary);
 }

@@ -76,10 +76,8 @@ static void add_service(struct ci_env *env, const json_t *service, const char *n
         bool first = true;
         size_t i, j;
 
-        json_array_foreach(json_object_get(service, "replicas"), i, replica)
-        {
-                json_array_foreach(json_object_get(replica, "ports"), j, port)
-                {
+        json_array_foreach(json_object_get(service, "replicas"), i, replica) {
+                json_array_foreach(json_object_get(replica, "ports"), j, port) {
                         add_port(env, name, port, first);
                         first = false;
                 }
@@ -104,12 +102,10 @@ int ci_env_build(struct ci_env *env, const char *const *inherited, const json_t 
         size_t i, j;
 
         inherit(env, inherited);
-        json_array_foreach(services, i, service)
-        {
+        json_array_foreach(services, i, service) {
                 AUTO_FREE char *name = ci_env_name(json_str(service, "service", ""));
 
-                json_array_foreach(services, j, other)
-                {
+                json_array_foreach(services, j, other) {
                         AUTO_FREE char *twin = ci_env_name(json_str(other, "service", ""));
 
                         if (j < i && streq(name, twin))

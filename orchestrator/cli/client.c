@@ -53,8 +53,9 @@ static int error_of(const json_t *error, long status, struct err *err)
         const json_t *diagnostics = json_object_get(error, "diagnostics"), *line;
         size_t i;
 
-        json_array_foreach(diagnostics, i, line) if (json_is_string(line))(void)
-                fprintf(stderr, "%s\n", json_string_value(line)); /* best effort */
+        json_array_foreach(diagnostics, i, line)
+                if (json_is_string(line))
+                        (void)fprintf(stderr, "%s\n", json_string_value(line)); /* best effort */
         return err_set(err, code_of(json_str(error, "code", ""), status), "%s",
                        json_str(error, "message", "berthd refused without a reason"));
 }

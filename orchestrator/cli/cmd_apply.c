@@ -10,6 +10,7 @@
 #include "orchestrator/cli/changes.h"
 #include "orchestrator/cli/client.h"
 #include "orchestrator/cli/commands.h"
+#include "orchestrator/cli/draw.h"
 #include "orchestrator/cli/interrupt.h"
 #include "orchestrator/cli/progress.h"
 #include "orchestrator/cli/replicas.h"
@@ -50,12 +51,13 @@ static int timed_out(const struct progress *progress, const char *stack)
         const json_t *service;
         size_t i;
 
-        json_array_foreach(json_object_get(progress->status, "services"), i,
-                           service) if (!json_bool(service, "ok", false))(void)
-                cli_error(0, "%s/%s: still %s%s%s", stack, json_str(service, "service", "?"),
-                          json_str(service, "phase", "?"),
-                          json_str(service, "why", NULL) ? ": " : "",
-                          json_str(service, "why", "")); /* the code is below */
+        json_array_foreach(json_object_get(progress->status, "services"), i, service) {
+                AUTO_FREE char *text = service_text(service);
+
+                if (!json_bool(service, "ok", false))
+                        (void)cli_error(0, "%s/%s: %s", stack, json_str(service, "service", "?"),
+                                        text); /* the code comes below */
+        }
         return cli_error(CLI_TIMEOUT,
                          "stack %s is not healthy within --timeout; berth goes on "
                          "trying, see 'berth ps %s'",
@@ -74,7 +76,11 @@ static int finish(struct cli *cli, const struct source *source, const struct pro
                 (void)show_end(cli, source, progress); /* the failure counts more */
                 (void)fflush(stdout);
                 progress_report(cli, stack, progress->status);
-                return CLI_FAILED;
+                return cli_error(
+                        CLI_FAILED,
+                        "stack %s is not as its manifest says; berth goes on where it can, "
+                        "see 'berth why %s'",
+                        stack, stack);
         case PROGRESS_GONE:
                 return cli_error(CLI_FAILED, "stack %s was deleted meanwhile", stack);
         case PROGRESS_TIMEOUT:

@@ -142,8 +142,11 @@ static int run_command(struct ci *ci)
         struct spawn_fd fds[] = {{0, 0}, {1, 1}, {2, 2}};
         AUTO_FREE const char **argv = xcalloc(ci->args->operands_len + 1, sizeof(*argv));
         AUTO_CLOSE int pidfd = -1;
-        struct spawn spec = {
-                .argv = argv, .fds = fds, .fd_count = ARRAY_SIZE(fds), .foreground = true};
+        struct spawn spec = {.argv = argv,
+                             .fds = fds,
+                             .fd_count = ARRAY_SIZE(fds),
+                             .foreground = true,
+                             .die_with_us = true};
         struct ci_env env = {0};
         struct err err = ERR_INIT;
         pid_t pid = -1;

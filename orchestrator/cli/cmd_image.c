@@ -84,8 +84,9 @@ static int show_loaded(const struct cli *cli, const json_t *images)
 
         if (cli->format != FORMAT_TABLE)
                 return cli_print_value(cli, images);
-        json_array_foreach(images, i, image)(void)
-                printf("%s  %s\n", json_str(image, "ref", "?"), json_str(image, "digest", "?"));
+        json_array_foreach(images, i, image)
+                (void)printf("%s  %s\n", json_str(image, "ref", "?"),
+                             json_str(image, "digest", "?"));
         return CLI_OK; /* main() flushes and checks */
 }
 
@@ -165,8 +166,7 @@ static void print_images(const struct cli *cli, const json_t *images)
         size_t i;
 
         table_init(&table, headings);
-        json_array_foreach(images, i, image)
-        {
+        json_array_foreach(images, i, image) {
                 const char *name = json_str(image, "name", json_str(image, "ref", NULL));
                 char size[16], since[16];
 
@@ -194,8 +194,8 @@ static int run_ls(struct cli *cli, const struct args *args)
         if (client_call(cli, "GET", "/v1/images", NULL, &images, &err) < 0)
                 return cli_fail(&err);
         if (args_flag(args, "quiet")) {
-                json_array_foreach(images, i, image)(void)
-                        printf("%s\n", json_str(image, "ref", "?")); /* main() checks */
+                json_array_foreach(images, i, image)
+                        (void)printf("%s\n", json_str(image, "ref", "?")); /* main() checks */
                 return CLI_OK;
         }
         if (cli->format != FORMAT_TABLE)

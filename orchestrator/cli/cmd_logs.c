@@ -81,8 +81,8 @@ static bool several(struct cli *cli, const struct target *target)
         client_query(&path, "stack", target->stack);
         if (client_call(cli, "GET", strbuf_str(&path), NULL, &replicas, NULL) < 0)
                 return false; /* only a matter of decoration */
-        json_array_foreach(replicas, i, replica) n +=
-                streq(json_str(replica, "service", ""), target->service) ? 1 : 0;
+        json_array_foreach(replicas, i, replica)
+                n += streq(json_str(replica, "service", ""), target->service) ? 1 : 0;
         return n > 1;
 }
 

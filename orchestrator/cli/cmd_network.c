@@ -36,8 +36,7 @@ static int run_ls(struct cli *cli, const struct args *args)
         if (cli->format != FORMAT_TABLE)
                 return cli_print_value(cli, networks);
         table_init(&table, headings);
-        json_array_foreach(networks, i, network)
-        {
+        json_array_foreach(networks, i, network) {
                 table_add(&table, json_str(network, "stack", NULL));
                 table_add(&table, json_str(network, "name", NULL));
                 table_add(&table, json_str(network, "subnet", NULL));

@@ -22,8 +22,8 @@ static void print_names(const json_t *replicas)
         const json_t *replica;
         size_t i;
 
-        json_array_foreach(replicas, i, replica)(void)
-                printf("%s\n", json_str(replica, "name", "?")); /* main() checks */
+        json_array_foreach(replicas, i, replica)
+                (void)printf("%s\n", json_str(replica, "name", "?")); /* main() checks */
 }
 
 static int run(struct cli *cli, const struct args *args)

@@ -40,9 +40,10 @@ static void row(const char *label, const char *value)
 static void print_info(const json_t *info)
 {
         AUTO_FREE char *pid = xasprintf("%lld", (long long)json_int(info, "pid", 0));
-        AUTO_FREE char *counts =
-                xasprintf("%lld stacks, %lld VMs", (long long)json_int(info, "stacks", 0),
-                          (long long)json_int(info, "vms", 0));
+        long long stacks = (long long)json_int(info, "stacks", 0);
+        long long vms = (long long)json_int(info, "vms", 0);
+        AUTO_FREE char *counts = xasprintf("%lld stack%s, %lld VM%s", stacks,
+                                           stacks == 1 ? "" : "s", vms, vms == 1 ? "" : "s");
         const char *reason = json_str(info, "isolation_reason", "");
         AUTO_FREE char *isolation = xasprintf("%s%s%s%s", json_str(info, "isolation", "unknown"),
                                               *reason ? " (" : "", reason, *reason ? ")" : "");

@@ -3,10 +3,14 @@
 #include "base/http.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/strbuf.h"
 #include "orchestrator/cli/client.h"
 #include "orchestrator/cli/commands.h"
 #include "orchestrator/cli/replicas.h"
 #include "orchestrator/cli/table.h"
+
+/* Longest list of users that is shown. */
+#define USERS_MAX 4096
 
 static const struct option_def ls_options[] = {
         {'q', "quiet", NULL, "names only"},
@@ -15,6 +19,19 @@ static const struct option_def ls_options[] = {
 };
 
 static const struct option_def rm_options[] = {{0, NULL, NULL, NULL}};
+
+/* "shop/db/1, shop/web/1" of a list of names. */
+static char *users_text(const json_t *names)
+{
+        struct strbuf out = STRBUF_INIT(USERS_MAX);
+        const json_t *name;
+        size_t i;
+
+        json_array_foreach(names, i, name)
+                if (json_is_string(name))
+                        strbuf_addf(&out, "%s%s", out.len ? ", " : "", json_string_value(name));
+        return strbuf_take(&out);
+}
 
 static void print_volumes(const struct cli *cli, const json_t *volumes)
 {
@@ -26,9 +43,8 @@ static void print_volumes(const struct cli *cli, const json_t *volumes)
         size_t i;
 
         table_init(&table, headings);
-        json_array_foreach(volumes, i, volume)
-        {
-                const json_t *in_use = json_object_get(volume, "in_use");
+        json_array_foreach(volumes, i, volume) {
+                AUTO_FREE char *users = users_text(json_object_get(volume, "in_use"));
                 char size[16], used[16], since[16];
 
                 size_text(json_int(volume, "size_bytes", 0), size);
@@ -39,9 +55,7 @@ static void print_volumes(const struct cli *cli, const json_t *volumes)
                 table_add(&table, size);
                 table_add(&table, used);
                 table_addf(&table, "%s%s", since, streq(since, "-") ? "" : " ago");
-                table_add(&table, json_is_string(in_use) ? json_string_value(in_use)
-                                  : json_is_true(in_use) ? "yes"
-                                                         : NULL);
+                table_add(&table, users);
         }
         if (cli->out_tty)
                 terminal_size(1, &columns, &rows);
@@ -59,8 +73,8 @@ static int run_ls(struct cli *cli, const struct args *args)
         if (client_call(cli, "GET", "/v1/volumes", NULL, &volumes, &err) < 0)
                 return cli_fail(&err);
         if (args_flag(args, "quiet")) {
-                json_array_foreach(volumes, i, volume)(void)
-                        printf("%s\n", json_str(volume, "name", "?")); /* main() checks */
+                json_array_foreach(volumes, i, volume)
+                        (void)printf("%s\n", json_str(volume, "name", "?")); /* main() checks */
                 return CLI_OK;
         }
         if (cli->format != FORMAT_TABLE)

@@ -85,8 +85,7 @@ static int judge(const struct progress *progress, const json_t *status)
 
         if (wanted->gone || json_int(status, "revision", 0) < wanted->revision)
                 return -1;
-        json_array_foreach(json_object_get(status, "services"), i, service)
-        {
+        json_array_foreach(json_object_get(status, "services"), i, service) {
                 int one;
 
                 if (!selected(wanted, service))

@@ -173,8 +173,7 @@ static int drop_orphans(struct watcher *w, struct err *err)
 
         if (r < 0)
                 return r;
-        json_array_foreach(stacks, i, stack)
-        {
+        json_array_foreach(stacks, i, stack) {
                 const char *source = json_str(stack, "source", "");
 
                 if (from_folder(w, source) && access(source, F_OK) < 0 && errno == ENOENT)

@@ -87,8 +87,7 @@ static int why(struct cli *cli, const char *text, struct target *target, struct 
                 return r;
         if (cli->format != FORMAT_TABLE)
                 return cli_print_value(cli, status);
-        json_array_foreach(json_object_get(status, "services"), i, service)
-        {
+        json_array_foreach(json_object_get(status, "services"), i, service) {
                 if (target->service && !streq(json_str(service, "service", ""), target->service))
                         continue;
                 found = true;

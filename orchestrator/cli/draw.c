@@ -31,24 +31,22 @@ static const char *phase_style(const char *phase)
 }
 
 /* What explains a phase: "waiting for db" says more than "waiting", so it replaces the word. */
-static char *explained(const char *phase, const char *why)
+char *service_text(const json_t *service)
 {
-        if (!why || !*why)
-                return xstrdup(phase);
-        if (has_prefix(why, phase))
-                return text_safe(why);
-        return xasprintf("%s: %s", phase, why);
+        const char *phase = json_str(service, "phase", "?"), *why = json_str(service, "why", "");
+        AUTO_FREE char *both = xasprintf("%s: %s", phase, why);
+
+        return text_safe(!*why ? phase : has_prefix(why, phase) ? why : both);
 }
 
 void draw_change(const struct progress_service *s, const json_t *service)
 {
-        AUTO_FREE char *text = explained(s->phase, json_str(service, "why", NULL));
-        AUTO_FREE char *safe = text_safe(text);
+        AUTO_FREE char *text = service_text(service);
         char took[32] = "";
 
         if (s->took_ms >= 0 && json_bool(service, "ok", false))
                 elapsed_text(s->took_ms, took);
-        (void)fprintf(stderr, "%s: %s%s%s\n", s->name, safe, *took ? " after " : "", took);
+        (void)fprintf(stderr, "%s: %s%s%s\n", s->name, text, *took ? " after " : "", took);
 }
 
 static const struct progress_service *find(const struct progress *p, const char *name)
@@ -107,8 +105,7 @@ static void add_services(struct picture *pic, const json_t *services, unsigned m
         unsigned shown = 0;
 
         for (int settled = 0; settled < 2; settled++)
-                json_array_foreach(services, i, service)
-                {
+                json_array_foreach(services, i, service) {
                         bool is = json_bool(service, "settled", false);
 
                         if (total > max && is != (settled == 1))
@@ -135,8 +132,7 @@ void draw_live(struct progress *p)
         if (!p->status)
                 return;
         terminal_size(STDERR_FILENO, &pic.columns, &rows);
-        json_array_foreach(services, i, service)
-        {
+        json_array_foreach(services, i, service) {
                 int width = (int)text_width(json_str(service, "service", "?"));
 
                 pic.name_width = width > pic.name_width && width <= 30 ? width : pic.name_width;
@@ -184,8 +180,7 @@ static bool boot_failed(const json_t *service)
         const json_t *replica;
         size_t i;
 
-        json_array_foreach(json_object_get(service, "replicas"), i, replica)
-        {
+        json_array_foreach(json_object_get(service, "replicas"), i, replica) {
                 const char *reason = json_str(replica, "exit_reason", "");
 
                 if (streq(reason, "panic") || streq(reason, "boot"))
@@ -199,17 +194,15 @@ void progress_report(struct cli *cli, const char *stack, const json_t *status)
         const json_t *service;
         size_t i;
 
-        json_array_foreach(json_object_get(status, "services"), i, service)
-        {
+        json_array_foreach(json_object_get(status, "services"), i, service) {
                 const char *name = json_str(service, "service", "?");
                 const char *phase = json_str(service, "phase", "?");
-                AUTO_FREE char *text = explained(phase, json_str(service, "why", NULL));
-                AUTO_FREE char *safe = text_safe(text);
+                AUTO_FREE char *text = service_text(service);
 
                 if (json_bool(service, "ok", false))
                         continue;
                 (void)cli_error(0, "%s/%s: %s", stack, name,
-                                safe); /* the caller decides the code */
+                                text); /* the caller decides the code */
                 if (!streq(phase, "waiting"))
                         report_log(cli, stack, name, boot_failed(service));
         }

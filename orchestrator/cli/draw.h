@@ -8,6 +8,10 @@
 struct progress;
 struct progress_service;
 
+/** "waiting for db", "failed: exit code 3": a service's phase and why, safe to show. On the heap.
+ */
+char *service_text(const json_t *service);
+
 /** Draw the table of p->status over the former one. */
 void draw_live(struct progress *p);
 

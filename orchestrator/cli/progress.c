@@ -47,8 +47,7 @@ static int64_t restarts_of(const json_t *service)
         int64_t most = 0;
         size_t i;
 
-        json_array_foreach(json_object_get(service, "replicas"), i, replica)
-        {
+        json_array_foreach(json_object_get(service, "replicas"), i, replica) {
                 int64_t n = json_int(replica, "restarts", 0);
 
                 most = n > most ? n : most;
@@ -61,33 +60,54 @@ static void note_service(struct progress *p, const json_t *service, bool live)
         struct progress_service *s = find_service(p, json_str(service, "service", "?"));
         const char *phase = json_str(service, "phase", "?");
         int64_t now = clock_mono_ms();
+        bool first;
 
-        s->seen = true;
         if (s->restarts_at_first < 0)
                 s->restarts_at_first = restarts_of(service);
         if (!s->begun_ms && !streq(phase, "waiting"))
                 s->begun_ms = s->phase ? now : p->started_ms;
         if (streq(s->phase, phase))
                 return;
+        first = !s->phase;
+        s->running_ms = s->phase && streq(phase, "running") ? now : 0;
+        s->backoffs += streq(phase, "backoff") ? 1 : 0;
         free(s->phase);
         s->phase = xstrdup(phase);
         s->took_ms = json_bool(service, "settled", false) && s->begun_ms ? now - s->begun_ms : -1;
-        if (!live && !p->quiet)
+        if (!live && !p->quiet && !(first && json_bool(service, "ok", false)))
                 draw_change(s, service);
 }
 
-static bool hopeless(const struct progress *p, const json_t *service)
+static const struct progress_service *find_seen(const struct progress *p, const json_t *service)
 {
-        const char *name = json_str(service, "service", ""),
-                   *phase = json_str(service, "phase", "");
-
-        if (streq(phase, "waiting"))
-                return true; /* for another one, if all others are settled or hopeless */
         for (size_t i = 0; i < p->services_len; i++)
-                if (streq(p->services[i].name, name))
-                        return streq(phase, "backoff") &&
-                               restarts_of(service) - p->services[i].restarts_at_first >=
-                                       PROGRESS_RESTARTS_MAX;
+                if (streq(p->services[i].name, json_str(service, "service", "?")))
+                        return &p->services[i];
+        return NULL;
+}
+
+static bool looping(const struct progress *p, const json_t *service)
+{
+        const struct progress_service *s = find_seen(p, service);
+
+        return s && streq(s->phase, "backoff") &&
+               (s->backoffs > PROGRESS_RESTARTS_MAX ||
+                restarts_of(service) - s->restarts_at_first >= PROGRESS_RESTARTS_MAX);
+}
+
+/* A stack that is settled and well, but some service has only just begun to run. */
+static bool too_early(const struct progress *p, const json_t *status)
+{
+        int64_t now = clock_mono_ms();
+        const json_t *service;
+        size_t i;
+
+        json_array_foreach(json_object_get(status, "services"), i, service) {
+                const struct progress_service *s = find_seen(p, service);
+
+                if (s && s->running_ms && now - s->running_ms < PROGRESS_RUNNING_MS)
+                        return true;
+        }
         return false;
 }
 
@@ -95,20 +115,23 @@ static bool hopeless(const struct progress *p, const json_t *service)
 static int judge_settled(const struct progress *p, const json_t *status)
 {
         const json_t *service;
-        bool looping = false;
+        bool some = false;
         size_t i;
 
-        if (json_bool(status, "settled", false))
-                return json_bool(status, "ok", false) ? PROGRESS_OK : PROGRESS_FAILED;
-        json_array_foreach(json_object_get(status, "services"), i, service)
-        {
-                if (json_bool(service, "settled", false))
-                        continue;
-                if (!hopeless(p, service))
-                        return -1;
-                looping = looping || streq(json_str(service, "phase", ""), "backoff");
+        if (json_bool(status, "settled", false)) {
+                if (!json_bool(status, "ok", false))
+                        return PROGRESS_FAILED;
+                return too_early(p, status) ? -1 : PROGRESS_OK;
         }
-        return looping ? PROGRESS_FAILED : -1;
+        json_array_foreach(json_object_get(status, "services"), i, service) {
+                bool loops = looping(p, service);
+
+                if (!json_bool(service, "settled", false) && !loops &&
+                    !streq(json_str(service, "phase", ""), "waiting"))
+                        return -1;
+                some = some || loops;
+        }
+        return some ? PROGRESS_FAILED : -1;
 }
 
 struct follow {
@@ -116,6 +139,11 @@ struct follow {
         bool live;
         int end; /* a progress_end, or -1 */
 };
+
+static int judge(const struct progress *p)
+{
+        return (p->judge ? p->judge : judge_settled)(p, p->status);
+}
 
 static void show(struct follow *f)
 {
@@ -142,14 +170,19 @@ static int on_status(void *arg, json_t *status)
         json_array_foreach(json_object_get(status, "services"), i, service)
                 note_service(p, service, f->live);
         p->dirty = true;
-        f->end = (p->judge ? p->judge : judge_settled)(p, status);
+        f->end = judge(p);
         return f->end >= 0;
 }
 
+/* Time alone can change a judgement, too. */
 static int on_tick(void *arg)
 {
-        show(arg);
-        return 0;
+        struct follow *f = arg;
+
+        show(f);
+        if (f->p->status)
+                f->end = judge(f->p);
+        return f->end >= 0;
 }
 
 static int follow_once(struct follow *f, struct err *err)
@@ -160,7 +193,7 @@ static int follow_once(struct follow *f, struct err *err)
         struct client_stream stream = {
                 .path = path,
                 .on_item = on_status,
-                .on_tick = f->live ? on_tick : NULL,
+                .on_tick = on_tick,
                 .tick_ms = TICK_MS,
                 .arg = f,
                 .deadline_ms = p->deadline_ms,
@@ -221,9 +254,8 @@ json_t *status_replicas(const json_t *status)
         const json_t *service;
         size_t i;
 
-        json_array_foreach(
-                json_object_get(status, "services"), i,
-                service) if (json_array_extend(all, json_object_get(service, "replicas")) <
-                             0) continue; /* a service without replicas: nothing to add */
+        json_array_foreach(json_object_get(status, "services"), i, service)
+                if (json_array_extend(all, json_object_get(service, "replicas")) < 0)
+                        continue; /* a service without replicas: nothing to add */
         return all;
 }

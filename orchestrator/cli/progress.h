@@ -19,6 +19,10 @@
  */
 #define PROGRESS_RESTARTS_MAX 5
 
+/* A service without a healthcheck counts as running when it has run for this long: many a program
+ * that cannot work says so in its first second. */
+#define PROGRESS_RUNNING_MS 1000
+
 enum progress_end {
         PROGRESS_OK,      /* as wanted */
         PROGRESS_FAILED,  /* settled otherwise, or crash-looping */
@@ -30,10 +34,11 @@ enum progress_end {
 struct progress_service {
         char *name;
         char *phase;
-        int64_t begun_ms; /* first seen in a phase other than waiting */
-        int64_t took_ms;  /* when it settled; -1: not yet */
+        int64_t begun_ms;   /* first seen in a phase other than waiting */
+        int64_t took_ms;    /* when it settled; -1: not yet */
+        int64_t running_ms; /* came to phase running before our eyes; 0: not so */
         int64_t restarts_at_first;
-        bool seen; /* in the present status */
+        unsigned backoffs; /* how often it came to phase backoff */
 };
 
 struct progress {

@@ -22,6 +22,8 @@ char *replica_state(const json_t *replica)
 
         if (streq(state, "exited") && json_is_integer(code))
                 return xasprintf("exited (%lld)", (long long)json_integer_value(code));
+        if (streq(state, "failed") && streq(reason, "exit-code") && json_is_integer(code))
+                return xasprintf("failed (exit %lld)", (long long)json_integer_value(code));
         if (streq(state, "failed") && *reason && !streq(reason, "none"))
                 return xasprintf("failed (%s)", reason);
         if (*health && !streq(health, "none") && streq(state, "running"))
@@ -51,10 +53,16 @@ char *replica_ports(const json_t *replica)
         struct strbuf out = STRBUF_INIT(CELL_MAX);
         size_t i;
 
-        json_array_foreach(ports, i, port) strbuf_addf(
-                &out, "%s%s:%lld->%lld/%s", i ? ", " : "", json_str(port, "host_ip", "127.0.0.1"),
-                (long long)json_int(port, "host_port", 0), (long long)json_int(port, "target", 0),
-                json_str(port, "protocol", "tcp"));
+        json_array_foreach(ports, i, port) {
+                long long host_port = (long long)json_int(port, "host_port", 0);
+
+                strbuf_adds(&out, i ? ", " : "");
+                if (host_port)
+                        strbuf_addf(&out, "%s:%lld->", json_str(port, "host_ip", "127.0.0.1"),
+                                    host_port);
+                strbuf_addf(&out, "%lld/%s", (long long)json_int(port, "target", 0),
+                            json_str(port, "protocol", "tcp"));
+        }
         return strbuf_take(&out);
 }
 
@@ -96,25 +104,26 @@ static void add_row(struct table *table, const json_t *replica, bool wide)
                 table_addf(table, "%lld", (long long)json_int(replica, "restarts", 0));
                 table_addf(table, "%lld", (long long)json_int(replica, "pid", 0));
         }
+        table_add(table, json_str(replica, "isolation", NULL));
         table_add(table, addresses);
         table_add(table, ports);
-        table_add(table, json_str(replica, "image", NULL));
-        table_add(table, json_str(replica, "isolation", NULL));
+        table_add(table, json_str(replica, "image", NULL)); /* last: a narrow terminal cuts it */
 }
 
 void replicas_print(const struct cli *cli, const json_t *replicas, bool wide)
 {
-        static const char *const plain[] = {"NAME",  "STATE", "SINCE",     "ADDRESS",
-                                            "PORTS", "IMAGE", "ISOLATION", NULL};
-        static const char *const more[] = {"NAME",    "STATE", "SINCE", "RESTARTS",  "PID",
-                                           "ADDRESS", "PORTS", "IMAGE", "ISOLATION", NULL};
+        static const char *const plain[] = {"NAME",    "STATE", "SINCE", "ISOLATION",
+                                            "ADDRESS", "PORTS", "IMAGE", NULL};
+        static const char *const more[] = {"NAME",      "STATE",   "SINCE", "RESTARTS", "PID",
+                                           "ISOLATION", "ADDRESS", "PORTS", "IMAGE",    NULL};
         struct table table;
         const json_t *replica;
         unsigned columns = 0, rows;
         size_t i;
 
         table_init(&table, wide ? more : plain);
-        json_array_foreach(replicas, i, replica) add_row(&table, replica, wide);
+        json_array_foreach(replicas, i, replica)
+                add_row(&table, replica, wide);
         if (cli->out_tty)
                 terminal_size(1, &columns, &rows);
         table_print(&table, stdout, columns);
@@ -139,10 +148,8 @@ void replicas_print_urls(const json_t *replicas, FILE *out)
         bool first = true;
         size_t i, j;
 
-        json_array_foreach(replicas, i, replica)
-        {
-                json_array_foreach(json_object_get(replica, "ports"), j, port)
-                {
+        json_array_foreach(replicas, i, replica) {
+                json_array_foreach(json_object_get(replica, "ports"), j, port) {
                         AUTO_FREE char *url = port_url(port);
                         AUTO_FREE char *name = text_safe(json_str(replica, "service", "?"));
 

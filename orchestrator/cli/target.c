@@ -64,8 +64,7 @@ static int find_service(struct cli *cli, const char *service, char **ret_stack, 
 
         if (r < 0)
                 return r;
-        json_array_foreach(replicas, i, replica)
-        {
+        json_array_foreach(replicas, i, replica) {
                 const char *stack = json_str(replica, "stack", "");
 
                 if (!streq(json_str(replica, "service", ""), service) || streq(stack, found))

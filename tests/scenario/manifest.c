@@ -154,6 +154,10 @@ static const char *set_word(struct stack *stack, struct service *service, const 
                 set_health(service);
                 return NULL;
         }
+        if (streq(word, "oneshot")) {
+                service->oneshot = true;
+                return NULL;
+        }
         if (!value++)
                 return "unknown word";
         if (has_prefix(word, "image=")) {

@@ -172,6 +172,8 @@ static int change_vm(struct scenario *s, struct vm_fact *vm, struct err *err)
                             : streq(state, "booting") ? VM_BOOTING
                                                       : VM_STOPPING;
                 vm->since_ms = s->world.now_ms;
+                free(vm->message);
+                vm->message = xstrdup(text_behind(s, 4));
         } else {
                 return err_set(err, EINVAL, "unknown VM state %s", state);
         }
@@ -330,6 +332,21 @@ static int do_status(struct scenario *s, struct err *err)
                        text ? text : "no such service");
 }
 
+static int do_failures(struct scenario *s, struct err *err)
+{
+        unsigned got = 0;
+        struct plan plan;
+
+        world_plan(&s->world, &plan);
+        for (size_t i = 0; i < plan.services_len; i++)
+                if (streq(plan.services[i].service, word(s, 1)))
+                        got = plan.services[i].failures;
+        plan_release(&plan);
+        if (got == (unsigned)strtoul(word(s, 2), NULL, 10))
+                return 0;
+        return err_set(err, EINVAL, "%u failures", got);
+}
+
 static int do_wake(struct scenario *s, struct err *err)
 {
         int64_t expected = 0, got;
@@ -409,11 +426,12 @@ static const struct verb {
         const char *name;
         int (*run)(struct scenario *s, struct err *err);
 } verbs[] = {
-        {"at", do_time},     {"config", do_part},   {"converge", do_converge},
-        {"do", do_begin},    {"drop", do_drop},     {"expect", do_expect},
-        {"fact", do_fact},   {"forget", do_forget}, {"network", do_part},
-        {"passes", do_time}, {"secret", do_part},   {"service", do_part},
-        {"stack", do_stack}, {"status", do_status}, {"wake", do_wake},
+        {"at", do_time},      {"config", do_part},       {"converge", do_converge},
+        {"do", do_begin},     {"drop", do_drop},         {"expect", do_expect},
+        {"fact", do_fact},    {"failures", do_failures}, {"forget", do_forget},
+        {"network", do_part}, {"passes", do_time},       {"secret", do_part},
+        {"service", do_part}, {"stack", do_stack},       {"status", do_status},
+        {"wake", do_wake},
 };
 
 static void split_words(struct scenario *s, char *line)

@@ -20,6 +20,7 @@
  *   converge                      all steps succeed at once, again and again, until none is left
  *   expect nothing | expect       then one indented line a step: the whole plan
  *   status SERVICE PHASE [ok|settled][: WHY]
+ *   failures SERVICE N          in a row, as its status tells
  *   wake TIME | wake never        since the scenario's begin
  *
  * WHICH is vm-N, or STACK/SERVICE/N for the youngest VM of that replica.

@@ -37,7 +37,7 @@ struct stack *world_find_stack(const struct world *world, const char *name);
 
 /**
  * Parts of a stack from words: "web", "image=web:2", "replicas=3", "restart=on-failure:2",
- * "net=front,back", "env=A:1", "label=A:1", "health", "secret=NAME", "config=NAME",
+ * "net=front,back", "env=A:1", "label=A:1", "health", "oneshot", "secret=NAME", "config=NAME",
  * "depends=db:healthy,migrate:completed?" (condition started when not given; ? not required; !
  * replaced together). An image is NAME:1 unless given. Returns NULL, or what is wrong.
  */

@@ -9,9 +9,10 @@
 #   vmlinux     uncompressed, with the PVH entry note, without debug symbols
 #   System.map  its symbols, to read a panic's addresses with
 #   config      the complete configuration
-# KEY is a hash of the source package's version, the fragment, the patches and this script, so a change of any
-# of them builds anew and everything else is found at once. The build goes on in a folder aside and is renamed when
-# whole: what is found is complete. Several runs at once wait for the first.
+# KEY is a hash of the source package's version, the fragment, the patches and this script, so a
+# change of any of them builds anew and everything else is found at once. The build goes on in a
+# folder aside and is renamed when whole: what is found is complete. Several runs at once wait for
+# the first.
 #
 # environment: JOBS (default: one a processor)
 
@@ -47,17 +48,22 @@ check_tools() {
         need xz xz-utils
         need patch patch
         need flock util-linux
-        [ -e /usr/include/gelf.h ] || die "/usr/include/gelf.h is missing: apt-get install libelf-dev"
+        [ -e /usr/include/gelf.h ] || die "libelf's headers are missing: apt-get install libelf-dev"
 }
 
-# key: what the result depends on, as a short hash.
+# key: what the result depends on, as a short hash. Comments in the fragment do not count.
 key() {
         version=$(dpkg-query -W -f '${Version}' "$package" 2>/dev/null) ||
                 die "no kernel source: apt-get install $package"
-        { printf '%s\n' "$version"; cat "$here/config" "$here"/*.patch "$here/build.sh"; } | sha256sum | cut -c 1-16
+        {
+                printf '%s\n' "$version"
+                grep -E '^(CONFIG_|# CONFIG_.* is not set)' "$here/config"
+                cat "$here"/*.patch "$here/build.sh"
+        } | sha256sum | cut -c 1-16
 }
 
-# Documentation and the bulk of drivers that no VM has: their Kconfig files are read, their sources are not.
+# Without documentation and the bulk of drivers that no VM has: their Kconfig files are read, their
+# sources are not.
 unpack() {
         say "unpacking $source_tar"
         tar -C "$work" --strip-components=1 -xf "$source_tar" \
@@ -99,8 +105,8 @@ build() {
                 patch -d "$work" -p1 -s --no-backup-if-mismatch <"$patch" >&2 ||
                         die "$patch does not fit this source"
         done
-        # tinyconfig, but with the fragment as a part of what it starts from: options that nobody asked for stay
-        # off, even those that become visible only through the fragment.
+        # tinyconfig, but with the fragment as a part of what it starts from: options that nobody
+        # asked for stay off, even those that become visible only through the fragment.
         cat "$work/kernel/configs/tiny-base.config" "$here/config" >"$work/.fragment"
         kmake KCONFIG_ALLCONFIG=.fragment allnoconfig
         survived

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -91,6 +92,12 @@ static void expect(struct logs *logs, const struct log_reader_spec *spec, const 
         is_str(have, text, "%s", name);
 }
 
+/* Line n of a known output: 9 bytes. */
+static int known_line(char *ret, uint64_t n)
+{
+        return snprintf(ret, 10, "%08llu\n", (unsigned long long)n % 100000000);
+}
+
 static const struct log_reader_spec everything = {.stack = "shop", .tail = -1};
 
 static void test_resume(void)
@@ -128,7 +135,7 @@ static void test_resume(void)
         log_writer_close(w);
         expect(logs, &everything,
                "web/1 stdout one|web/1 stdout two|web/1 stderr bad|web/1 stdout three|"
-               "web/1 stdout+ last|web/1 stdout again|web/1 stderr 100 bytes of stdout were lost|"
+               "web/1 stdout last|web/1 stdout again|web/1 stderr 100 bytes of stdout were lost|"
                "web/1 stdout after the gap|END",
                "nothing is doubled or lost, and a gap is told");
         is_int(log_writer_open(logs, "..", "web", 1, "v", &w, &err), -EINVAL, "names are checked");
@@ -295,6 +302,69 @@ static void test_rotation(void)
         logs_free(logs);
 }
 
+/*
+ * A writer that is killed at any moment, and the next one that asks the "guest" (an endless known
+ * output) to go on from what it finds: in the end each line stands there once, in order.
+ */
+static void test_kill(void)
+{
+        struct logs *logs = logs_new(loop, dir, 64 << 20, 2);
+        struct log_reader *r;
+        struct log_line line;
+        struct err err = ERR_INIT;
+        uint64_t reached = 0;
+        long seen = 0, wrong = 0;
+
+        for (int round = 0; round < 8; round++) {
+                int fds[2], status;
+                char c;
+                pid_t pid;
+
+                if (pipe(fds) < 0)
+                        return;
+                pid = fork();
+                if (pid == 0) { /* the output is "n\n" in 8 digits, for n from 0 on */
+                        struct log_writer *w = writer(logs, "web", 1, "vm1");
+                        uint64_t at = log_writer_offset(w, LOG_STDOUT);
+
+                        for (;;) {
+                                char text[9 * 700 + 10];
+                                size_t n = 0;
+
+                                for (uint64_t i = at / 9; n < 9 * 700; i++)
+                                        n += (size_t)known_line(text + n, i);
+                                if (log_writer_append(w, LOG_STDOUT, at - at % 9, text, n - 4,
+                                                      &err) < 0)
+                                        _exit(1);
+                                at = log_writer_offset(w, LOG_STDOUT);
+                                if (write(fds[1], "", 1) < 0)
+                                        _exit(1);
+                        }
+                }
+                close(fds[1]);
+                for (int i = 0; i < 30 + round * 7 && read(fds[0], &c, 1) == 1; i++)
+                        ;
+                kill(pid, SIGKILL);
+                close(fds[0]);
+                waitpid(pid, &status, 0);
+                ok(WIFSIGNALED(status), "killed in the middle of its work");
+        }
+        {
+                struct log_writer *w = writer(logs, "web", 1, "vm1");
+
+                reached = log_writer_offset(w, LOG_STDOUT);
+                log_writer_close(w);
+        }
+        r = reader(logs, &everything);
+        for (; log_reader_next(r, &line, &err) == 0; seen++)
+                wrong += line.len != 8 || atol(line.text) != seen;
+        ok(seen > 8 * 30 * 600 && wrong == 0, "%ld lines, each once and in order", seen);
+        is_int(reached, seen * 9, "and that is where it goes on");
+        log_reader_free(r);
+        logs_remove(logs, "shop", NULL, 0, NULL);
+        logs_free(logs);
+}
+
 /* A file of megabytes: resuming reads its end only, by the marks. */
 static void test_marks(void)
 {
@@ -437,6 +507,7 @@ int main(void)
         test_lines();
         test_rotation();
         test_marks();
+        test_kill();
         test_merge_and_follow();
         test_full();
         test_boot();

@@ -1,12 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Jobs in real worker processes. With arguments it is a small tool for tests/system/storage.t:
- *   job_test load STORE FILE [REF] | import STORE FILE REF | unpack STORE REF | volume ...
+ * Jobs in real worker processes, on archives that are wrong in one way each. With arguments it is
+ * the tool of tests/system/storage.t:
+ *   job_test load STORE FILE [REF] | import STORE FILE REF | unpack STORE REF | remove STORE REF
  */
+#include <dirent.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/spawn.h"
 #include "tests/tap.h"
 #include "tests/unit/storage/driver.h"
+#include "tests/unit/storage/mktar.h"
 
 static int tool_unpack(struct image_store *store, const char *ref, json_t **ret, struct err *err)
 {
@@ -42,11 +49,387 @@ static int tool(int argc, char **argv)
         return 0;
 }
 
+static int count_files(const char *dir, const char *sub)
+{
+        AUTO_FREE char *path = file_join(dir, sub);
+        AUTO_DIR DIR *d = opendir(path);
+        struct dirent *entry;
+        int count = 0;
+
+        while (d && (entry = readdir(d)))
+                count += entry->d_name[0] != '.';
+        return count;
+}
+
+/* The folder, the store in it, and the archive under test. */
+struct bench {
+        char dir[64];
+        char *store_dir;
+        struct image_store *store;
+        struct strbuf layers[3];
+        struct mkimage image;
+        struct strbuf tar;
+};
+
+static void bench_init(struct bench *b)
+{
+        struct err err = ERR_INIT;
+
+        memset(b, 0, sizeof(*b));
+        (void)snprintf(b->dir, sizeof(b->dir), "/tmp/job_test.XXXXXX");
+        if (!mkdtemp(b->dir))
+                bug("mkdtemp");
+        b->store_dir = file_join(b->dir, "store");
+        is_int(image_store_open(b->store_dir, &b->store, &err), 0, "store: %s", err.msg);
+        for (size_t i = 0; i < ARRAY_SIZE(b->layers); i++)
+                b->layers[i].max = 64u << 20;
+        b->tar.max = 64u << 20;
+        b->image = (struct mkimage){.layers = b->layers,
+                                    .layers_len = 1,
+                                    .name = "t:1",
+                                    .damage_layer = -1,
+                                    .leave_out = -1};
+}
+
+static void bench_release(struct bench *b)
+{
+        struct err err = ERR_INIT;
+
+        is_int(count_files(b->store_dir, "tmp"), 0, "tmp is empty");
+        image_store_close(b->store);
+        for (size_t i = 0; i < ARRAY_SIZE(b->layers); i++)
+                strbuf_release(&b->layers[i]);
+        strbuf_release(&b->tar);
+        free(b->store_dir);
+        is_int(file_remove_tree(b->dir, &err), 0, "cleaned up");
+}
+
+/* Load what the image was made to be. */
+static int bench_load(struct bench *b, const char *ref, struct err *err)
+{
+        AUTO_FREE char *path = NULL;
+
+        err->code = 0;
+        err->msg[0] = '\0';
+        path = mktar_write(&b->tar, b->dir, "image.tar");
+        return driver_load(b->store, path, ref, NULL, err);
+}
+
+static int bench_unpack(struct bench *b, struct err *err)
+{
+        AUTO(image) struct image *image = NULL;
+        int r = image_find(b->store, "t:1", &image, err);
+
+        return r < 0 ? r : driver_unpack(b->store, image->digest, NULL, err);
+}
+
+static void refuse_load(struct bench *b, const char *part, const char *what)
+{
+        struct err err = ERR_INIT;
+
+        ok(bench_load(b, NULL, &err) < 0, "%s: refused", what);
+        has_str(err.msg, part, "%s: says why", what);
+        is_int(count_files(b->store_dir, "blobs/sha256"), 0, "%s: no blob is left", what);
+}
+
+static void test_good(void)
+{
+        struct err err = ERR_INIT;
+        struct bench b;
+        AUTO(image) struct image *image = NULL;
+        struct image **list = NULL;
+        const char *digests[1];
+        size_t len = 0;
+
+        bench_init(&b);
+        mktar_file(&b.layers[0], "etc/motd", "hello\n");
+        mktar_end(&b.layers[0]);
+        mkimage_layout(&b.image, &b.tar);
+        is_int(bench_load(&b, NULL, &err), 0, "a good image: %s", err.msg);
+        is_int(bench_unpack(&b, &err), 0, "unpacks: %s", err.msg);
+        is_int(image_find(b.store, "t:1", &image, &err), 0, "is found");
+        is_str(image->ref, "docker.io/library/t:1", "by its whole name");
+        ok(image->rootfs_path != NULL, "with its disk");
+        is_int(image->cmd_len, 1, "and its command");
+        is_int(bench_unpack(&b, &err), 0, "unpacking again is done at once");
+        is_int(image_list(b.store, &list, &len, &err), 0, "list");
+        is_int(len, 1, "of one");
+        if (len)
+                image_free(list[0]);
+        free(list);
+        digests[0] = image->digest;
+        is_int(image_remove(b.store, "t:1", digests, 1, &err), -EBUSY, "in use: stays");
+        is_int(image_remove(b.store, image->digest, NULL, 0, &err), 0, "removed by digest: %s",
+               err.msg);
+        is_int(count_files(b.store_dir, "blobs/sha256"), 0, "no blob is left");
+        is_int(count_files(b.store_dir, "rootfs"), 0, "no disk is left");
+        is_int(bench_unpack(&b, &err), -ENOENT, "it is gone");
+        has_str(err.msg, "image load", "and the text tells how to get it");
+        bench_release(&b);
+}
+
+static void test_damage(void)
+{
+        struct bench b;
+
+        bench_init(&b);
+        mktar_file(&b.layers[0], "a", "a");
+        mktar_end(&b.layers[0]);
+        b.image.damage_layer = 0;
+        mkimage_layout(&b.image, &b.tar);
+        refuse_load(&b, "damaged or forged", "a changed byte");
+        strbuf_reset(&b.tar);
+        b.image.damage_layer = -1;
+        b.image.leave_out = 0;
+        mkimage_layout(&b.image, &b.tar);
+        refuse_load(&b, "is missing", "a missing layer");
+        strbuf_reset(&b.tar);
+        b.image.leave_out = -1;
+        b.image.size_off = 1;
+        mkimage_layout(&b.image, &b.tar);
+        refuse_load(&b, "its descriptor says", "a wrong size");
+        strbuf_reset(&b.tar);
+        b.image.size_off = 0;
+        b.image.name = NULL;
+        mkimage_layout(&b.image, &b.tar);
+        refuse_load(&b, "does not name its image", "no name");
+        strbuf_reset(&b.tar);
+        b.image.name = "UPPER:1";
+        mkimage_layout(&b.image, &b.tar);
+        refuse_load(&b, "lower case", "a bad name");
+        bench_release(&b);
+}
+
+/* Cut the archive everywhere where a block ends, and inside blocks: never half an image. */
+static void test_truncated(void)
+{
+        struct err err = ERR_INIT;
+        struct strbuf whole;
+        struct bench b;
+        int accepted = 0, silent = 0;
+
+        bench_init(&b);
+        mktar_file(&b.layers[0], "a", "a");
+        mktar_end(&b.layers[0]);
+        mkimage_layout(&b.image, &b.tar);
+        whole = b.tar;
+        for (size_t cut = 1; cut < whole.len - 1024; cut += 299) {
+                b.tar = whole;
+                b.tar.len = cut;
+                accepted += bench_load(&b, NULL, &err) == 0;
+                silent += err.msg[0] == '\0';
+        }
+        b.tar = whole;
+        is_int(accepted, 0, "no truncated archive is accepted");
+        is_int(silent, 0, "each has a text");
+        is_int(count_files(b.store_dir, "blobs/sha256"), 0, "and no blob is left");
+        bench_release(&b);
+}
+
+static void test_not_archives(void)
+{
+        static const struct {
+                const char *bytes;
+                size_t len;
+                const char *part;
+        } cases[] = {
+                {"", 0, "neither an OCI layout"},
+                {"hello world, this is no tar", 27, "broken archive"},
+                {"BZh91AY&SY", 10, "bzip2"},
+                {"\xfd"
+                 "7zXZ\0\0",
+                 7, "xz"},
+                {"\x1f\x8b\x08\0\0\0", 6, "broken archive"},
+                {"\x28\xb5\x2f\xfd\0\0", 6, "broken archive"},
+        };
+        struct bench b;
+
+        bench_init(&b);
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+                char name[32];
+
+                strbuf_reset(&b.tar);
+                strbuf_add(&b.tar, cases[i].bytes, cases[i].len);
+                (void)snprintf(name, sizeof(name), "bytes %zu", i);
+                refuse_load(&b, cases[i].part, name);
+        }
+        strbuf_reset(&b.tar);
+        mktar_file(&b.tar, "../index.json", "{}");
+        mktar_end(&b.tar);
+        refuse_load(&b, "points out of the archive", "a member ../");
+        strbuf_reset(&b.tar);
+        mktar_file(&b.tar, "/index.json", "{}");
+        mktar_end(&b.tar);
+        refuse_load(&b, "points out of the archive", "an absolute member");
+        strbuf_reset(&b.tar);
+        mktar_add(&b.tar, "index.json", '2', 0777, "/etc/passwd", "", 0);
+        mktar_file(&b.tar, "oci-layout", "{\"imageLayoutVersion\":\"1.0.0\"}");
+        mktar_end(&b.tar);
+        refuse_load(&b, "neither an OCI layout", "a link to the host as index");
+        strbuf_reset(&b.tar);
+        mktar_file(&b.tar, "index.json", "{\"manifests\":[]}");
+        mktar_end(&b.tar);
+        refuse_load(&b, "oci-layout is missing", "no oci-layout");
+        strbuf_reset(&b.tar);
+        mktar_file(&b.tar, "manifest.json", "[]");
+        mktar_end(&b.tar);
+        refuse_load(&b, "manifest.json", "an empty docker manifest");
+        strbuf_reset(&b.tar);
+        mktar_file(&b.tar, "manifest.json",
+                   "[{\"Config\":\"../../etc/passwd\",\"RepoTags\":[\"t:1\"],\"Layers\":[]}]");
+        mktar_end(&b.tar);
+        refuse_load(&b, "is missing in the archive", "a docker manifest that points out");
+        bench_release(&b);
+}
+
+/* Layers that must not unpack: the image loads, its disk is never made. */
+static void test_hostile_layers(void)
+{
+        static const struct {
+                const char *name;
+                char type;
+                const char *link;
+                const char *part; /* NULL: fine */
+        } cases[] = {
+                {"../evil", '0', "", "'..' in the path"},
+                {"a/../../evil", '0', "", "'..' in the path"},
+                {"evil", '1', "../../etc/passwd", "'..' in the path"},
+                {"evil", '1', "/etc/passwd", "which is not in the image"},
+                {"evil", '1', "etc", "hard link to the directory"},
+                {".", '2', "/tmp", "root must be a directory"},
+                {"etc/.wh.", '0', "", "whiteout without a name"},
+                {"etc/motd/below", '0', "", "not a directory"},
+                {"loop/x", '0', "", "symbolic links on the way"},
+                {"out/x", '0', "", NULL},       /* out -> ../../../tmp: stays inside */
+                {"/absolute/x", '0', "", NULL}, /* relative to the root */
+                {"ok", '1', "/etc/motd", NULL},
+        };
+        struct bench b;
+
+        bench_init(&b);
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+                struct err err = ERR_INIT;
+                int r;
+
+                strbuf_reset(&b.tar);
+                strbuf_reset(&b.layers[0]);
+                mktar_add(&b.layers[0], "etc", '5', 0755, "", "", 0);
+                mktar_file(&b.layers[0], "etc/motd", "x");
+                mktar_add(&b.layers[0], "loop", '2', 0777, "loop", "", 0);
+                mktar_add(&b.layers[0], "out", '2', 0777, "../../../tmp/job_test_evil", "", 0);
+                mktar_add(&b.layers[0], cases[i].name, cases[i].type, 0644, cases[i].link, "evil",
+                          cases[i].type == '0' ? 4 : 0);
+                mktar_end(&b.layers[0]);
+                mkimage_layout(&b.image, &b.tar);
+                is_int(bench_load(&b, NULL, &err), 0, "%s: loads: %s", cases[i].name, err.msg);
+                r = bench_unpack(&b, &err);
+                if (!cases[i].part) {
+                        is_int(r, 0, "%s: unpacks: %s", cases[i].name, err.msg);
+                        continue;
+                }
+                ok(r < 0, "%s -> %s: refused", cases[i].name, cases[i].link);
+                has_str(err.msg, cases[i].part, "%s: says why", cases[i].name);
+                has_str(err.msg, "layer sha256:", "%s: names the layer", cases[i].name);
+        }
+        ok(access("/tmp/job_test_evil", F_OK) < 0, "nothing outside");
+        is_int(count_files(b.store_dir, "rootfs"), 3, "disks of the good ones only");
+        bench_release(&b);
+}
+
+static void test_diff_id(void)
+{
+        struct err err = ERR_INIT;
+        struct bench b;
+
+        bench_init(&b);
+        mktar_file(&b.layers[0], "a", "a");
+        mktar_end(&b.layers[0]);
+        b.image.diff_id = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
+        mkimage_layout(&b.image, &b.tar);
+        is_int(bench_load(&b, NULL, &err), 0, "a wrong diff_id loads");
+        ok(bench_unpack(&b, &err) < 0, "but does not unpack");
+        has_str(err.msg, "but the config says", "and says why");
+        is_int(count_files(b.store_dir, "rootfs"), 0, "no disk is left");
+        bench_release(&b);
+}
+
+static void test_import(void)
+{
+        struct err err = ERR_INIT;
+        AUTO_JSON json_t *changes =
+                json_pack("{s:[s,s], s:[s]}", "Cmd", "/bin/x", "y", "Env", "A=b");
+        AUTO_JSON json_t *bad = json_pack("{s:s}", "Cnd", "x");
+        AUTO_JSON json_t *first = NULL, *second = NULL;
+        AUTO(image) struct image *image = NULL;
+        AUTO_FREE char *path = NULL, *a = NULL, *z = NULL;
+        struct bench b;
+
+        bench_init(&b);
+        mktar_file(&b.tar, "./bin/x", "#!");
+        mktar_end(&b.tar);
+        path = mktar_write(&b.tar, b.dir, "root.tar");
+        is_int(driver_import(b.store, path, "made", changes, &first, &err), 0, "import: %s",
+               err.msg);
+        is_int(driver_import(b.store, path, "made", changes, &second, &err), 0, "again");
+        a = json_text(first);
+        z = json_text(second);
+        is_str(a, z, "gives the same image");
+        is_int(image_find(b.store, "made", &image, &err), 0, "found");
+        is_int(image ? image->cmd_len : 0, 2, "with its command");
+        is_int(image ? image->env_len : 0, 1, "and environment");
+        is_int(driver_unpack(b.store, image->digest, NULL, &err), 0, "unpacks: %s", err.msg);
+        is_int(driver_import(b.store, path, "bad", bad, NULL, &err), -EINVAL, "unknown change");
+        has_str(err.msg, "'Cnd'", "is named");
+        is_int(driver_import(b.store, path, "BAD NAME", NULL, NULL, &err), -EINVAL, "a bad name");
+        bench_release(&b);
+}
+
+static void test_worker_failures(void)
+{
+        struct err err = ERR_INIT;
+        struct driver d = {.loop = ev_default_loop(0), .err = ERR_INIT};
+        const struct storage_job_events events = {driver_on_progress, driver_on_done, &d};
+        struct storage_job_request request = {.kind = JOB_LOAD, .archive_fd = -1};
+        struct storage_job *job;
+        int pipefd[2];
+        struct bench b;
+
+        bench_init(&b);
+        is_int(pipe2(pipefd, O_CLOEXEC), 0, "a pipe as the archive");
+        request.archive_fd = pipefd[0];
+        ok(storage_job_start(d.loop, b.store, "/nonexistent/worker", &request, &events, &job,
+                             &err) < 0,
+           "no worker: %s", err.msg);
+        is_int(count_files(b.store_dir, "tmp"), 0, "and nothing is left");
+        is_int(storage_job_start(d.loop, b.store, "/bin/false", &request, &events, &job, &err), 0,
+               "a worker that only fails");
+        while (!d.done)
+                ev_run(d.loop, 0);
+        has_str(d.err.msg, "ended early", "is reported");
+        is_int(storage_job_start(d.loop, b.store, "/proc/self/exe", &request, &events, &job, &err),
+               0, "one that waits for the pipe");
+        d.done = false;
+        storage_job_cancel(job);
+        ev_run(d.loop, 0); /* ends when the killed worker is reaped and freed */
+        ok(!d.done, "no callback after a cancel");
+        is_int(count_files(b.store_dir, "tmp"), 0, "its folder is gone");
+        (void)close(pipefd[0]);
+        (void)close(pipefd[1]);
+        bench_release(&b);
+}
+
 int main(int argc, char **argv)
 {
         DRIVER_MAIN(argc, argv);
         if (argc > 3)
                 return tool(argc, argv);
-        ok(1, "placeholder");
+        test_good();
+        test_damage();
+        test_truncated();
+        test_not_archives();
+        test_hostile_layers();
+        test_diff_id();
+        test_import();
+        test_worker_failures();
         return tap_done();
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Golden files: tests/unit/vz/golden/NAME.argv, one word a line. BERTH_GOLDEN=write makes them anew.
+ * Golden files: tests/unit/vz/golden/NAME.argv, one word a line. BERTH_GOLDEN=write makes them
+ * anew.
  */
-#include "vz/machine.h"
-
 #include "base/file.h"
 #include "base/strbuf.h"
 #include "tests/tap.h"
+#include "vz/machine.h"
 
 #define GOLDEN "tests/unit/vz/golden/"
 

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "vz/vm_end.h"
-
 #include <string.h>
 
 #include "tests/tap.h"
+#include "vz/vm_end.h"
 
 #define EXIT(code) ((code) << 8)
 
@@ -35,11 +34,11 @@ int main(void)
         const char *panic = "x\n[ 1.0] Kernel panic - not syncing: Attempted to kill init!\r\nmore";
         char long_line[4096];
 
-        check("reset", clean, "[ 1.0] reboot: Restarting system\n", VM_END_POWEROFF, "powered off");
+        check("reset", clean, "[ 1.0] vminit: power off\n", VM_END_POWEROFF, "powered off");
         check("reset without a word", clean, "", VM_END_POWEROFF, "powered off");
         check("panic", clean, panic, VM_END_PANIC, "Attempted to kill init!");
         check("panic, adopted", adopted, panic, VM_END_PANIC, "not syncing");
-        check("reset, adopted", adopted, "[ 1.0] reboot: Restarting system\n", VM_END_POWEROFF,
+        check("reset, adopted", adopted, "[ 1.0] vminit: power off\n", VM_END_POWEROFF,
               "powered off");
         check("nothing known", adopted, "", VM_END_KILLED, "left no reason");
         check("reset seen by QMP", (struct vm_end_traces){.shutdown_seen = true}, "",
@@ -47,6 +46,9 @@ int main(void)
         check("bad option", failed, "a\nqemu-system-x86_64: -foo: invalid option\n\n",
               VM_END_KILLED, "status 1; last console line: qemu-system-x86_64: -foo");
         check("killed", killed, panic, VM_END_KILLED, "signal 9");
+        check("aborted", (struct vm_end_traces){.status_known = true, .wait_status = 6},
+              "kvm.c:2869: Assertion failed\n", VM_END_KILLED,
+              "signal 6; last console line: kvm.c");
         check("killed by us", ours, panic, VM_END_KILLED, "on request");
         check("ended before our signal", late, "no such machine\n", VM_END_KILLED,
               "no such machine");

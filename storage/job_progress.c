@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "storage/progress.h"
+#include "storage/job_progress.h"
 
 #include "base/auto.h"
 #include "base/clock.h"
@@ -8,7 +8,8 @@
 
 #define INTERVAL_MS 100
 
-void progress_report(struct progress *progress, const char *stage, int64_t done, int64_t total)
+void job_progress_report(struct job_progress *progress, const char *stage, int64_t done,
+                         int64_t total)
 {
         int64_t now = clock_mono_ms();
         AUTO_FREE char *line = NULL;

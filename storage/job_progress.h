@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a worker says while it works: JSON lines on a pipe, at most some a second. */
-#ifndef STORAGE_PROGRESS_H
-#define STORAGE_PROGRESS_H
+#ifndef STORAGE_JOB_PROGRESS_H
+#define STORAGE_JOB_PROGRESS_H
 
 #include <stdint.h>
 
-struct progress {
+struct job_progress {
         int fd; /* -1: say nothing */
         int64_t last_ms;
 };
 
 /** One line, unless the last was a moment ago and this is not the end of a stage. */
-void progress_report(struct progress *progress, const char *stage, int64_t done, int64_t total);
+void job_progress_report(struct job_progress *progress, const char *stage, int64_t done,
+                         int64_t total);
 
 #endif

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "orchestrator/cli/explain.h"
+
+#include <string.h>
+
+#include "base/auto.h"
+#include "base/mem.h"
+#include "schema/draft.h"
+#include "schema/field.h"
+#include "schema/suggest.h"
+
+/* Deepest key that is looked at: the tables are less than half as deep. */
+#define DEPTH_MAX 12
+#define PATH_MAX_ 512
+
+static bool is_named(const struct field *field)
+{
+        return field->kind && field->kind->merge == MERGE_NAMED;
+}
+
+static void write_list(const struct field *table, struct strbuf *out)
+{
+        for (; table->name; table++)
+                if (table->use != FIELD_REFUSED)
+                        strbuf_addf(out, "    %-22s %s\n", table->name,
+                                    table->use == FIELD_IGNORED ? "(ignored)"
+                                    : table->doc                ? table->doc
+                                                                : "");
+}
+
+static void write_field(const char *path, const struct field *field, struct strbuf *out)
+{
+        const struct field *children = field_children(field);
+        const char *doc = field->doc ? field->doc : "";
+
+        strbuf_addf(out, "%s\n", path);
+        switch (field->use) {
+        case FIELD_USED:
+                strbuf_addf(out, "  %s%s%s%s\n", doc, *doc ? "; " : "",
+                            field->kind ? field->kind->form : "",
+                            field->required ? "; required" : "");
+                break;
+        case FIELD_QUIET:
+                strbuf_addf(out, "  accepted; nothing to do in a VM%s%s\n", *doc ? ": " : "", doc);
+                break;
+        case FIELD_IGNORED:
+                strbuf_addf(out, "  ignored with a warning%s%s\n", *doc ? ": " : "", doc);
+                break;
+        case FIELD_REFUSED:
+                strbuf_addf(out, "  refused%s%s\n", *doc ? ": " : "", doc);
+                break;
+        }
+        if (field->max)
+                strbuf_addf(out, "  within %lld..%lld\n", (long long)field->min,
+                            (long long)field->max);
+        if (children) {
+                strbuf_addf(out, "  keys%s:\n", is_named(field) ? " of each" : "");
+                write_list(children, out);
+        }
+}
+
+static const struct field *find(const struct field *table, const char *name, size_t len)
+{
+        AUTO_FREE char *copy = xstrndup(name, len);
+
+        return table ? field_find(table, copy) : NULL;
+}
+
+/* Follow a path from the top; a name in the place of a service's is passed over. */
+static const struct field *follow(const char *key, struct strbuf *path)
+{
+        const struct field *table = stack_fields, *field = NULL;
+        bool skipped = true; /* the top level has no names */
+
+        while (*key) {
+                size_t len = strcspn(key, ".");
+                const struct field *next = find(table, key, len);
+
+                if (!next && (skipped || !field || !is_named(field)))
+                        return NULL;
+                if (next) {
+                        strbuf_addf(path, "%s%s%s", path->len ? "." : "",
+                                    field && is_named(field) ? "*." : "", next->name);
+                        field = next;
+                        table = field_children(field);
+                        skipped = false;
+                } else {
+                        skipped = true;
+                }
+                key += len + (key[len] == '.');
+        }
+        return field;
+}
+
+struct search {
+        const char *name;
+        struct strbuf *out;
+        struct suggestion near;
+        size_t found;
+};
+
+/* Depth is bounded by the tables themselves, and here once more. */
+static void search_table(struct search *s, const struct field *table, const char *prefix,
+                         unsigned depth)
+{
+        for (; table->name && depth < DEPTH_MAX; table++) {
+                AUTO_FREE char *path = xasprintf("%s%s", prefix, table->name);
+                const struct field *children = field_children(table);
+
+                suggest_offer(&s->near, table->name);
+                if (streq(table->name, s->name)) {
+                        if (s->found++)
+                                strbuf_addc(s->out, '\n');
+                        write_field(path, table, s->out);
+                }
+                if (children) {
+                        AUTO_FREE char *below =
+                                xasprintf("%s.%s", path, is_named(table) ? "*." : "");
+
+                        search_table(s, children, below, depth + 1);
+                }
+        }
+}
+
+int explain(const char *key, struct strbuf *out, struct err *err)
+{
+        AUTO_STRBUF struct strbuf path = STRBUF_INIT(PATH_MAX_);
+        struct search search = {.name = key, .out = out, .near = SUGGESTION_INIT(key)};
+        const struct field *field;
+
+        if (!key) {
+                strbuf_adds(out, "The top level of a manifest:\n");
+                write_list(stack_fields, out);
+                return 0;
+        }
+        field = follow(key, &path);
+        if (field) {
+                write_field(strbuf_str(&path), field, out);
+                return 0;
+        }
+        if (!strchr(key, '.'))
+                search_table(&search, stack_fields, "", 0);
+        if (search.found)
+                return 0;
+        if (search.near.best)
+                return err_set(err, ENOENT, "there is no key '%.100s'; did you mean '%s'?", key,
+                               search.near.best);
+        return err_set(err, ENOENT, "there is no key '%.100s'; 'berth explain' lists the top level",
+                       key);
+}

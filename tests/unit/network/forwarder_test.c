@@ -154,7 +154,8 @@ static void test_conflict(struct forwarder *f)
         struct results r = replace(f, fw, 3);
         char expect[64], who[64] = "", own[64];
 
-        ok(target >= 0 && !r.items[0].bound && r.codes[0] == EADDRINUSE, "a taken port is not bound");
+        ok(target >= 0 && !r.items[0].bound && r.codes[0] == EADDRINUSE,
+           "a taken port is not bound");
         (void)snprintf(expect, sizeof(expect), "127.0.0.1:%u/tcp: ", taken);
         has_str(r.errors[0], expect, "the text names address, port and protocol");
         has_str(r.errors[0], "in use", "and the cause");

@@ -3,6 +3,7 @@
  * Jobs in real worker processes, on archives that are wrong in one way each. With arguments it is
  * the tool of tests/system/storage.t:
  *   job_test load STORE FILE [REF] | import STORE FILE REF | unpack STORE REF | remove STORE REF
+ *   job_test scratch STORE PATH | volume STORE REF PATH
  */
 #include <dirent.h>
 #include <sys/file.h>
@@ -11,6 +12,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/spawn.h"
+#include "storage/volume.h"
 #include "tests/tap.h"
 #include "tests/unit/storage/driver.h"
 #include "tests/unit/storage/mktar.h"
@@ -27,6 +29,20 @@ static int tool_unpack(struct image_store *store, const char *ref, json_t **ret,
         int r = image_find(store, ref, &image, err);
 
         return r < 0 ? r : driver_unpack(store, image->digest, ret, err);
+}
+
+/* A volume beside the store, seeded with a folder of an image. */
+static int tool_volume(struct image_store *store, const char *dir, const char *ref,
+                       const char *path, struct err *err)
+{
+        AUTO_FREE char *volumes = file_join(dir, "volumes");
+        AUTO(image) struct image *image = NULL;
+        bool created;
+        int r = image_find(store, ref, &image, err);
+
+        return r < 0 ? r
+                     : volume_ensure(volumes, "v", NULL, DISK_SIZE_DEFAULT, image->rootfs_path,
+                                     path, &created, err);
 }
 
 static int tool(int argc, char **argv)
@@ -46,6 +62,10 @@ static int tool(int argc, char **argv)
                 r = tool_unpack(store, argv[3], &result, &err);
         else if (r == 0 && streq(verb, "remove"))
                 r = image_remove(store, argv[3], NULL, 0, &err);
+        else if (r == 0 && streq(verb, "scratch"))
+                r = scratch_create(argv[3], DISK_SIZE_DEFAULT, &err);
+        else if (r == 0 && streq(verb, "volume"))
+                r = tool_volume(store, argv[2], argv[3], extra, &err);
         if (r < 0) {
                 (void)fprintf(stderr, "%s\n", err.msg);
                 return 1;

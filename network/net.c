@@ -17,7 +17,7 @@
 #include "base/spawn.h"
 #include "base/value.h"
 #include "network/channel.h"
-#include "network/holder.h"
+#include "network/net_request.h"
 #include "network/netd_file.h"
 #include "network/proto.h"
 
@@ -25,8 +25,6 @@
 #define NET_HELLO_TIMEOUT_S 10.0
 /* What is read of netd's last words. */
 #define NET_LOG_MAX 65536
-/* Requests that wait for netd to come up or to answer; a stack has at most some hundred VMs. */
-#define NET_REQUESTS_MAX 4096
 
 /*
  *  net_start --somebody serves the socket--> ADOPTING --hello fits--> READY
@@ -38,27 +36,10 @@
  */
 enum net_state { NET_ADOPTING, NET_SPAWNED, NET_READY, NET_LOST };
 
-struct request {
-        struct request *next;
-        int64_t id;
-        json_t *message; /* until it is sent */
-        void (*on_tap)(void *ctx, int tap_fd, const struct err *err);
-        void (*on_forwards)(void *ctx, const struct forward_result *results, size_t n,
-                            const struct err *err);
-        struct forward_key *keys; /* of forwards, to find who holds a port */
-        size_t keys_len;
-        void *ctx;
-};
-
-struct forward_key {
-        uint32_t host_ip;
-        uint16_t host_port;
-        bool udp;
-};
-
 struct net {
         struct ev_loop *loop;
         char *netd, *dir, *stack, *name;
+        char *label; /* "network STACK/NAME", in front of errors */
         uint32_t subnet;
         unsigned bits;
         struct net_events events;
@@ -70,32 +51,17 @@ struct net {
         struct channel *channel;
         ev_timer hello_timeout, loss;
         struct err loss_reason;
-        int64_t last_id;
-        struct request *requests, **requests_tail;
-        size_t requests_len;
+        struct requests requests;
 };
 
 static int net_spawn(struct net *net, struct err *err);
-static void net_lose(struct net *net, const struct err *err);
-static void net_connect(struct net *net, int fd);
-
-static void request_free(struct request *rq)
-{
-        json_decref(rq->message);
-        free(rq->keys);
-        free(rq);
-}
 
 static void net_free(void *p)
 {
         struct net *net = p;
 
-        while (net->requests) {
-                struct request *rq = net->requests;
-
-                net->requests = rq->next;
-                request_free(rq);
-        }
+        requests_release(&net->requests);
+        free(net->label);
         free(net->netd);
         free(net->dir);
         free(net->stack);
@@ -149,71 +115,13 @@ static void net_close(struct net *net)
 {
         assert(!net->closed);
         net->closed = true;
-        channel_close(net->channel);
-        net->channel = NULL;
+        channel_close(STEAL(net->channel));
         ev_timer_stop(net->loop, &net->hello_timeout);
         ev_timer_stop(net->loop, &net->loss);
         loop_child_stop(net->loop, &net->child);
         if (net->pidfd >= 0)
                 (void)close(steal_fd(&net->pidfd)); /* a pidfd has nothing to flush */
         loop_defer_free(net->loop, net_free, net);
-}
-
-static void send_request(struct net *net, struct request *rq)
-{
-        AUTO_JSON json_t *message = STEAL(rq->message);
-        struct err err = ERR_INIT;
-
-        if (channel_send(net->channel, message, -1, &err) < 0)
-                net_lose(net, &err);
-}
-
-static void flush_requests(struct net *net)
-{
-        for (struct request *rq = net->requests; rq && net->channel; rq = rq->next)
-                if (rq->message)
-                        send_request(net, rq);
-}
-
-/* Queue a request; message: taken. It is sent now, or when netd is ready. */
-static int add_request(struct net *net, json_t *message, const struct request *with,
-                       struct err *err)
-{
-        struct request *rq;
-
-        if (net->state == NET_LOST || net->requests_len >= NET_REQUESTS_MAX) {
-                json_decref(message);
-                if (net->state == NET_LOST)
-                        return err_set(err, EPIPE, "network %s/%s: netd has ended", net->stack,
-                                       net->name);
-                return err_set(err, EAGAIN, "network %s/%s: netd does not answer", net->stack,
-                               net->name);
-        }
-        rq = xmemdup(with, sizeof(*with));
-        rq->id = net->last_id;
-        rq->message = message;
-        *net->requests_tail = rq;
-        net->requests_tail = &rq->next;
-        net->requests_len++;
-        if (net->state == NET_READY && net->channel)
-                send_request(net, rq);
-        return 0;
-}
-
-static struct request *take_request(struct net *net, int64_t id)
-{
-        for (struct request **p = &net->requests; *p; p = &(*p)->next) {
-                struct request *rq = *p;
-
-                if (rq->id != id || rq->message)
-                        continue;
-                *p = rq->next;
-                if (!rq->next)
-                        net->requests_tail = p;
-                net->requests_len--;
-                return rq;
-        }
-        return NULL;
 }
 
 /* netd's last words, without its name: the cause that err is to tell. */
@@ -232,16 +140,7 @@ static void read_last_words(const struct net *net, struct err *err)
         line = line ? line + 1 : text;
         if (has_prefix(line, "berth-netd: "))
                 line += strlen("berth-netd: ");
-        (void)err_set(err, EIO, "network %s/%s: %s", net->stack, net->name, line);
-}
-
-static void fail_request(struct request *rq, const struct err *err)
-{
-        if (rq->on_tap)
-                rq->on_tap(rq->ctx, -1, err);
-        if (rq->on_forwards)
-                rq->on_forwards(rq->ctx, NULL, 0, err);
-        request_free(rq);
+        (void)err_set(err, EIO, "%s: %s", net->label, line);
 }
 
 static void on_loss_due(struct ev_loop *loop, ev_timer *w, int revents)
@@ -250,16 +149,10 @@ static void on_loss_due(struct ev_loop *loop, ev_timer *w, int revents)
 
         (void)loop;
         (void)revents;
-        while (!net->closed && net->requests) {
-                struct request *rq = net->requests;
-
-                net->requests = rq->next;
-                fail_request(rq, &net->loss_reason);
-        }
-        if (net->closed)
-                return;
-        net->requests_tail = &net->requests;
-        net->events.on_lost(net->events.ctx, &net->loss_reason);
+        while (!net->closed && requests_fail_first(&net->requests, &net->loss_reason))
+                ;
+        if (!net->closed)
+                net->events.on_lost(net->events.ctx, &net->loss_reason);
 }
 
 /* The net is dead; callbacks are told from the loop. */
@@ -270,8 +163,7 @@ static void net_lose(struct net *net, const struct err *err)
         net->state = NET_LOST;
         net->loss_reason = *err;
         read_last_words(net, &net->loss_reason);
-        channel_close(net->channel);
-        net->channel = NULL;
+        channel_close(STEAL(net->channel));
         ev_timer_stop(net->loop, &net->hello_timeout);
         net_kill(net);
         netd_file_remove(net->dir);
@@ -298,17 +190,17 @@ static void on_netd_exit(struct loop_child *child)
         char how[64];
 
         describe_exit(net->pid, how, sizeof(how));
-        (void)err_set(&err, EPIPE, "network %s/%s: netd (process %d) %s", net->stack, net->name,
-                      (int)net->pid, how);
+        (void)err_set(&err, EPIPE, "%s: netd (process %d) %s", net->label, (int)net->pid, how);
         net_lose(net, &err);
 }
 
 /* Ask who serves the socket to end, should his pid not be known or be another. */
 static void send_stop(struct net *net)
 {
-        AUTO_JSON json_t *message = proto_request("stop", ++net->last_id);
+        AUTO_JSON json_t *message = proto_request("stop", 0);
 
-        (void)channel_send(net->channel, message, -1, NULL); /* goes out now, or nobody reads */
+        if (net->channel) /* it goes out now, or nobody reads */
+                (void)channel_send(net->channel, message, -1, NULL);
 }
 
 /* Who serves the socket is of no use: end it and start our own. */
@@ -317,8 +209,7 @@ static void net_replace(struct net *net)
         struct err err = ERR_INIT;
 
         send_stop(net);
-        channel_close(net->channel);
-        net->channel = NULL;
+        channel_close(STEAL(net->channel));
         net_kill(net);
         if (net_spawn(net, &err) < 0)
                 net_lose(net, &err);
@@ -335,8 +226,7 @@ static void on_hello_timeout(struct ev_loop *loop, ev_timer *w, int revents)
                 net_replace(net);
                 return;
         }
-        (void)err_set(&err, ETIMEDOUT, "network %s/%s: netd does not answer", net->stack,
-                      net->name);
+        (void)err_set(&err, ETIMEDOUT, "%s: netd does not answer", net->label);
         net_lose(net, &err);
 }
 
@@ -364,6 +254,15 @@ static bool hello_fits(struct net *net, const json_t *m)
                streq(json_str(m, "subnet", NULL), subnet);
 }
 
+static void send_requests(struct net *net)
+{
+        struct err err = ERR_INIT;
+
+        if (net->state == NET_READY && net->channel &&
+            requests_send(&net->requests, net->channel, &err) < 0)
+                net_lose(net, &err);
+}
+
 static void net_hello(struct net *net, const json_t *message)
 {
         struct err err = ERR_INIT;
@@ -373,8 +272,8 @@ static void net_hello(struct net *net, const json_t *message)
                         net_replace(net);
                         return;
                 }
-                (void)err_set(&err, EPROTO, "network %s/%s: %s is not the berth-netd of this berth",
-                              net->stack, net->name, net->netd);
+                (void)err_set(&err, EPROTO, "%s: %s is not the berth-netd of this berth",
+                              net->label, net->netd);
                 net_lose(net, &err);
                 return;
         }
@@ -383,91 +282,22 @@ static void net_hello(struct net *net, const json_t *message)
         net->state = NET_READY;
         if (net->adopted)
                 watch_netd(net);
-        flush_requests(net);
+        send_requests(net);
         if (net->state == NET_READY)
                 net->events.on_ready(net->events.ctx);
-}
-
-/* The process behind a port that is taken; on the daemon's side, for netd is confined. */
-static const char *explain(const struct forward_key *key, int code, const char *error)
-{
-        char who[64];
-
-        if (code == EADDRINUSE &&
-            holder_find(key->host_ip, key->host_port, key->udp, who, sizeof(who)))
-                return xasprintf("%s; held by %s", error, who);
-        return xstrdup(error);
-}
-
-static void finish_forwards(struct request *rq, const json_t *message)
-{
-        const json_t *array = json_object_get(message, "results");
-        AUTO_FREE struct forward_result *results = xcalloc(rq->keys_len + 1, sizeof(*results));
-        struct err err = ERR_INIT;
-
-        if (json_array_size(array) != rq->keys_len) {
-                (void)err_set(&err, EPROTO, "netd answered %zu results for %zu forwards",
-                              json_array_size(array), rq->keys_len);
-                rq->on_forwards(rq->ctx, NULL, 0, &err);
-                return;
-        }
-        for (size_t i = 0; i < rq->keys_len; i++) {
-                const json_t *j = json_array_get(array, i);
-                struct forward_result *f = &results[i];
-
-                f->id = json_str(j, "id", "");
-                f->bound = json_bool(j, "bound", false);
-                f->host_port = (uint16_t)json_int(j, "host_port", 0);
-                if (!f->bound)
-                        f->error = explain(&rq->keys[i], (int)json_int(j, "code", 0),
-                                           json_str(j, "error", "unknown error"));
-        }
-        rq->on_forwards(rq->ctx, results, rq->keys_len, NULL);
-        for (size_t i = 0; i < rq->keys_len; i++)
-                free((void *)(uintptr_t)results[i].error);
-}
-
-/* fd: ours. */
-static void finish_request(struct net *net, struct request *rq, const json_t *message, int fd)
-{
-        const char *text = json_str(message, "error", NULL);
-        struct err err = ERR_INIT;
-
-        if (rq->on_tap && fd < 0 && !text)
-                text = "netd answered without a tap";
-        if (text) {
-                if (fd >= 0)
-                        (void)close(fd); /* an error has none */
-                (void)err_set(&err, (int)json_int(message, "code", EIO), "network %s/%s: %s",
-                              net->stack, net->name, text);
-                fail_request(rq, &err);
-                return;
-        }
-        if (rq->on_tap)
-                rq->on_tap(rq->ctx, steal_fd(&fd), NULL);
-        if (rq->on_forwards)
-                finish_forwards(rq, message);
-        if (fd >= 0)
-                (void)close(fd); /* nobody asked for one */
-        request_free(rq);
 }
 
 static void on_net_message(void *ctx, const json_t *message, int fd)
 {
         struct net *net = ctx;
-        struct request *rq;
 
-        if (net->state != NET_READY) {
-                if (fd >= 0)
-                        (void)close(fd); /* hello has none */
-                net_hello(net, message);
+        if (net->state == NET_READY) {
+                requests_answer(&net->requests, net->label, message, fd);
                 return;
         }
-        rq = take_request(net, json_int(message, "id", -1));
-        if (rq)
-                finish_request(net, rq, message, fd);
-        else if (fd >= 0)
-                (void)close(fd); /* nobody asked for it */
+        if (fd >= 0)
+                (void)close(fd); /* hello has none */
+        net_hello(net, message);
 }
 
 static void on_net_closed(void *ctx, const struct err *cause)
@@ -484,7 +314,7 @@ static void on_net_closed(void *ctx, const struct err *cause)
                 (void)fd_pidfd_signal(net->pidfd, SIGKILL, NULL); /* if not, now it does */
                 return;
         }
-        (void)err_wrap(&err, "network %s/%s: netd", net->stack, net->name);
+        (void)err_wrap(&err, "%s: netd", net->label);
         net_lose(net, &err);
 }
 
@@ -552,11 +382,12 @@ static struct net *net_new(struct ev_loop *loop, const struct net_spec *spec,
         net->dir = xstrdup(spec->dir);
         net->stack = xstrdup(spec->stack);
         net->name = xstrdup(spec->name);
+        net->label = xasprintf("network %s/%s", spec->stack, spec->name);
         net->subnet = spec->subnet;
         net->bits = spec->bits;
         net->events = *events;
         net->pidfd = -1;
-        net->requests_tail = &net->requests;
+        requests_init(&net->requests);
         ev_timer_init(&net->hello_timeout, on_hello_timeout, NET_HELLO_TIMEOUT_S, 0.0);
         ev_timer_init(&net->loss, on_loss_due, 0.0, 0.0);
         return net;
@@ -608,29 +439,33 @@ void net_stop(struct net *net)
         net_close(net);
 }
 
+static int check_alive(const struct net *net, struct err *err)
+{
+        return net->state == NET_LOST ? err_set(err, EPIPE, "%s: netd has ended", net->label) : 0;
+}
+
+/* Behind each requests_add_X(): its result, after what was added is on its way. */
+static int added(struct net *net, int r, struct err *err)
+{
+        if (r < 0)
+                return err_wrap(err, "%s", net->label);
+        send_requests(net);
+        return 0;
+}
+
 int net_open_tap(struct net *net, void (*cb)(void *ctx, int tap_fd, const struct err *err),
                  void *ctx, struct err *err)
 {
-        const struct request with = {.on_tap = cb, .ctx = ctx};
+        int r = check_alive(net, err);
 
-        return add_request(net, proto_request("tap", ++net->last_id), &with, err);
+        return r < 0 ? r : added(net, requests_add_tap(&net->requests, cb, ctx, err), err);
 }
 
 int net_set_zone(struct net *net, const struct zone *zone, struct err *err)
 {
-        const struct request with = {.ctx = NULL};
-        json_t *message = proto_request("zone", ++net->last_id);
-        struct zone check;
-        int r;
+        int r = check_alive(net, err);
 
-        proto_put_zone(message, zone);
-        r = proto_get_zone(message, &check, err); /* as netd will, whose answer nobody waits for */
-        if (r < 0) {
-                json_decref(message);
-                return r;
-        }
-        proto_zone_release(&check);
-        return add_request(net, message, &with, err);
+        return r < 0 ? r : added(net, requests_add_zone(&net->requests, zone, err), err);
 }
 
 int net_set_forwards(struct net *net, const struct forward *forwards, size_t n,
@@ -638,19 +473,12 @@ int net_set_forwards(struct net *net, const struct forward *forwards, size_t n,
                                 const struct err *err),
                      void *ctx, struct err *err)
 {
-        struct request with = {.on_forwards = cb, .ctx = ctx, .keys_len = n};
-        json_t *message = proto_request("forwards", ++net->last_id);
-        int r;
+        int r = check_alive(net, err);
 
-        proto_put_forwards(message, forwards, n);
-        with.keys = xcalloc(n + 1, sizeof(*with.keys));
-        for (size_t i = 0; i < n; i++)
-                with.keys[i] = (struct forward_key){forwards[i].host_ip, forwards[i].host_port,
-                                                    forwards[i].udp};
-        r = add_request(net, message, &with, err);
         if (r < 0)
-                free(with.keys);
-        return r;
+                return r;
+        r = requests_add_forwards(&net->requests, forwards, n, cb, ctx, err);
+        return added(net, r, err);
 }
 
 int net_pid(const struct net *net)

@@ -176,13 +176,21 @@ static void on_signal(struct ev_loop *loop, ev_signal *w, int revents)
         daemon_shutdown(d, d->remove_root);
 }
 
-/* `berth ci` is gone, by whatever: so is everything that was made for it. */
+/*
+ * `berth ci` is gone, by whatever: so is everything that was made for it. The byte 'k' instead of
+ * the end means that it gives the instance up to its user (--keep).
+ */
 static void on_owner_gone(struct ev_loop *loop, ev_io *w, int revents)
 {
         struct daemon *d = container_of(w, struct daemon, owner);
+        char byte = 0;
 
         (void)revents;
         ev_io_stop(loop, w);
+        if (read(w->fd, &byte, 1) == 1 && byte == 'k') {
+                d->remove_root = false;
+                return;
+        }
         daemon_shutdown(d, true);
 }
 

@@ -126,8 +126,7 @@ void events_flush(struct events *events)
                 reader_wake(reader);
 }
 
-/* ----------------------------------------------------------------------------------------- readers
- */
+/* ------------------------------------------------------------------------------------- readers */
 
 static void on_reader_wake(struct ev_loop *loop, ev_timer *w, int revents)
 {

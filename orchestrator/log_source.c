@@ -26,8 +26,7 @@ static bool passes(const struct log_filter *filter, const struct log_record *rec
         return record->kind == LOG_KIND_STDOUT ? !filter->no_stdout : !filter->no_stderr;
 }
 
-/* ------------------------------------------------------------------------------------------- tail
- */
+/* ---------------------------------------------------------------------------------------- tail */
 
 /* Where in block (n bytes that begin with a whole line) the lines are that pass; offsets. */
 static size_t passing_lines(const char *block, size_t n, const struct log_filter *filter,
@@ -85,8 +84,7 @@ static int tail_file(int fd, off_t size, const struct log_filter *filter, int64_
         return 0;
 }
 
-/* ------------------------------------------------------------------------------------------- files
- */
+/* --------------------------------------------------------------------------------------- files */
 
 /* The file of a generation; -1 when it is not there (any more). */
 static int open_generation(const struct log *log, uint64_t generation)
@@ -169,8 +167,7 @@ void log_source_close(struct log_source *source)
         *source = (struct log_source){.fd = -1};
 }
 
-/* ----------------------------------------------------------------------------------------- records
- */
+/* ------------------------------------------------------------------------------------- records */
 
 /* More bytes behind those in the buffer. >0: some. 0: the end of the file. */
 static ssize_t source_read(struct log_source *source, struct err *err)

@@ -36,8 +36,7 @@ void logs_free(struct logs *logs)
         free(logs);
 }
 
-/* ------------------------------------------------------------------------------------ one log each
- */
+/* -------------------------------------------------------------------------------- one log each */
 
 struct log *log_ref(struct logs *logs, const char *stack, const char *service, unsigned replica)
 {
@@ -135,8 +134,7 @@ int logs_remove(struct logs *logs, const char *stack, const char *service, unsig
         return file_remove_tree(dir, err);
 }
 
-/* ----------------------------------------------------------------------------------------- lines
- */
+/* --------------------------------------------------------------------------------------- lines */
 
 static const struct {
         const char *word;
@@ -227,8 +225,7 @@ bool log_mark_parse(const struct log_record *record, char *vm_id, size_t n, uint
         return parse_u64(number, ret_stderr);
 }
 
-/* ------------------------------------------------------------------------------------------- JSON
- */
+/* ---------------------------------------------------------------------------------------- JSON */
 
 const char *log_stream_name(enum log_stream stream)
 {

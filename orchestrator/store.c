@@ -118,8 +118,7 @@ int store_failed(struct store *store, int rc, const char *what, struct err *err)
                        store->db ? sqlite3_errmsg(store->db) : sqlite3_errstr(rc));
 }
 
-/* ------------------------------------------------------------------------------------- statements
- */
+/* ---------------------------------------------------------------------------------- statements */
 
 sqlite3_stmt *store_bind(struct store *store, enum stmt id, const char *format, ...)
 {
@@ -165,8 +164,7 @@ int64_t row_int(sqlite3_stmt *row, int i)
         return sqlite3_column_int64(row, i);
 }
 
-/* ----------------------------------------------------------------------------------- transactions
- */
+/* -------------------------------------------------------------------------------- transactions */
 
 int store_tx_begin(struct store *store, struct err *err)
 {
@@ -214,8 +212,7 @@ bool store_in_batch(const struct store *store)
         return store->batch;
 }
 
-/* -------------------------------------------------------------------------------------- quarantine
- */
+/* ---------------------------------------------------------------------------------- quarantine */
 
 struct bad_row {
         int64_t rowid;

@@ -128,7 +128,7 @@ struct stored_replicas {
 void stored_replicas_release(struct stored_replicas *replicas);
 
 /** Insert or replace by stack, service, replica. */
-int store_put_replica(struct store *store, const struct replica_fact *replica, struct err *err);
+int store_put_replica(struct store *store, const struct replica_fact *fact, struct err *err);
 
 int store_list_replicas(struct store *store, struct stored_replicas *ret, struct err *err);
 

@@ -8,8 +8,7 @@
 #include "base/value.h"
 #include "orchestrator/store_db.h"
 
-/* ---------------------------------------------------------------------------------------- replicas
- */
+/* ------------------------------------------------------------------------------------ replicas */
 
 static bool count_valid(int64_t n)
 {
@@ -104,8 +103,7 @@ int store_delete_replica(struct store *store, const char *stack, const char *ser
                          (int64_t)replica);
 }
 
-/* ------------------------------------------------------------------------------------------ leases
- */
+/* -------------------------------------------------------------------------------------- leases */
 
 static const char *parse_subnet(sqlite3_stmt *row, void *result)
 {

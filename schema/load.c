@@ -99,24 +99,24 @@ static int read_environment(struct loader *l, struct err *err)
 static int read_file(struct loader *l, const char *file, struct err *err)
 {
         AUTO_FREE char *text = NULL;
-        struct node **docs = NULL;
-        size_t len = 0, count = 0;
+        struct yaml_docs docs = {0};
+        size_t len = 0;
         int r = file_read(streq(file, "-") ? "/dev/stdin" : file, YAML_SIZE_MAX, &text, &len, err);
 
         if (r < 0)
                 return r;
-        (void)yaml_read(l->arena, file, text, len, l->diags, &docs, &count); /* findings */
-        for (size_t i = 0; i < count; i++) {
+        (void)yaml_read(l->arena, file, text, len, l->diags, &docs); /* findings */
+        for (size_t i = 0; i < docs.len; i++) {
                 struct node **slot;
 
-                if (docs[i]->kind != NODE_MAP) {
-                        diags_add(l->diags, DIAG_ERROR, &docs[i]->mark, "",
+                if (docs.items[i]->kind != NODE_MAP) {
+                        diags_add(l->diags, DIAG_ERROR, &docs.items[i]->mark, "",
                                   "must be a map with the key 'services', not %s",
-                                  node_kind_name(docs[i]));
+                                  node_kind_name(docs.items[i]));
                         continue;
                 }
                 slot = arena_push(l->arena, (void **)&l->docs, &l->docs_len, sizeof(*slot));
-                *slot = docs[i];
+                *slot = docs.items[i];
         }
         return 0;
 }
@@ -204,7 +204,7 @@ static void check_stack_name(struct loader *l, const char *name)
         const struct mark mark = {file, 1, 1};
 
         if (!value_name_valid(name))
-                diags_add(l->diags, DIAG_ERROR, &mark, "name",
+                diags_add(l->diags, DIAG_ERROR, l->options->project ? NULL : &mark, "name",
                           "'%.70s' is not a stack name; use a-z, 0-9, _ and -, a letter or digit "
                           "first, at most 63: write it as 'name:' or with -p",
                           name);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "schema/merge.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -111,22 +112,56 @@ static struct node *merge_unknown(struct reader *r, struct node *base, struct no
         return base;
 }
 
+static int compare_slots(const void *a, const void *b)
+{
+        const struct entry *const *x = a, *const *y = b;
+
+        return strcmp((*x)->key, (*y)->key);
+}
+
+/* One of 10,000 services must be found without looking at all of them. */
+static const struct entry *find_slot(struct entry *const *sorted, size_t n, const char *key)
+{
+        size_t low = 0, high = n;
+
+        while (low < high) {
+                size_t middle = low + (high - low) / 2;
+                int r = strcmp(key, sorted[middle]->key);
+
+                if (r == 0)
+                        return sorted[middle];
+                if (r < 0)
+                        high = middle;
+                else
+                        low = middle + 1;
+        }
+        return NULL;
+}
+
+/* Objects by name. One that is reset stays as such an entry, which the reader skips. */
 static void merge_named(struct reader *r, const struct field *table, struct node *base,
                         const struct node *over)
 {
+        struct entry *old_entries = base->entries; /* grows into another array, this one stays */
+        size_t n = base->len;
+        AUTO_FREE struct entry **sorted = xcalloc(n, sizeof(*sorted));
+
+        for (size_t i = 0; i < n; i++)
+                sorted[i] = &old_entries[i];
+        qsort(sorted, n, sizeof(*sorted), compare_slots);
         for (size_t i = 0; i < over->len; i++) {
                 const struct entry *e = &over->entries[i];
-                struct entry *old = node_find(base, e->key);
+                const struct entry *found = find_slot(sorted, n, e->key);
+                size_t at = found ? (size_t)(found - old_entries) : 0;
+                struct entry *old = found ? &base->entries[at] : NULL;
 
                 path_push_key(&r->path, e->key);
                 if (!old)
                         node_add_entry(r->arena, base, e->key, &e->mark, e->value);
-                else if (e->value->tag == TAG_RESET)
-                        remove_entry(base, old);
                 else if (old->value->kind == NODE_MAP && e->value->kind == NODE_MAP &&
-                         e->value->tag != TAG_OVERRIDE)
+                         e->value->tag == TAG_NONE && old->value->tag != TAG_RESET)
                         merge_maps(r, table, old->value, e->value);
-                else if (e->value->kind != NODE_NULL)
+                else if (e->value->kind != NODE_NULL || e->value->tag == TAG_RESET)
                         old->value = e->value;
                 path_pop(&r->path);
         }

@@ -85,6 +85,20 @@ static const struct field limit_fields[] = {
         {0},
 };
 
+static const struct field reservation_fields[] = {
+        {.name = "cpus", .use = FIELD_IGNORED, .doc = "processors are not reserved"},
+        {.name = "memory",
+         .use = FIELD_IGNORED,
+         .doc = "memory is not reserved; a VM takes what it uses"},
+        {.name = "devices",
+         .use = FIELD_REFUSED,
+         .doc = "devices of the host cannot be passed to a VM yet"},
+        {.name = "generic_resources",
+         .use = FIELD_REFUSED,
+         .doc = "there are no generic resources; remove the key"},
+        {0},
+};
+
 static const struct field resource_fields[] = {
         {.name = "limits",
          .kind = &kind_object,
@@ -92,8 +106,10 @@ static const struct field resource_fields[] = {
          .in_only = true,
          .doc = "what a replica may use at most"},
         {.name = "reservations",
-         .use = FIELD_IGNORED,
-         .doc = "memory is not reserved; a VM takes what it uses"},
+         .kind = &kind_object,
+         .arg = reservation_fields,
+         .in_only = true,
+         .doc = "nothing is reserved"},
         {0},
 };
 
@@ -428,8 +444,9 @@ const struct field service_fields[] = {
         IGNORED("storage_opt", "a VM's disk grows as needed"),
         IGNORED("userns_mode", "a VM has its own users"),
         IGNORED("uts", "a VM has its own host name"),
-        IGNORED("post_start", "hooks are not run yet"),
-        IGNORED("pre_stop", "hooks are not run yet"),
+        REFUSED("post_start", "hooks are not run yet; put the command into the entrypoint, or into "
+                              "a service of its own"),
+        REFUSED("pre_stop", "hooks are not run yet; let the program handle stop_signal"),
         REFUSED("pre_start", "steps before the start are not run yet; use a service of its own and "
                              "depends_on with service_completed_successfully"),
         REFUSED("credential_spec", "Windows credentials have no meaning here; remove the key"),

@@ -28,6 +28,7 @@ static void refuse_external(struct reader *r, const struct field *field, const s
 static const struct kind kind_no_external = {.form = "true or false", .read = refuse_external};
 
 static const char *const network_drivers[] = {"bridge", "default", NULL};
+static const char *const ipam_drivers[] = {"default", "default", NULL};
 static const char *const volume_drivers[] = {"local", "default", NULL};
 
 /* A driver that is the only one there is. */
@@ -121,7 +122,11 @@ static const struct kind kind_ipam_configs = {.form = "a list of maps",
 
 static const struct field ipam_fields[] = {
         {.name = "config", .kind = &kind_ipam_configs, .doc = "the subnet"},
-        {.name = "driver", .use = FIELD_IGNORED, .doc = "there is one way to give addresses"},
+        {.name = "driver",
+         .kind = &kind_driver,
+         .arg = ipam_drivers,
+         .in_only = true,
+         .doc = "default"},
         {.name = "options", .use = FIELD_IGNORED, .doc = "there are no options"},
         {0},
 };

@@ -63,7 +63,7 @@ struct entry *node_find(const struct node *node, const char *key);
 const struct node *node_get(const struct node *node, const char *key);
 
 /** Give an unquoted scalar the kind its text has. */
-void node_resolve(struct node *scalar);
+void node_resolve(struct node *node);
 
 /** Number of nodes of a tree, at most max + 1. */
 size_t node_count(const struct node *node, size_t max);

@@ -295,14 +295,13 @@ static int compose_document(struct composer *c, struct node **ret)
 }
 
 int yaml_read(struct arena *arena, const char *file, const char *text, size_t len,
-              struct diags *diags, struct node ***ret_docs, size_t *ret_count)
+              struct diags *diags, struct yaml_docs *ret)
 {
         struct composer c = {.arena = arena, .file = file, .diags = diags};
         struct node *doc = NULL;
         int r;
 
-        *ret_docs = NULL;
-        *ret_count = 0;
+        *ret = (struct yaml_docs){0};
         if (!yaml_parser_initialize(&c.parser))
                 bug("yaml_parser_initialize");
         yaml_parser_set_input_string(&c.parser, (const unsigned char *)text, len);
@@ -311,7 +310,7 @@ int yaml_read(struct arena *arena, const char *file, const char *text, size_t le
 
                 if (!doc)
                         continue;
-                slot = arena_push(arena, (void **)ret_docs, ret_count, sizeof(*slot));
+                slot = arena_push(arena, (void **)&ret->items, &ret->len, sizeof(*slot));
                 *slot = doc;
         }
         yaml_parser_delete(&c.parser);

@@ -20,12 +20,17 @@
 /* Looked up linearly for each alias. */
 #define YAML_ANCHORS_MAX 1000
 
+/* In the arena; empty documents are left out. */
+struct yaml_docs {
+        struct node **items;
+        size_t len;
+};
+
 /**
  * Read all documents of a text. file: for places; kept as pointer in the marks.
- * ret_docs: array in the arena, empty documents left out.
  * 0: done; -EINVAL: a finding was added to diags, the documents before it are returned.
  */
 int yaml_read(struct arena *arena, const char *file, const char *text, size_t len,
-              struct diags *diags, struct node ***ret_docs, size_t *ret_count);
+              struct diags *diags, struct yaml_docs *ret);
 
 #endif

@@ -63,7 +63,7 @@ static int set_sysctl(const char *setting, struct fail *f)
         if (!value || (size_t)(value - setting) >= sizeof(path) - len || strcspn(setting, "/") == 0)
                 return fail_set(f, 0, "sysctl %.100s: expected key=value", setting);
         for (const char *p = setting; p < value; p++)
-                path[len++] = *p == '.' ? '/' : *p;
+                path[len++] = (char)(*p == '.' ? '/' : *p);
         int rc = sys_write_file(path, value + 1);
         return rc ? fail_set(f, -rc, "sysctl %.100s", setting) : 0;
 }

@@ -138,7 +138,8 @@ static void on_config_end(struct init *in, const struct wire_frame *frame)
 static void on_run(struct init *in, const struct wire_frame *frame)
 {
         (void)frame; /* empty */
-        in->run_wanted = in->state != WIRE_S_STARTING && in->state != WIRE_S_RUNNING;
+        in->run_wanted = in->state == WIRE_S_CONFIGURED || in->state == WIRE_S_EXITED ||
+                         in->state == WIRE_S_START_FAILED;
 }
 
 static void on_ack(struct init *in, const struct wire_frame *frame)

@@ -18,11 +18,11 @@
 /* /sys/block is walked by name: readdir would allocate, and virtio disks are called vda to vdz. */
 static char find_disk(const char *serial)
 {
-        for (char letter = 'a'; letter <= 'z'; letter++) {
+        for (int letter = 'a'; letter <= 'z'; letter++) {
                 char path[64], found[64];
                 (void)snprintf(path, sizeof(path), "/sys/block/vd%c/serial", letter);
                 if (sys_read_file(path, found, sizeof(found)) > 0 && strcmp(found, serial) == 0)
-                        return letter;
+                        return (char)letter;
         }
         return '\0';
 }

@@ -43,8 +43,8 @@ static const char *next_entry(struct entries *e)
                 }
                 const struct entry *entry = (const struct entry *)(const void *)(e->buf + e->at);
                 e->at += entry->reclen;
-                if (strcmp(entry->name, ".") && strcmp(entry->name, "..") &&
-                    strcmp(entry->name, "lost+found"))
+                if (strcmp(entry->name, ".") != 0 && strcmp(entry->name, "..") != 0 &&
+                    strcmp(entry->name, "lost+found") != 0)
                         return entry->name;
         }
 }

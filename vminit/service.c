@@ -18,6 +18,9 @@
 #include "vminit/rootfs.h"
 #include "vminit/sys.h"
 
+#define GRACE_MAX_MS \
+        UINT64_C(86400000) /* a day; keeps the timer's arithmetic far from its limits */
+
 static void watch(struct init *in, int fd, uint32_t events)
 {
         /* Descriptors leave the set when they are closed; who it was for does not matter, see
@@ -158,8 +161,8 @@ void service_stop(struct init *in, int signo, uint64_t grace_ms)
                 return;
         }
         (void)kill(s->pid, signo); /* our child, not reaped */
-        if (grace_ms > 86400u * 1000u)
-                grace_ms = 86400u * 1000u;
+        if (grace_ms > GRACE_MAX_MS)
+                grace_ms = GRACE_MAX_MS;
         struct itimerspec when = {.it_value = {.tv_sec = (time_t)(grace_ms / 1000),
                                                .tv_nsec = (long)(grace_ms % 1000) * 1000000}};
         (void)timerfd_settime(in->timer, 0, &when, NULL); /* valid times on a valid timer */

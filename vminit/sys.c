@@ -81,7 +81,7 @@ bool sys_find_value(const char *text, const char *key, uint64_t *ret_value)
         size_t len = strlen(key);
         for (const char *line = text; line; line = strchr(line, '\n')) {
                 line += *line == '\n';
-                if (strncmp(line, key, len) || (line[len] != ' ' && line[len] != ':'))
+                if (strncmp(line, key, len) != 0 || (line[len] != ' ' && line[len] != ':'))
                         continue;
                 const char *p = line + len + strspn(line + len, ": \t");
                 uint64_t value = 0;

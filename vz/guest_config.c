@@ -23,7 +23,7 @@ struct encoder {
 static void fail(struct encoder *e, int code, const char *what, const char *which)
 {
         if (e->rc == 0)
-                e->rc = err_set(e->err, code, "%s%s%.100s: %s", what, *which ? " " : "", which,
+                e->rc = err_set(e->err, code, "%s%s%.100s: %s", what, which[0] ? " " : "", which,
                                 code == E2BIG ? "too long" : "missing or malformed");
 }
 

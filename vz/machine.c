@@ -18,6 +18,9 @@
 #define SERIAL_MAX 20
 #define TAG_MAX    31
 
+/* Translated code is kept in at most this much host memory; QEMU's own limit is 1 GiB a VM. */
+#define TCG_CACHE_MIB 256
+
 #define CPUS_MAX   64
 #define MEMORY_MAX (INT64_C(1) << 40)
 #define WORDS_MAX  (64 << 10)
@@ -126,7 +129,10 @@ static void add_machine(struct words *w, const struct vm_spec *spec, bool pit)
              "pit=%s,pic=%s,rtc=on,mem-merge=off,dump-guest-core=off",
              pit ? "on" : "off", pit ? "on" : "off"); /* a PIT without a PIC hangs the boot */
         word(w, "-accel");
-        word(w, "%s", spec->accel == ACCEL_KVM ? "kvm" : "tcg");
+        if (spec->accel == ACCEL_KVM)
+                word(w, "kvm");
+        else
+                word(w, "tcg,tb-size=%d", TCG_CACHE_MIB);
         word(w, "-cpu");
         word(w, "%s", spec->accel == ACCEL_KVM ? "host" : "max");
         word(w, "-smp");

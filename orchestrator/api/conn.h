@@ -21,7 +21,7 @@
 /* How long a client may take to close after our last word. */
 #define CONN_LINGER_MS 2000
 /* Read at a time; also what may wait unparsed beside one frame. */
-#define CONN_READ_BYTES 65536
+#define CONN_READ_BYTES ((size_t)65536)
 
 enum conn_state { CONN_READING, CONN_BUSY, CONN_STREAM, CONN_UPGRADED, CONN_FLUSH, CONN_LINGER };
 
@@ -103,7 +103,7 @@ struct conn *conn_new(struct server *server, int fd);
 /** Take apart now: on_close, close, out of the list; then conn_free(). Only from the reaper and
  * server_free(). */
 void conn_destroy(struct conn *conn);
-void conn_free(void *conn);
+void conn_free(void *p);
 
 /** The connection is over: no more reading or writing; conn_destroy() comes with the next turn. */
 void conn_kill(struct conn *conn);

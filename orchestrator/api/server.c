@@ -18,8 +18,7 @@
 #define ACCEPT_BATCH 16
 #define CONTINUE     "HTTP/1.1 100 Continue\r\n\r\n"
 
-/* --------------------------------------------------------------------------------------- routing
- */
+/* ------------------------------------------------------------------------------------- routing */
 
 /* The route of a parsed request; NULL: none, and allow lists the methods the path has. */
 static const struct route *find_route(const struct conn *conn, struct http_match *params,
@@ -100,8 +99,7 @@ static void conn_headers(struct conn *conn)
         }
 }
 
-/* ----------------------------------------------------------------------------------------- input
- */
+/* --------------------------------------------------------------------------------------- input */
 
 static bool conn_parses(const struct conn *conn)
 {
@@ -176,8 +174,7 @@ void conn_input(struct conn *conn, const char *data, size_t len)
                 strbuf_release(&conn->in);
 }
 
-/* -------------------------------------------------------------------------------------- accepting
- */
+/* ----------------------------------------------------------------------------------- accepting */
 
 static bool peer_allowed(int fd)
 {
@@ -243,8 +240,7 @@ static void on_server_accept_retry(struct ev_loop *loop, ev_timer *w, int revent
                 ev_io_start(loop, &server->acceptor);
 }
 
-/* ------------------------------------------------------------------------------------------- life
- */
+/* ---------------------------------------------------------------------------------------- life */
 
 static void on_server_stopped(struct ev_loop *loop, ev_timer *w, int revents)
 {

@@ -171,16 +171,16 @@ void response_stream_end(struct request *req);
 /*
  * A connection that has become a channel of frames: a byte of type, three of length (big-endian),
  * the body, at most EXEC_FRAME_MAX bytes (api/wire.h). Callbacks come from the loop and may call
- * any upgrade_* function; after upgrade_close() or the return of on_close conn is gone.
+ * any upgrade_* function; after upgrade_close() or the return of on_close up is gone.
  */
 struct upgrade_callbacks {
         /* body: borrowed, len <= EXEC_FRAME_MAX. Frames the client sent with its request come too.
          */
-        void (*on_frame)(struct upgrade_conn *conn, uint8_t type, const void *body, size_t len,
+        void (*on_frame)(struct upgrade_conn *up, uint8_t type, const void *body, size_t len,
                          void *arg);
-        void (*on_drain)(struct upgrade_conn *conn, void *arg); /* nothing unsent any more; may be
+        void (*on_drain)(struct upgrade_conn *up, void *arg); /* nothing unsent any more; may be
                                                                    NULL */
-        void (*on_close)(struct upgrade_conn *conn, void *arg); /* the client is gone, or sent
+        void (*on_close)(struct upgrade_conn *up, void *arg); /* the client is gone, or sent
                                                                    rubbish */
         void *arg;
 };
@@ -201,17 +201,17 @@ int response_upgrade(struct request *req, const char *protocol,
  * Queue one frame; len <= EXEC_FRAME_MAX. Returns the unsent bytes. Past RESPONSE_PENDING_MAX the
  * connection is dropped and on_close follows: give credit to the source at on_drain.
  */
-size_t upgrade_send(struct upgrade_conn *conn, uint8_t type, const void *body, size_t len);
+size_t upgrade_send(struct upgrade_conn *up, uint8_t type, const void *body, size_t len);
 
 /** Unsent bytes. */
-size_t upgrade_pending(const struct upgrade_conn *conn);
+size_t upgrade_pending(const struct upgrade_conn *up);
 
 /** Stop and go on reading the client (back-pressure for its input). While paused its leaving is
  * noticed only by writing. */
-void upgrade_pause(struct upgrade_conn *conn);
-void upgrade_resume(struct upgrade_conn *conn);
+void upgrade_pause(struct upgrade_conn *up);
+void upgrade_resume(struct upgrade_conn *up);
 
-/** Send what is queued, then close. on_close does not come; conn is gone for the caller. */
-void upgrade_close(struct upgrade_conn *conn);
+/** Send what is queued, then close. on_close does not come; up is gone for the caller. */
+void upgrade_close(struct upgrade_conn *up);
 
 #endif

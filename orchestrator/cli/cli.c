@@ -18,7 +18,7 @@ static const struct {
         int code; /* errno value */
         enum cli_exit exit;
 } exit_codes[] = {
-        {EINVAL, CLI_INVALID},      {EBADMSG, CLI_INVALID},      {ECONNREFUSED, CLI_UNAVAILABLE},
+        {EINVAL, CLI_USAGE},        {EBADMSG, CLI_INVALID},      {ECONNREFUSED, CLI_UNAVAILABLE},
         {EPIPE, CLI_UNAVAILABLE},   {ENOTCONN, CLI_UNAVAILABLE}, {EACCES, CLI_NO_PERMISSION},
         {EPERM, CLI_NO_PERMISSION}, {ENOSPC, CLI_CANT_CREATE},   {EDQUOT, CLI_CANT_CREATE},
         {EROFS, CLI_CANT_CREATE},   {EAGAIN, CLI_TEMPORARY},     {ETIMEDOUT, CLI_TIMEOUT},
@@ -32,6 +32,14 @@ int cli_fail(const struct err *err)
                         return cli_error(exit_codes[i].exit, "%s", err->msg);
         return cli_error(CLI_FAILED, "%s", err->msg);
 }
+
+int cli_fail_input(const struct err *err)
+{
+        return err->code == EINVAL ? cli_error(CLI_INVALID, "%s", err->msg) : cli_fail(err);
+}
+
+static void say(const char *label, const char *fmt, va_list ap)
+        __attribute__((format(printf, 2, 0)));
 
 static void say(const char *label, const char *fmt, va_list ap)
 {

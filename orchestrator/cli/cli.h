@@ -66,6 +66,9 @@ struct command {
 /** Print "error: ..." and return the exit code that err->code stands for. */
 int cli_fail(const struct err *err);
 
+/** The same where bad input means a manifest or an archive, not the command line: 65, not 64. */
+int cli_fail_input(const struct err *err);
+
 /** Print "error: ..." and return code. */
 int cli_error(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -148,36 +148,37 @@ static int after_put(struct cli *cli, const struct args *args, const struct sour
         return wait_settled(cli, source, revision, timeout_ms);
 }
 
-static int apply(struct cli *cli, const struct args *args, const struct source *source)
+static int apply(struct cli *cli, const struct args *args, const struct source *source,
+                 int64_t timeout_ms)
 {
         AUTO_JSON json_t *answer = NULL;
         struct err err = ERR_INIT;
-        int64_t timeout_ms;
-        int r = cli_duration(args, "timeout", APPLY_TIMEOUT_MS, &timeout_ms);
+        int r;
 
-        if (r != CLI_OK)
-                return r;
         if (args_flag(args, "dry-run") || args_flag(args, "verbose")) {
                 r = stack_diff_print(cli, source, args_flag(args, "dry-run") ? stdout : stderr,
                                      &err);
                 if (r < 0)
-                        return cli_fail(&err);
+                        return cli_fail_input(&err);
                 if (args_flag(args, "dry-run"))
                         return CLI_OK;
         }
         if (stack_put(cli, source, "manifest", &answer, &err) < 0)
-                return cli_fail(&err);
+                return cli_fail_input(&err);
         return after_put(cli, args, source, answer, timeout_ms);
 }
 
 static int run(struct cli *cli, const struct args *args)
 {
         struct source source = {0};
-        int r = source_load(args, &source);
+        int64_t timeout_ms;
+        int r = cli_duration(args, "timeout", APPLY_TIMEOUT_MS, &timeout_ms);
 
+        if (r == CLI_OK)
+                r = source_load(args, &source);
         if (r != CLI_OK)
                 return r;
-        r = apply(cli, args, &source);
+        r = apply(cli, args, &source, timeout_ms);
         source_release(&source);
         return r;
 }

@@ -17,7 +17,7 @@ static int run(struct cli *cli, const struct args *args)
         if (r == CLI_OK) {
                 r = stack_diff_print(cli, &source, stdout, &err);
                 if (r < 0) {
-                        r = cli_fail(&err);
+                        r = cli_fail_input(&err);
                         r = r == CLI_FAILED ? CLI_UNAVAILABLE : r;
                 }
                 source_release(&source);

@@ -118,7 +118,7 @@ static int upload(struct cli *cli, const struct args *args, const char *path, co
                 (void)fputs("\r\033[2K", stderr); /* a picture */
         if (r < 0) {
                 (void)err_wrap(&err, "%s", std ? "standard input" : file); /* err is set */
-                return cli_fail(&err);
+                return cli_fail_input(&err);
         }
         if (!images)
                 return cli_error(CLI_FAILED, "%s: berthd ended before the image was whole",

@@ -17,7 +17,7 @@ static int run(struct cli *cli, const struct args *args)
 {
         AUTO_JSON json_t *both = json_object();
         json_t *client = json_object();
-        json_t *server = NULL;
+        json_t *daemon = NULL;
         struct err err = ERR_INIT;
 
         (void)args;
@@ -26,19 +26,19 @@ static int run(struct cli *cli, const struct args *args)
         if (json_object_set_new(both, "client", client) < 0)
                 bug("json_object_set_new");
         if (daemon_serving(&cli->roots)) {
-                if (client_call(cli, "GET", "/v1/version", NULL, &server, &err) < 0)
+                if (client_call(cli, "GET", "/v1/version", NULL, &daemon, &err) < 0)
                         return cli_fail(&err);
-                if (json_object_set_new(both, "server", server) < 0)
+                if (json_object_set_new(both, "daemon", daemon) < 0)
                         bug("json_object_set_new");
         }
-        if (server && json_int(server, "api", 0) != API_VERSION)
+        if (daemon && json_int(daemon, "api", 0) != API_VERSION)
                 cli_warn("berthd speaks API %lld, this berth %d; restart it with 'berth system "
                          "stop'",
-                         (long long)json_int(server, "api", 0), API_VERSION);
+                         (long long)json_int(daemon, "api", 0), API_VERSION);
         if (cli->format != FORMAT_TABLE)
                 return cli_print_value(cli, both);
         (void)printf("berth   %s\nberthd  %s\n", BERTH_VERSION,
-                     server ? json_str(server, "version", "?") : "(not running)");
+                     daemon ? json_str(daemon, "version", "?") : "(not running)");
         return CLI_OK; /* main() flushes and checks */
 }
 

@@ -44,7 +44,7 @@ void draw_change(const struct progress_service *s, const json_t *service)
         AUTO_FREE char *text = service_text(service);
         char took[32] = "";
 
-        if (s->took_ms >= 0 && json_bool(service, "ok", false))
+        if (s->took_ms >= 0)
                 elapsed_text(s->took_ms, took);
         (void)fprintf(stderr, "%s: %s%s%s\n", s->name, text, *took ? " after " : "", took);
 }

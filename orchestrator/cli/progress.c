@@ -55,6 +55,12 @@ static int64_t restarts_of(const json_t *service)
         return most;
 }
 
+/* Phases that a service is meant to come to; how long it took is worth telling. */
+static bool is_goal(const char *phase)
+{
+        return streq(phase, "healthy") || streq(phase, "running") || streq(phase, "completed");
+}
+
 static void note_service(struct progress *p, const json_t *service, bool live)
 {
         struct progress_service *s = find_service(p, json_str(service, "service", "?"));
@@ -73,7 +79,7 @@ static void note_service(struct progress *p, const json_t *service, bool live)
         s->backoffs += streq(phase, "backoff") ? 1 : 0;
         free(s->phase);
         s->phase = xstrdup(phase);
-        s->took_ms = json_bool(service, "settled", false) && s->begun_ms ? now - s->begun_ms : -1;
+        s->took_ms = s->begun_ms && is_goal(phase) ? now - s->begun_ms : -1;
         if (!live && !p->quiet && !(first && json_bool(service, "ok", false)))
                 draw_change(s, service);
 }

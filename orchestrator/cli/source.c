@@ -64,7 +64,7 @@ static int load_failed(const struct err *err)
                 return cli_error(CLI_NO_INPUT, "%s", err->msg);
         if (err->code == EFBIG)
                 return cli_error(CLI_INVALID, "%s", err->msg);
-        return cli_fail(err);
+        return cli_fail_input(err);
 }
 
 int source_load(const struct args *args, struct source *ret)

@@ -28,6 +28,6 @@ door 'archive' 'storage/(layer|tar|archive)[a-z_]*\.c' 'tests/unit/storage/[a-z_
 door 'ext2fs/' 'storage/ext4[a-z_]*\.[ch]' 'tests/unit/storage/[a-z_]*\.c'
 door 'sqlite3.h' 'orchestrator/store[a-z_]*\.[ch]' 'tests/unit/orchestrator/[a-z_]*\.c'
 door 'openssl/' 'base/digest\.c'
-door 'llhttp.h' 'orchestrator/api/[a-z_]*\.c'
+door 'llhttp.h' 'orchestrator/api/[a-z_]*\.[ch]'
 
 exit $bad

@@ -80,16 +80,23 @@ static void on_forwards(void *ctx, const struct forward_result *results, size_t 
         }
 }
 
-/* The strings of a test live until it ends. */
 static const char **words_of(const char *text, size_t *ret_len)
 {
+        AUTO_FREE char *copy = xstrdup(text);
         const char **items = NULL;
-        char *copy = xstrdup(text), *save, *word;
+        char *save;
 
         *ret_len = 0;
-        for (word = strtok_r(copy, ",", &save); word; word = strtok_r(NULL, ",", &save))
-                *array_push(&items, ret_len) = word;
+        for (char *w = strtok_r(copy, ",", &save); w; w = strtok_r(NULL, ",", &save))
+                *array_push(&items, ret_len) = xstrdup(w);
         return items;
+}
+
+static void words_free(const char *const *items, size_t n)
+{
+        for (size_t i = 0; i < n; i++)
+                free((void *)(uintptr_t)items[i]);
+        free((void *)(uintptr_t)items);
 }
 
 static uint32_t ip_of(const char *text)
@@ -112,9 +119,15 @@ static void send_zone(struct driver *d)
                 printf("zone failed %s\n", err.msg);
         else
                 printf("zone sent\n");
+        for (size_t i = 0; i < d->records_len; i++) {
+                words_free(d->records[i].names, d->records[i].names_len);
+                free((void *)(uintptr_t)d->records[i].network);
+        }
+        for (size_t i = 0; i < d->clients_len; i++)
+                words_free(d->clients[i].networks, d->clients[i].networks_len);
         d->records_len = d->clients_len = 0;
-        d->records = NULL;
-        d->clients = NULL;
+        free(STEAL(d->records));
+        free(STEAL(d->clients));
 }
 
 static void send_forwards(struct driver *d)
@@ -123,8 +136,10 @@ static void send_forwards(struct driver *d)
 
         if (net_set_forwards(d->net, d->forwards, d->forwards_len, on_forwards, d, &err) < 0)
                 printf("forwards failed %s\n", err.msg);
+        for (size_t i = 0; i < d->forwards_len; i++)
+                free((void *)(uintptr_t)d->forwards[i].id);
         d->forwards_len = 0;
-        d->forwards = NULL;
+        free(STEAL(d->forwards));
 }
 
 static void add_record(struct driver *d, char **w)

@@ -75,12 +75,18 @@ wait_event() {
 
 # wait_for CONDITION [SECONDS]: evaluate a shell condition again after each event until it holds
 wait_for() {
-        if eval "$1"; then return 0; fi
-        # shellcheck disable=SC2016 # $1 is the inner shell's
-        berth events -f | timeout "${2:-120}" sh -c 'while read -r _; do if eval "$1"; then exit 0; fi; done; exit 1' sh "$1"
+        fifo=$test_dir/events.$$
+        mkfifo "$fifo"
+        timeout "${2:-120}" berth events -f >"$fifo" 2>/dev/null &
+        while eval "! { $1; }"; do
+                read -r _ || break
+        done <"$fifo"
+        rm -f "$fifo"
+        kill $! 2>/dev/null
+        eval "$1"
 }
 
-# pid_of STACK SERVICE REPLICA / field_of ... FIELD: from ps
+# field_of STACK SERVICE REPLICA FIELD: from ps
 field_of() {
         berth ps -a -o json | jq -r --arg s "$1" --arg v "$2" --argjson n "$3" \
                 ".[] | select(.stack == \$s and .service == \$v and .replica == \$n) | $4"

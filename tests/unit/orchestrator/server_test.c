@@ -39,8 +39,7 @@ static struct {
                         ev_run(loop, EVRUN_NOWAIT);          \
         } while (0)
 
-/* --------------------------------------------------------------------------------------- handlers
- */
+/* ------------------------------------------------------------------------------------ handlers */
 
 static void on_close(struct request *req, void *arg)
 {
@@ -223,8 +222,7 @@ static const struct route routes[] = {
 };
 static int context = 42;
 
-/* ----------------------------------------------------------------------------------------- client
- */
+/* -------------------------------------------------------------------------------------- client */
 
 static int dial(void)
 {
@@ -283,8 +281,7 @@ static void expect(const char *request, const char *status, const char *part)
         UNTIL(server_connections(server) == 0);
 }
 
-/* ------------------------------------------------------------------------------------------ tests
- */
+/* --------------------------------------------------------------------------------------- tests */
 
 static void test_requests(void)
 {

@@ -73,12 +73,13 @@ static void test_scalars(void)
 static struct node *parse(struct arena *arena, const char *text, size_t *ret_count)
 {
         struct diags diags = {0};
-        struct node **docs = NULL;
+        struct yaml_docs docs = {0};
 
-        if (yaml_read(arena, "f", text, strlen(text), &diags, &docs, ret_count) < 0)
+        if (yaml_read(arena, "f", text, strlen(text), &diags, &docs) < 0)
                 diags_print(&diags, stdout);
         diags_release(&diags);
-        return *ret_count ? docs[0] : NULL;
+        *ret_count = docs.len;
+        return docs.len ? docs.items[0] : NULL;
 }
 
 static void test_places(void)

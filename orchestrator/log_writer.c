@@ -46,49 +46,66 @@ struct log_writer {
 struct resume {
         char vm_id[VM_ID_MAX + 1];
         uint64_t offsets[2];
-        bool found;
+        bool have[2];
+        bool found; /* the mark that says whose output it is */
 };
 
+/* Lines come last first: the first of a stream counts, and a mark fills in what is missing. */
 static void resume_line(struct resume *resume, const char *line, size_t n)
 {
         struct log_record record;
+        uint64_t marked[2];
 
         if (!log_record_parse(line, n, &record))
                 return;
-        if (log_mark_parse(&record, resume->vm_id, sizeof(resume->vm_id), &resume->offsets[0],
-                           &resume->offsets[1]))
+        if (log_mark_parse(&record, resume->vm_id, sizeof(resume->vm_id), &marked[0], &marked[1])) {
                 resume->found = true;
-        else if (record.kind == LOG_KIND_STDOUT)
-                resume->offsets[0] = record.offset;
-        else if (record.kind == LOG_KIND_STDERR)
-                resume->offsets[1] = record.offset;
+                for (size_t i = 0; i < ARRAY_SIZE(marked); i++)
+                        if (!resume->have[i])
+                                resume->offsets[i] = marked[i];
+        } else if (record.kind == LOG_KIND_STDOUT || record.kind == LOG_KIND_STDERR) {
+                resume->offsets[record.kind == LOG_KIND_STDERR] = record.offset;
+                resume->have[record.kind == LOG_KIND_STDERR] = true;
+        }
+}
+
+/* Whether a line is worth parsing: the word behind the time (of fixed length) says so. */
+static bool resume_wants(const struct resume *resume, const char *line, size_t n)
+{
+        const char *word = line + CLOCK_TEXT_MAX;
+
+        if (n < CLOCK_TEXT_MAX + sizeof("stdout"))
+                return false;
+        if (has_prefix(word, "stdout"))
+                return !resume->have[0];
+        if (has_prefix(word, "stderr"))
+                return !resume->have[1];
+        return has_prefix(word, "start ") || has_prefix(word, "mark ");
 }
 
 /*
  * Read the end of a file: where its streams stand, and *ret_whole, the size without a torn last
- * line. Offsets before the first mark in sight are of no use: they may be of another VM.
+ * line. The buffer begins with a newline, true or added, so that every line stands behind one; the
+ * part of a line that it may begin with parses as nothing.
  */
 static int resume_scan(int fd, int64_t size, struct resume *resume, int64_t *ret_whole,
                        struct err *err)
 {
         size_t max = LOG_MARK_BYTES + BATCH_BYTES + 2 * LOG_LINE_BYTES;
         size_t n = (size_t)size < max ? (size_t)size : max;
-        AUTO_FREE char *buf = xcalloc(n + 1, 1);
-        int64_t from = size - (int64_t)n;
-        size_t at = 0;
+        AUTO_FREE char *buf = xcalloc(n + 2, 1);
+        const char *end, *start;
 
-        if (pread(fd, buf, n, from) != (ssize_t)n)
+        if (pread(fd, buf + 1, n, size - (int64_t)n) != (ssize_t)n)
                 return err_errno(err, errno ? errno : EIO, "read the end of the log");
-        *ret_whole = from;
-        while (at < n) {
-                char *end = memchr(buf + at, '\n', n - at);
-
-                if (!end)
-                        break;
-                if (at > 0 || from == 0)
-                        resume_line(resume, buf + at, (size_t)(end - buf) - at);
-                at = (size_t)(end - buf) + 1;
-                *ret_whole = from + (int64_t)at;
+        buf[0] = '\n';
+        end = memrchr(buf, '\n', n + 1);
+        *ret_whole = size - (int64_t)(buf + n - end);
+        while (end > buf && !resume->found) {
+                start = memrchr(buf, '\n', (size_t)(end - buf));
+                if (resume_wants(resume, start + 1, (size_t)(end - start) - 1))
+                        resume_line(resume, start + 1, (size_t)(end - start) - 1);
+                end = start;
         }
         return 0;
 }

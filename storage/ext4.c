@@ -132,7 +132,9 @@ int ext4_close(struct ext4 *ext4, struct err *err)
         errcode_t code = ext2fs_set_gdt_csum(ext4->fs);
 
         if (!code)
-                code = ext2fs_close_free(&ext4->fs);
+                code = ext2fs_close2(ext4->fs, EXT2_FLAG_FLUSH_NO_SYNC);
+        if (!code)
+                ext4->fs = NULL; /* freed */
         ext4_free(ext4);
         return code ? ext4_fail(err, code, "write the disk") : 0;
 }

@@ -35,7 +35,7 @@ struct ext4_params {
 /** Format the empty file fd (borrowed; O_RDWR) with an empty root, 0755, owned by root. */
 int ext4_format(int fd, const struct ext4_params *params, struct ext4 **ret, struct err *err);
 
-/** Write out and close; the file is whole afterwards. ext4 is freed in any case. */
+/** Write out and close; the file is whole afterwards, not yet synced. ext4 is freed in any case. */
 int ext4_close(struct ext4 *ext4, struct err *err);
 
 /** Close without caring for the file. */

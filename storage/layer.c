@@ -9,6 +9,7 @@
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -24,7 +25,7 @@ struct layer {
         int fd;
         struct archive *raw; /* NULL: not compressed */
         struct archive *tar;
-        struct digest *blob_hash, *tar_hash;
+        struct digest *blob_hash, *tar_hash; /* NULL: not wanted, or the same */
         int64_t blob_bytes, tar_bytes;
         enum layer_compression compression;
         size_t pending; /* bytes in chunk that nobody was given yet */
@@ -32,6 +33,12 @@ struct layer {
         struct tree_xattr xattrs[XATTRS_MAX];
         struct err err; /* of a callback: libarchive would lose its text */
 };
+
+static void hash(struct digest *digest, const void *data, size_t n)
+{
+        if (digest)
+                digest_update(digest, data, n);
+}
 
 static ssize_t read_fd(struct layer *layer, struct err *err)
 {
@@ -42,7 +49,7 @@ static ssize_t read_fd(struct layer *layer, struct err *err)
         } while (n < 0 && errno == EINTR);
         if (n < 0)
                 return err_errno(err, errno, "read");
-        digest_update(layer->blob_hash, layer->chunk, (size_t)n);
+        hash(layer->blob_hash, layer->chunk, (size_t)n);
         layer->blob_bytes += n;
         return n;
 }
@@ -62,7 +69,7 @@ static int read_ahead(struct layer *layer, struct err *err)
                         break;
                 layer->pending += (size_t)n;
         }
-        digest_update(layer->blob_hash, layer->chunk, layer->pending);
+        hash(layer->blob_hash, layer->chunk, layer->pending);
         layer->blob_bytes = (int64_t)layer->pending;
         return 0;
 }
@@ -93,12 +100,7 @@ static la_ssize_t on_read_fd(struct archive *a, void *ctx, const void **ret)
         *ret = layer->chunk;
         if (n < 0)
                 return -1;
-        if (!layer->raw) {
-                digest_update(layer->tar_hash, layer->chunk, (size_t)n);
-                if (account(layer, (size_t)n) < 0)
-                        return -1;
-        }
-        return n;
+        return layer->raw || account(layer, (size_t)n) == 0 ? n : -1;
 }
 
 static int broken(struct layer *layer, struct archive *a, struct err *err)
@@ -129,7 +131,7 @@ static la_ssize_t on_read_raw(struct archive *a, void *ctx, const void **ret)
                 (void)broken(layer, layer->raw, &layer->err);
                 return -1;
         }
-        digest_update(layer->tar_hash, *ret, n);
+        hash(layer->tar_hash, *ret, n);
         return account(layer, n) < 0 ? -1 : (la_ssize_t)n;
 }
 
@@ -201,17 +203,19 @@ static int open_tar(struct layer *layer, struct err *err)
         return 0;
 }
 
-int layer_open(int fd, struct layer **ret, struct err *err)
+int layer_open(int fd, enum layer_mode mode, struct layer **ret, struct err *err)
 {
         AUTO(layer) struct layer *layer = xnew(struct layer);
         int r;
 
         layer->fd = fd;
-        layer->blob_hash = digest_new();
-        layer->tar_hash = digest_new();
+        if (mode == LAYER_HASH)
+                layer->blob_hash = digest_new();
         r = read_ahead(layer, err);
         if (r == 0)
                 r = choose_compression(layer, err);
+        if (mode == LAYER_HASH && layer->compression != LAYER_PLAIN)
+                layer->tar_hash = digest_new();
         if (r == 0 && layer->compression != LAYER_PLAIN)
                 r = open_raw(layer, err);
         if (r == 0)
@@ -317,6 +321,7 @@ int layer_finish(struct layer *layer, char *ret_digest, char *ret_diff_id, struc
         const void *data;
         la_ssize_t n;
 
+        assert(layer->blob_hash);
         do {
                 n = layer->raw ? on_read_raw(layer->raw, layer, &data)
                                : on_read_fd(NULL, layer, &data);
@@ -331,6 +336,9 @@ int layer_finish(struct layer *layer, char *ret_digest, char *ret_diff_id, struc
         if (n < 0)
                 return (int)n;
         digest_final_text(layer->blob_hash, ret_digest);
-        digest_final_text(layer->tar_hash, ret_diff_id);
+        if (layer->tar_hash)
+                digest_final_text(layer->tar_hash, ret_diff_id);
+        else /* not compressed: the same bytes */
+                memcpy(ret_diff_id, ret_digest, DIGEST_TEXT_MAX);
         return 0;
 }

@@ -27,13 +27,16 @@
 
 struct layer;
 
+/* Whether the digests are wanted: they cost as much as all the rest. */
+enum layer_mode { LAYER_HASH, LAYER_NO_HASH };
+
 enum layer_compression { LAYER_PLAIN, LAYER_GZIP, LAYER_ZSTD };
 
 /**
  * Begin to read fd (borrowed) from its present position. The compression is told by its first
  * bytes. EINVAL: neither tar nor one of the two. An empty stream is an empty tar.
  */
-int layer_open(int fd, struct layer **ret, struct err *err);
+int layer_open(int fd, enum layer_mode mode, struct layer **ret, struct err *err);
 void layer_free(struct layer *layer);
 AUTO_TYPE(layer)
 
@@ -56,7 +59,7 @@ int layer_data(struct layer *layer, const void **ret_data, size_t *ret_len, int6
                struct err *err);
 
 /**
- * Read on to the real end of fd and give both digests (DIGEST_TEXT_MAX bytes each).
+ * Read on to the real end of fd (opened with LAYER_HASH) and give both digests (DIGEST_TEXT_MAX bytes each).
  * fd's bytes behind the end of the tar are hashed too: the blob's digest covers them.
  */
 int layer_finish(struct layer *layer, char *ret_digest, char *ret_diff_id, struct err *err);

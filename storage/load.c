@@ -191,7 +191,7 @@ static int read_members(struct load *load, int archive, struct err *err)
 
         if (fstat(archive, &st) == 0 && S_ISREG(st.st_mode))
                 total = st.st_size;
-        r = layer_open(archive, &layer, err);
+        r = layer_open(archive, LAYER_HASH, &layer, err);
         while (r == 0) {
                 r = layer_next(layer, &entry, &regular, err);
                 if (r == 0)

@@ -53,7 +53,7 @@ static int check_layer(int fd, struct oci_descriptor *ret, char *ret_diff_id, st
         bool regular;
         int r;
 
-        r = layer_open(fd, &layer, err);
+        r = layer_open(fd, LAYER_HASH, &layer, err);
         tree_begin_layer(tree);
         while (r == 0) {
                 r = layer_next(layer, &entry, &regular, err);

@@ -70,7 +70,8 @@ static int check_host(const char *ref, const char *host, struct err *err)
         int64_t number;
 
         port = port ? strchr(port, ':') : NULL;
-        if (host[len] || (port && value_int(port + 1, 1, 65535, &number, &ignored) < 0))
+        if (host[len] || !strchr("[" LOWER_DIGIT UPPER, host[0]) ||
+            (port && value_int(port + 1, 1, 65535, &number, &ignored) < 0))
                 return bad(ref, "its registry is not HOST or HOST:PORT", err);
         return 0;
 }
@@ -118,7 +119,7 @@ static int split(const char *ref, char *name, const char **ret_tag, const char *
 int image_ref_normalise(const char *ref, char **ret, struct err *err)
 {
         AUTO_FREE char *name = xstrndup(ref, 1024), *host = NULL;
-        const char *tag, *digest, *path = name;
+        const char *tag, *digest, *path = name, *library = "";
         char *slash;
         int r;
 
@@ -140,23 +141,27 @@ int image_ref_normalise(const char *ref, char **ret, struct err *err)
                 r = check_path(ref, path, err);
         if (r < 0)
                 return r;
-        if (strlen(host) + strlen(path) + 1 > NAME_MAX_LEN)
+        if (streq(host, HOST_DEFAULT) && !strchr(path, '/'))
+                library = "library/";
+        if (strlen(host) + strlen(library) + strlen(path) + 1 > NAME_MAX_LEN)
                 return bad(ref, "its name is longer than 255 bytes", err);
         if (!tag && !digest)
                 tag = "latest";
-        *ret = xasprintf("%s/%s%s%s%s%s%s", host,
-                         streq(host, HOST_DEFAULT) && !strchr(path, '/') ? "library/" : "", path,
-                         tag ? ":" : "", tag ? tag : "", digest ? "@" : "", digest ? digest : "");
+        *ret = xasprintf("%s/%s%s%s%s%s%s", host, library, path, tag ? ":" : "", tag ? tag : "",
+                         digest ? "@" : "", digest ? digest : "");
         return 0;
 }
 
 char *image_ref_familiar(const char *ref)
 {
-        const char *official = HOST_DEFAULT "/library/";
+        const char *official = HOST_DEFAULT "/library/", *path = ref + strlen(HOST_DEFAULT "/");
+        AUTO_FREE char *first = NULL;
 
-        if (has_prefix(ref, official))
+        /* What is left must mean the same when it is read again. */
+        if (has_prefix(ref, official) && !strchr(ref + strlen(official), '/'))
                 return xstrdup(ref + strlen(official));
-        if (has_prefix(ref, HOST_DEFAULT "/"))
-                return xstrdup(ref + strlen(HOST_DEFAULT "/"));
-        return xstrdup(ref);
+        if (!has_prefix(ref, HOST_DEFAULT "/"))
+                return xstrdup(ref);
+        first = xstrndup(path, strcspn(path, "/"));
+        return xstrdup(is_host(first) ? ref : path);
 }

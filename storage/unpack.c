@@ -129,7 +129,7 @@ static int index_layer(struct unpack *u, size_t i, struct err *err)
         r = blob_open(u->blobs, descriptor, &fd, err);
         if (r < 0)
                 return r;
-        r = layer_open(fd, &layer, err);
+        r = layer_open(fd, LAYER_HASH, &layer, err);
         if (r == 0) {
                 tree_begin_layer(u->tree);
                 r = index_entries(u, i, layer, err);
@@ -196,7 +196,7 @@ static int write_layer(struct unpack *u, size_t i, struct ext4 *ext4, size_t *ne
 
         r = blob_open(u->blobs, &u->manifest->layers[i], &fd, err);
         if (r == 0)
-                r = layer_open(fd, &layer, err);
+                r = layer_open(fd, LAYER_NO_HASH, &layer, err);
         for (uint32_t n = 0; r == 0; n++) {
                 const struct tree_inode *inode = u->content[*next];
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The worker's side of a job. Before it looks at a byte from outside it gives up what it does not
- * need: root, the network, the right to gain privileges or to start programs.
+ * The worker's side of a job: it enters the sandbox, reads one request, does it, answers, ends.
  *
  *   0  request, one JSON line      1  progress and the result, JSON lines
  *   3  the archive, or the folder of blobs      4  the staging folder, writable
@@ -10,14 +9,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <locale.h>
-#include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -25,69 +19,10 @@
 #include "base/mem.h"
 #include "storage/job.h"
 #include "storage/load.h"
+#include "storage/sandbox.h"
 #include "storage/unpack.h"
 
 #define REQUEST_MAX (1u << 20)
-#define CPU_SECONDS 3600
-#define MEMORY_MAX  (UINT64_C(3) << 30) /* a tree of TREE_NODES_MAX names stays below 1 GiB */
-#define FILE_MAX    (UINT64_C(4) << 40) /* apparent size of a sparse disk */
-
-#if defined(__SANITIZE_ADDRESS__)
-#        define SANITIZED 1
-#elif defined(__has_feature)
-#        if __has_feature(address_sanitizer)
-#                define SANITIZED 1
-#        endif
-#endif
-#ifndef SANITIZED
-#        define SANITIZED 0
-#endif
-
-static int limit(int resource, uint64_t value, const char *what, struct err *err)
-{
-        const struct rlimit rl = {.rlim_cur = value, .rlim_max = value};
-
-        return setrlimit((__rlimit_resource_t)resource, &rl) < 0
-                       ? err_errno(err, errno, "limit %s", what)
-                       : 0;
-}
-
-static int set_limits(struct err *err)
-{
-        int r = limit(RLIMIT_CORE, 0, "core", err);
-
-        if (r == 0)
-                r = limit(RLIMIT_CPU, CPU_SECONDS, "cpu", err);
-        if (r == 0)
-                r = limit(RLIMIT_FSIZE, FILE_MAX, "file size", err);
-        if (r == 0 && !SANITIZED) /* the sanitizer's shadow alone has terabytes */
-                r = limit(RLIMIT_AS, MEMORY_MAX, "memory", err);
-        return r;
-}
-
-static int drop_root(struct err *err)
-{
-        if (geteuid() != 0)
-                return 0;
-        if (unshare(CLONE_NEWNET | CLONE_NEWIPC) < 0)
-                return err_errno(err, errno, "leave the network");
-        if (setgroups(0, NULL) < 0 || setresgid(WORKER_GID, WORKER_GID, WORKER_GID) < 0 ||
-            setresuid(WORKER_UID, WORKER_UID, WORKER_UID) < 0)
-                return err_errno(err, errno, "become nobody");
-        return 0;
-}
-
-static int confine(struct err *err)
-{
-        int r = drop_root(err);
-
-        if (r == 0 && (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || chdir("/") < 0))
-                r = err_errno(err, errno, "give up privileges");
-        /* The daemon's death must not leave a worker behind that nobody waits for. */
-        if (r == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
-                r = err_errno(err, errno, "die with the parent");
-        return r < 0 ? r : set_limits(err);
-}
 
 static int read_request(json_t **ret, struct err *err)
 {
@@ -167,7 +102,7 @@ int storage_worker_main(int argc, char **argv)
         (void)argc;
         (void)argv;
         (void)setlocale(LC_CTYPE, "C.UTF-8"); /* else names in pax headers would be refused */
-        r = confine(&err);
+        r = sandbox_enter(&err);
         if (r == 0)
                 r = read_request(&request, &err);
         if (r == 0)

@@ -28,7 +28,7 @@ static void mktar_add(struct strbuf *tar, const char *name, char type, unsigned 
         (void)snprintf(h + 100, 8, "%07o", mode);
         (void)snprintf(h + 108, 8, "%07o", 0);
         (void)snprintf(h + 116, 8, "%07o", 0);
-        (void)snprintf(h + 124, 12, "%011zo", len);
+        (void)snprintf(h + 124, 12, "%011o", (unsigned)len);
         (void)snprintf(h + 136, 12, "%011o", 1000000000);
         memset(h + 148, ' ', 8);
         h[156] = type;

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "storage/sandbox.h"
+
+#include <grp.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/auto.h"
+#include "storage/worker.h"
+
+#define CPU_SECONDS 3600
+#define MEMORY_MAX  (UINT64_C(3) << 30) /* a tree of TREE_NODES_MAX names stays below 1 GiB */
+#define FILE_MAX    (UINT64_C(4) << 40) /* apparent size of a sparse disk */
+
+#if defined(__SANITIZE_ADDRESS__)
+#        define SANITIZED 1
+#elif defined(__has_feature)
+#        if __has_feature(address_sanitizer)
+#                define SANITIZED 1
+#        endif
+#endif
+#ifndef SANITIZED
+#        define SANITIZED 0
+#endif
+
+#if defined(__x86_64__)
+#        define SANDBOX_ARCH AUDIT_ARCH_X86_64
+#elif defined(__aarch64__)
+#        define SANDBOX_ARCH AUDIT_ARCH_AARCH64
+#endif
+
+/* Files that are open or may be opened by who it is, memory, time, signals to itself. No exec. */
+static const int allowed[] = {
+        SYS_read,         SYS_write,          SYS_pread64,       SYS_pwrite64,
+        SYS_readv,        SYS_writev,         SYS_openat,        SYS_close,
+        SYS_fstat,        SYS_newfstatat,     SYS_statx,         SYS_lseek,
+        SYS_ftruncate,    SYS_fallocate,      SYS_fsync,         SYS_fdatasync,
+        SYS_renameat2,    SYS_unlinkat,       SYS_fcntl,         SYS_ioctl,
+        SYS_fadvise64,    SYS_ppoll,          SYS_mmap,          SYS_munmap,
+        SYS_mremap,       SYS_mprotect,       SYS_madvise,       SYS_brk,
+        SYS_futex,        SYS_getrandom,      SYS_clock_gettime, SYS_gettimeofday,
+        SYS_uname,        SYS_sysinfo,        SYS_getpid,        SYS_gettid,
+        SYS_getuid,       SYS_geteuid,        SYS_getgid,        SYS_getegid,
+        SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigreturn,  SYS_restart_syscall,
+        SYS_tgkill,       SYS_exit,           SYS_exit_group,    SYS_prlimit64,
+        SYS_renameat,
+#if defined(__x86_64__)
+        SYS_poll,         SYS_rename,         SYS_unlink,
+#endif
+};
+
+static int filter_calls(struct err *err)
+{
+#ifdef SANDBOX_ARCH
+        enum { COUNT = ARRAY_SIZE(allowed), HEAD = 4 };
+        struct sock_filter code[HEAD + COUNT + 2] = {
+                BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
+                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SANDBOX_ARCH, 1, 0),
+                BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+                BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        };
+        const struct sock_fprog program = {.len = ARRAY_SIZE(code), .filter = code};
+
+        for (unsigned i = 0; i < COUNT; i++)
+                code[HEAD + i] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
+                                                              (unsigned)allowed[i], COUNT - i, 0);
+        code[HEAD + COUNT] =
+                (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM);
+        code[HEAD + COUNT + 1] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+        if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
+                return err_errno(err, errno, "limit system calls");
+#else
+        (void)err;
+        (void)allowed;
+#endif
+        return 0;
+}
+
+static int limit(int resource, uint64_t value, const char *what, struct err *err)
+{
+        const struct rlimit rl = {.rlim_cur = value, .rlim_max = value};
+
+        return setrlimit((__rlimit_resource_t)resource, &rl) < 0
+                       ? err_errno(err, errno, "limit %s", what)
+                       : 0;
+}
+
+static int set_limits(struct err *err)
+{
+        int r = limit(RLIMIT_CORE, 0, "core", err);
+
+        if (r == 0)
+                r = limit(RLIMIT_CPU, CPU_SECONDS, "cpu", err);
+        if (r == 0)
+                r = limit(RLIMIT_FSIZE, FILE_MAX, "file size", err);
+        if (r == 0 && !SANITIZED) /* the sanitizer's shadow alone has terabytes */
+                r = limit(RLIMIT_AS, MEMORY_MAX, "memory", err);
+        return r;
+}
+
+static int drop_root(struct err *err)
+{
+        if (geteuid() != 0)
+                return 0;
+        if (unshare(CLONE_NEWNET | CLONE_NEWIPC) < 0)
+                return err_errno(err, errno, "leave the network");
+        if (setgroups(0, NULL) < 0 || setresgid(WORKER_GID, WORKER_GID, WORKER_GID) < 0 ||
+            setresuid(WORKER_UID, WORKER_UID, WORKER_UID) < 0)
+                return err_errno(err, errno, "become nobody");
+        return 0;
+}
+
+int sandbox_enter(struct err *err)
+{
+        int r = drop_root(err);
+
+        if (r == 0 && (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || chdir("/") < 0))
+                r = err_errno(err, errno, "give up privileges");
+        /* Forgotten at a change of user, so after it. */
+        if (r == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+                r = err_errno(err, errno, "die with the parent");
+        if (r == 0)
+                r = set_limits(err);
+        return r == 0 && !SANITIZED ? filter_calls(err) : r;
+}

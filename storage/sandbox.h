@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a worker gives up before it looks at a byte from outside. */
+#ifndef STORAGE_SANDBOX_H
+#define STORAGE_SANDBOX_H
+
+#include "base/err.h"
+
+/**
+ * For the rest of this process: no root (nobody instead), no network, no new privileges, no more
+ * system calls than reading, writing and memory need, bounded memory, processor time and file size;
+ * it dies with its parent. As an ordinary user it keeps that user's rights on files.
+ */
+int sandbox_enter(struct err *err);
+
+#endif

@@ -55,7 +55,8 @@ static void on_wake_due(struct ev_loop *loop, ev_timer *w, int revents)
         daemon_dirty(container_of(w, struct daemon, wake));
 }
 
-/* ------------------------------------------------------------------------- what instances tell us */
+/* ------------------------------------------------------------------------- what instances tell us
+ */
 
 static void on_instance_change(struct instance_env *env, struct instance *instance)
 {
@@ -108,7 +109,13 @@ static int64_t instance_now_ms(struct instance_env *env)
         return daemon_now_ms(daemon_of(env));
 }
 
-/* ---------------------------------------------------------------------------- what networks tell us */
+/* ---------------------------------------------------------------------------- what networks tell
+ * us */
+
+static int64_t network_now_ms(void *ctx)
+{
+        return daemon_now_ms(ctx);
+}
 
 static void on_network_change(void *ctx)
 {
@@ -125,7 +132,7 @@ static void fail_on_lost_networks(struct daemon *d)
                         const struct network_entry *n =
                                 networks_find(d->networks, in->stack, in->nics[k].network);
 
-                        if (n && !n->up && n->message) {
+                        if (n && !n->up && n->failed_ms) {
                                 instance_fail(in, EXIT_VMM, "its network was lost");
                                 break;
                         }
@@ -142,7 +149,8 @@ static void on_network_event(void *ctx, const char *stack, const char *type, con
                 fail_on_lost_networks(d);
 }
 
-/* ------------------------------------------------------------------------------------ start and end */
+/* ------------------------------------------------------------------------------------ start and
+ * end */
 
 static void on_server_done(void *arg)
 {
@@ -343,6 +351,7 @@ static int open_networks(struct daemon *d, struct err *err)
                                          .store = d->store,
                                          .run_dir = d->roots.run,
                                          .netd = d->netd,
+                                         .now_ms = network_now_ms,
                                          .on_change = on_network_change,
                                          .on_event = on_network_event,
                                          .ctx = d};
@@ -439,10 +448,14 @@ static void daemon_close(struct daemon *d)
         for (size_t i = 0; i < d->desired_len; i++)
                 desired_unref(d->desired[i]);
         free(d->desired);
+        for (size_t i = 0; i < d->former_len; i++)
+                desired_unref(d->former[i]);
+        free(d->former);
         for (size_t i = 0; i < d->replicas_len; i++) {
                 free(d->replicas[i].stack);
                 free(d->replicas[i].service);
                 free(d->replicas[i].last_spec_hash);
+                free(d->replicas[i].last_message);
         }
         free(d->replicas);
         if (d->remove_root && d->draining &&

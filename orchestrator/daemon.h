@@ -55,6 +55,8 @@ struct daemon {
 
         struct desired **desired; /* sorted by stack name */
         size_t desired_len;
+        struct desired **former; /* earlier revisions, while VMs of services they alone know live */
+        size_t former_len;
         struct instance **instances;
         size_t instances_len;
         struct replica_fact *replicas;
@@ -102,6 +104,9 @@ int daemon_apply(struct daemon *d, const char *name, const json_t *manifest, con
 
 /** Want it gone. ENOENT: unknown. */
 int daemon_delete(struct daemon *d, const char *name, bool volumes, struct err *err);
+
+/** Forget former revisions that no VM needs any more; called at the end of a turn. */
+void daemon_forget_former(struct daemon *d);
 
 /** Forget deleted stacks that have left nothing behind; called at the end of a turn. */
 void daemon_finish_deletes(struct daemon *d);

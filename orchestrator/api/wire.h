@@ -39,7 +39,8 @@
  *   GET    /v1/networks               [{stack, name, subnet, gateway, pid, up, members}]
  *
  * STATUS  {name, revision, settled, ok, services: [{service, phase, why, settled, ok, replicas_wanted,
- *          replicas_ready, one_shot, replicas: [REPLICA]}]}
+ *          replicas_ready, failures, retry_at, one_shot, replicas: [REPLICA]}]}
+ *          (failures: ends in a row of the worst replica; 3 are a crash loop)
  * REPLICA {stack, service, replica, name: "shop/web/1", id, state, health, since, phase, why,
  *          addresses: {network: ip}, ports: [{host_ip, host_port, target, protocol}], image, digest,
  *          isolation: "tcg"|"kvm", pid, restarts, exit_reason, exit_code, message,

@@ -91,6 +91,27 @@ static int save(struct daemon *d, const struct desired *desired, const char *not
         return store_put_stack(d->store, &record, err);
 }
 
+int daemon_accept(struct daemon *d, struct desired *desired, const char *note, struct err *err)
+{
+        const char *name = desired->stack->name;
+        int r = save(d, desired, note, err);
+
+        if (r < 0) {
+                r = err_wrap(err, "stack %s was not changed", name);
+                desired_unref(desired);
+                return r;
+        }
+        if (streq(note, "apply"))
+                event_emit(d->events, name, NULL, 0, "applied", "", "revision %u from %s",
+                           desired->revision, desired->source);
+        else
+                event_emit(d->events, name, NULL, 0, "changed", "", "revision %u: %s",
+                           desired->revision, note);
+        install(d, desired);
+        daemon_dirty(d);
+        return 0;
+}
+
 /* The digest that the service's image had when it was last looked at. */
 static const char *known_digest(const struct daemon *d, const struct desired *desired, size_t i)
 {
@@ -140,8 +161,7 @@ static bool has_stopped(const struct desired *desired)
         return false;
 }
 
-/* Whoever applies again does not want to sit a back-off out, or be told of an old failure. */
-static void retry_failed(struct daemon *d, const char *stack)
+void daemon_retry_failed(struct daemon *d, const char *stack)
 {
         networks_retry(d->networks, stack);
         for (size_t i = 0; i < d->replicas_len; i++) {
@@ -175,7 +195,7 @@ int daemon_apply(struct daemon *d, const char *name, const json_t *manifest, con
         new->revision = old ? old->revision + 1 : 1;
         new->created_ms = old ? old->created_ms : clock_wall_ms();
         images_retry_missing(d->images);
-        retry_failed(d, name);
+        daemon_retry_failed(d, name);
         daemon_dirty(d);
         if (old)
                 desired_inherit(new, old, false);
@@ -183,13 +203,7 @@ int daemon_apply(struct daemon *d, const char *name, const json_t *manifest, con
         if (old && !renewed && !has_stopped(old) && old->wanted == STACK_UP && old->ports == ports && streq(old->source, source) &&
             json_equal(old->manifest, new->manifest))
                 return STACK_SAME;
-        r = save(d, new, "apply", err);
-        if (r < 0)
-                return err_wrap(err, "stack %s was not changed", name);
-        event_emit(d->events, name, NULL, 0, "applied", "", "revision %u from %s", new->revision,
-                   source);
-        install(d, STEAL(new));
-        return 0;
+        return daemon_accept(d, STEAL(new), "apply", err);
 }
 
 int daemon_delete(struct daemon *d, const char *name, bool volumes, struct err *err)

@@ -110,6 +110,11 @@ static int64_t instance_now_ms(struct instance_env *env)
 
 /* ------------------------------------------------------------------------ what networks tell us */
 
+static int64_t network_now_ms(void *ctx)
+{
+        return daemon_now_ms(ctx);
+}
+
 static void on_network_change(void *ctx)
 {
         daemon_dirty(ctx);
@@ -125,7 +130,7 @@ static void fail_on_lost_networks(struct daemon *d)
                         const struct network_entry *n =
                                 networks_find(d->networks, in->stack, in->nics[k].network);
 
-                        if (n && !n->up && n->message) {
+                        if (n && !n->up && n->failed_ms) {
                                 instance_fail(in, EXIT_VMM, "its network was lost");
                                 break;
                         }
@@ -343,6 +348,7 @@ static int open_networks(struct daemon *d, struct err *err)
                                          .store = d->store,
                                          .run_dir = d->roots.run,
                                          .netd = d->netd,
+                                         .now_ms = network_now_ms,
                                          .on_change = on_network_change,
                                          .on_event = on_network_event,
                                          .ctx = d};
@@ -439,10 +445,14 @@ static void daemon_close(struct daemon *d)
         for (size_t i = 0; i < d->desired_len; i++)
                 desired_unref(d->desired[i]);
         free(d->desired);
+        for (size_t i = 0; i < d->former_len; i++)
+                desired_unref(d->former[i]);
+        free(d->former);
         for (size_t i = 0; i < d->replicas_len; i++) {
                 free(d->replicas[i].stack);
                 free(d->replicas[i].service);
                 free(d->replicas[i].last_spec_hash);
+                free(d->replicas[i].last_message);
         }
         free(d->replicas);
         if (d->remove_root && d->draining &&

@@ -78,6 +78,14 @@ static int finish(int r, const struct http_response *response, struct err *err)
         return r;
 }
 
+static int perform(struct cli *cli, const struct http_request *request,
+                   struct http_response *response, struct err *err)
+{
+        int r = daemon_ensure(cli, err);
+
+        return r < 0 ? r : finish(http_perform(request, response, err), response, err);
+}
+
 int client_call(struct cli *cli, const char *method, const char *path, const json_t *body,
                 json_t **ret, struct err *err)
 {
@@ -86,11 +94,14 @@ int client_call(struct cli *cli, const char *method, const char *path, const jso
         struct http_request request = {
                 .socket = socket, .method = method, .path = path, .body = text};
         struct http_response response = {0};
-        int r = daemon_ensure(cli, err);
+        int r = perform(cli, &request, &response, err);
 
-        if (r < 0)
-                return r;
-        r = finish(http_perform(&request, &response, err), &response, err);
+        /* A daemon that was just ending took the request along; asking again starts the next one. */
+        if (r == -EPIPE && response.status == 0 && !streq(method, "POST")) {
+                http_response_release(&response);
+                response = (struct http_response){0};
+                r = perform(cli, &request, &response, err);
+        }
         if (r == 0 && ret)
                 r = json_parse(response.body, response.len, HTTP_BODY_MAX, "answer of berthd", ret,
                                err);

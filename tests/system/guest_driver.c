@@ -570,6 +570,10 @@ int main(int argc, char **argv)
         test_reattach();
         test_end();
         guest_free(t.guest);
+        if (t.vm && !t.gone) {
+                vm_kill(t.vm);
+                (void)wait_for(t.gone);
+        }
         vm_free(t.vm);
         ev_run(t.loop, EVRUN_NOWAIT);
         return tap_done();

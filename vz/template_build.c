@@ -230,6 +230,7 @@ static void seal(struct template_build *b, struct err *err)
 static void on_end(struct vm *vm, enum vm_end end, const char *message, void *ctx)
 {
         struct template_build *b = ctx;
+        struct template_files files;
 
         (void)end;
         vm_free(vm);
@@ -243,8 +244,9 @@ static void on_end(struct vm *vm, enum vm_end end, const char *message, void *ct
                 b->cb(b->ctx, NULL, &b->failed);
                 return;
         }
-        b->cb(b->ctx, &b->files, NULL);
-        b->files.memory_fd = b->files.state_fd = -1;
+        files = b->files;
+        b->files.memory_fd = b->files.state_fd = -1; /* the callee's now, and it may free b */
+        b->cb(b->ctx, &files, NULL);
 }
 
 static int make_memory(const char *name, int64_t size, int *ret, struct err *err)

@@ -26,7 +26,7 @@ struct daemon_options {
         const char *accel;         /* "auto", "kvm", "tcg" */
         bool no_templates;         /* boot every VM */
         int ready_fd;              /* a byte is written there once the API serves; -1: none */
-        int owner_fd;              /* its end of file means: tear everything down and end; -1: none */
+        int owner_fd; /* its end of file means: tear everything down and end; -1: none */
 };
 
 /* Told after each turn; embedded in an API handler's state. */

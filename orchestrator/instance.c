@@ -71,8 +71,7 @@ static void end_run(struct instance *in, enum vm_state state, enum exit_reason r
         in->env->on_change(in->env, in);
 }
 
-/* ------------------------------------------------------------------ the end of a VM, and cleanup
- */
+/* ----------------------------------------------------------------- the end of a VM, and cleanup */
 
 static void finish(struct instance *in)
 {
@@ -255,8 +254,7 @@ static void on_deadline(struct ev_loop *loop, ev_timer *w, int revents)
         }
 }
 
-/* -------------------------------------------------------------------------------- the guest talks
- */
+/* ------------------------------------------------------------------------------ the guest talks */
 
 static void send_configuration(struct instance *in)
 {
@@ -286,7 +284,8 @@ static void on_guest_hello(void *arg, const struct guest_hello *hello)
                 vm_confirm(in->vm);
                 in->times.spawned = vm_spawned_ns(in->vm); /* not the first, if a clone failed */
         }
-        (void)snprintf(in->boot_id, sizeof(in->boot_id), "%s", hello->boot_id); /* same size */
+        if (*hello->boot_id)
+                (void)snprintf(in->boot_id, sizeof(in->boot_id), "%s", hello->boot_id);
         for (size_t i = 0; i < hello->n_phases; i++)
                 note_kernel_time(in, &hello->phases[i]);
         if (!in->times.hello)
@@ -531,8 +530,7 @@ static void on_reconnect_due(struct ev_loop *loop, ev_timer *w, int revents)
                 instance_fail(in, EXIT_VMM, err.msg);
 }
 
-/* ------------------------------------------------------------------------------------------ health
- */
+/* --------------------------------------------------------------------------------------- health */
 
 static void on_probe_change(struct probe *probe, void *ctx)
 {
@@ -569,8 +567,7 @@ void instance_update_probe(struct instance *in, const struct service *service)
                 probe_start(&in->probe, in->guest, &spec, in->probe.state);
 }
 
-/* -------------------------------------------------------------------------------------- birth,
- * death */
+/* --------------------------------------------------------------------------------- birth, death */
 
 struct instance *instance_new(struct instance_env *env, struct desired *desired,
                               const struct service *service, unsigned replica)

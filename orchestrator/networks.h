@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * All networks of all stacks: their subnets and addresses (leased in the store, so that a replica
- * keeps its address), their netd processes, and what each netd must know. That is derived as a whole
- * from the list of endpoints once a turn and sent only when it changed.
+ * keeps its address), their netd processes, and what each netd must know. That is derived as a
+ * whole from the list of endpoints once a turn and sent only when it changed.
  *
  *   RUN/net/<12 hex of stack and name>/   netd.sock, netd.json, network.json (ours, for adoption)
  */
@@ -38,8 +38,8 @@ struct network_entry {
 struct networks_env {
         struct ev_loop *loop;
         struct store *store;
-        const char *run_dir; /* copied */
-        const char *netd;    /* program; copied */
+        const char *run_dir;          /* copied */
+        const char *netd;             /* program; copied */
         void (*on_change)(void *ctx); /* something to decide about */
         void (*on_event)(void *ctx, const char *stack, const char *type, const char *message);
         void *ctx;

@@ -23,8 +23,7 @@ static void install(struct daemon *d, struct desired *desired)
 {
         size_t at = 0;
 
-        while (at < d->desired_len &&
-               strcmp(d->desired[at]->stack->name, desired->stack->name) < 0)
+        while (at < d->desired_len && strcmp(d->desired[at]->stack->name, desired->stack->name) < 0)
                 at++;
         if (at < d->desired_len && streq(d->desired[at]->stack->name, desired->stack->name)) {
                 desired_unref(d->desired[at]);

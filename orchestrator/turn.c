@@ -7,7 +7,7 @@
 #include "base/mem.h"
 #include "orchestrator/daemon.h"
 
-/* ----------------------------------------------------------------------------------------- observe */
+/* -------------------------------------------------------------------------------------- observe */
 
 static void observe_vm(const struct instance *in, struct vm_fact *fact)
 {
@@ -72,7 +72,7 @@ static void observe(const struct daemon *d, struct facts *facts)
         observe_images(d, facts);
 }
 
-/* ----------------------------------------------------------------------------------------- execute */
+/* -------------------------------------------------------------------------------------- execute */
 
 static struct instance *find_instance(const struct daemon *d, const char *id)
 {
@@ -144,7 +144,7 @@ static void execute(struct daemon *d, const struct step *step)
         }
 }
 
-/* -------------------------------------------------------------------------------------------- turn */
+/* ----------------------------------------------------------------------------------------- turn */
 
 static const struct service *wanted_service(const struct daemon *d, const struct instance *in)
 {
@@ -190,8 +190,8 @@ static void publish(struct daemon *d)
                 ep->replica = in->replica;
                 ep->vm_id = in->id;
                 ep->named = in->state == VM_BOOTING || in->state == VM_RUNNING;
-                ep->ready = in->state == VM_RUNNING && (in->probe.state == HEALTH_NONE ||
-                                                        in->probe.state == HEALTH_HEALTHY);
+                ep->ready = in->state == VM_RUNNING &&
+                            (in->probe.state == HEALTH_NONE || in->probe.state == HEALTH_HEALTHY);
                 ep->nics = nics[n];
                 ep->nics_len = in->nics_len;
                 ep->ports = in->ports;

@@ -35,8 +35,7 @@ static json_t *prune_members(const char *key, json_t *object)
         json_t *rest = json_object(), *value;
         const char *member;
 
-        json_object_foreach(object, member, value)
-        {
+        json_object_foreach(object, member, value) {
                 AUTO_FREE char *path = xasprintf("%s.%s", key, member);
 
                 if (field_effect(path) == EFFECT_REPLACE)
@@ -52,8 +51,7 @@ static json_t *spec_json(const struct service *service)
         json_t *spec = json_object(), *value;
         const char *key;
 
-        json_object_foreach(all, key, value)
-        {
+        json_object_foreach(all, key, value) {
                 json_t *rest;
 
                 if (field_effect(key) != EFFECT_REPLACE)

@@ -199,6 +199,29 @@ static void on_owner_gone(struct ev_loop *loop, ev_io *w, int revents)
         daemon_shutdown(d, true);
 }
 
+static void on_template_change(void *ctx)
+{
+        daemon_dirty(ctx);
+}
+
+/* Without templates everything works, only slower. */
+static void open_templates(struct daemon *d)
+{
+        AUTO_FREE char *dir = file_join(d->roots.run, "tpl");
+        const struct templates_env env = {.loop = d->loop,
+                                          .kernel = d->kernel,
+                                          .initrd = d->initrd,
+                                          .dir = dir,
+                                          .accel = d->accel.accel,
+                                          .on_change = on_template_change,
+                                          .ctx = d};
+        struct err err = ERR_INIT;
+
+        if (templates_new(&env, &d->templates, &err) < 0)
+                log_warn("template", "", "every VM boots: %s", err.msg);
+        d->env.templates = d->templates;
+}
+
 static void on_accel_decided(void *ctx, const struct accel_verdict *verdict, const struct err *err)
 {
         struct daemon *d = ctx;
@@ -213,6 +236,8 @@ static void on_accel_decided(void *ctx, const struct accel_verdict *verdict, con
         d->accel_known = true;
         d->env.accel = verdict->accel;
         log_info("accel", "", "%s", verdict->reason);
+        if (d->want_templates)
+                open_templates(d);
         daemon_dirty(d);
 }
 
@@ -435,6 +460,7 @@ static void daemon_close(struct daemon *d)
         for (size_t i = 0; i < d->instances_len; i++)
                 instance_free(d->instances[i]);
         free(d->instances);
+        templates_free(d->templates);
         networks_free(d->networks);
         images_free(d->images);
         image_store_close(d->image_store);
@@ -476,6 +502,7 @@ int daemon_run(const struct daemon_options *options)
         struct daemon *d = &daemon;
         struct err err = ERR_INIT;
 
+        d->want_templates = !options->no_templates;
         d->loop = ev_default_loop(0);
         d->clock_offset_ms = clock_wall_ms() - clock_mono_ms();
         d->started_ms = clock_wall_ms();

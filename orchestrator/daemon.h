@@ -24,6 +24,7 @@
 struct daemon_options {
         const char *root, *images; /* NULL: the defaults of base/roots.h */
         const char *accel;         /* "auto", "kvm", "tcg" */
+        bool no_templates;         /* boot every VM */
         int ready_fd;              /* a byte is written there once the API serves; -1: none */
         int owner_fd; /* its end of file means: tear everything down and end; -1: none */
 };
@@ -51,6 +52,8 @@ struct daemon {
         struct images *images;
         struct networks *networks;
         struct server *server;
+        struct templates *templates; /* NULL: not wanted, or accelerator not known yet */
+        bool want_templates;
         struct instance_env env; /* see container_of in daemon.c */
 
         struct desired **desired; /* sorted by stack name */

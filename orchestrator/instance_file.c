@@ -205,6 +205,7 @@ static int read_file(struct instance *in, const char *dir, bool *ret_running, st
         in->stop_grace_ms = json_int(j, "stop_grace_ms", 10000);
         in->since_ms = json_int(j, "since_ms", 0);
         in->probe.state = in->health_shown = (enum health_state)health;
+        (void)snprintf(in->boot_id, sizeof(in->boot_id), "%s", json_str(j, "boot_id", ""));
         *ret_running = json_bool(j, "running", false);
         read_times(&in->times, json_object_get(j, "times"));
         return read_lists(in, j, err);

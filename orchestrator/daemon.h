@@ -90,6 +90,7 @@ void daemon_turn(struct daemon *d);
 
 /* Desired state (stacks.c). */
 
+/** The wanted revision of a stack, borrowed until the next turn; NULL: unknown. */
 struct desired *daemon_find(const struct daemon *d, const char *stack);
 
 /**
@@ -114,6 +115,7 @@ struct replica_fact *daemon_replica(struct daemon *d, const char *stack, const c
                                     unsigned replica);
 void daemon_save_replica(struct daemon *d, const struct replica_fact *fact);
 
+/** Tell follower after each turn, until it is taken off the list. Borrowed for that time. */
 void daemon_follow(struct daemon *d, struct follower *follower);
 void daemon_unfollow(struct daemon *d, struct follower *follower);
 
@@ -121,7 +123,7 @@ void daemon_unfollow(struct daemon *d, struct follower *follower);
 struct instance *daemon_instance(const struct daemon *d, const char *stack, const char *service,
                                  unsigned replica);
 
-/* Views (view.c): new references, shapes as in api/wire.h. */
+/** Views (view.c): new references, shapes as in api/wire.h. */
 json_t *view_status(const struct daemon *d, const struct desired *desired);
 json_t *view_replicas(const struct daemon *d, const char *stack, bool all);
 json_t *view_service(const struct daemon *d, const struct desired *desired,

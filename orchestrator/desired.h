@@ -27,6 +27,7 @@ struct desired {
 int desired_new(const json_t *manifest, struct desired **ret, json_t **ret_diagnostics,
                 struct err *err);
 
+/** One more owner; returns the same. The last unref frees it; NULL is fine there. */
 struct desired *desired_ref(struct desired *desired);
 void desired_unref(struct desired *desired);
 AUTO_DEFINE(desired, struct desired, desired_unref)

@@ -101,6 +101,7 @@ void vm_kill(struct vm *vm);
 void vm_free(struct vm *vm);
 AUTO_TYPE(vm)
 
+/** What is known of a VM: QEMU's pid (0: none runs), its accelerator, its folder (borrowed). */
 pid_t vm_pid(const struct vm *vm);
 enum vm_accel vm_accel(const struct vm *vm);
 const char *vm_dir(const struct vm *vm);

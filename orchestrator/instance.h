@@ -26,6 +26,7 @@
 #include "orchestrator/networks.h"
 #include "orchestrator/probe.h"
 #include "reconciler/facts.h"
+#include "vz/template.h"
 #include "vz/vm.h"
 
 /* From spawning QEMU to the running service: software emulation on a loaded machine fits. */
@@ -55,6 +56,7 @@ struct instance_env {
         const char *volumes_dir;
         const char *qemu, *kernel, *initrd;
         enum vm_accel accel;
+        struct templates *templates; /* NULL: every VM boots */
         /* State or health changed, or something else that a view shows. */
         void (*on_change)(struct instance_env *env, struct instance *instance);
         /* The service started (RUNNING), or its run ended (EXITED, FAILED). Before on_change. */

@@ -146,6 +146,9 @@ static json_t *instance_json(const struct daemon *d, const struct instance *in)
         if (in->vm) {
                 json_set_str(j, "isolation", vm_accel_name(vm_accel(in->vm)));
                 json_set_int(j, "pid", vm_pid(in->vm));
+                json_set_str(j, "birth", vm_birth(in->vm).clone ? "clone" : "boot");
+                json_set_str(j, "birth_reason",
+                             *vm_birth(in->vm).reason ? vm_birth(in->vm).reason : NULL);
         }
         if (in->exit_reason != EXIT_NONE) {
                 json_set_str(j, "exit_reason", exit_reason_name(in->exit_reason));
@@ -294,6 +297,8 @@ static json_t *service_status_json(const struct daemon *d, const struct desired 
         json_set_bool(j, "ok", status && status->ok);
         json_set_int(j, "replicas_wanted", service->replicas);
         json_set_int(j, "replicas_ready", count_ready(d, stack, service->name));
+        json_set_int(j, "failures", status ? status->failures : 0);
+        set_time(j, "retry_at", status ? status->retry_at_ms : 0);
         json_set_bool(j, "one_shot", is_one_shot(desired->stack, service));
         add_replicas(d, replicas, desired, service, true);
         json_object_set_new(j, "replicas", replicas);

@@ -177,6 +177,9 @@ lint-cppcheck:
 	        --library=tests/lint/cppcheck.cfg --suppressions-list=tests/lint/cppcheck.txt \
 	        --inline-suppr -D_GNU_SOURCE -I. $(LAYERS)
 
+format:                         ## format all C files in place
+	$(q)git ls-files '*.c' '*.h' | xargs -P 2 -n 32 clang-format -i
+
 tidy:                           ## clang-tidy over everything (minutes)
 	$(q)git ls-files '*.c' | grep -v '^tests/' | \
 	        xargs -P 2 -n 4 clang-tidy --quiet -- $(filter-out -MMD -MP,$(flags))
@@ -198,5 +201,5 @@ help:                           ## this list
 	@sed -n 's/^\([a-z-]*\):.*## */  \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
 
 .PHONY: all guest demo test tests check sanitized test-images lint lint-layers lint-source \
-        lint-shell lint-format lint-cppcheck tidy install deps clean help
+        lint-shell lint-format lint-cppcheck format tidy install deps clean help
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

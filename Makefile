@@ -30,7 +30,7 @@ uses_vz           := vminit base
 uses_orchestrator := reconciler storage network vz vminit schema base
 drivers           := storage network vz vminit
 
-# Libraries, each behind the one door that HOUSE rules give it.
+# Libraries, each behind the one door that the lint gives it.
 pkgs := jansson libcrypto yaml-0.1 libcurl libarchive ext2fs com_err sqlite3
 lib_cflags := $(shell $(PKG_CONFIG) --cflags $(pkgs) 2>/dev/null)
 LDLIBS := -Wl,--as-needed $(shell $(PKG_CONFIG) --libs $(pkgs) 2>/dev/null) -lev -lm
@@ -177,6 +177,9 @@ lint-cppcheck:
 	        --library=tests/lint/cppcheck.cfg --suppressions-list=tests/lint/cppcheck.txt \
 	        --inline-suppr -D_GNU_SOURCE -I. $(LAYERS)
 
+format:                         ## format all C files in place
+	$(q)git ls-files '*.c' '*.h' | xargs -P 2 -n 32 clang-format -i
+
 tidy:                           ## clang-tidy over everything (minutes)
 	$(q)git ls-files '*.c' | grep -v '^tests/' | \
 	        xargs -P 2 -n 4 clang-tidy --quiet -- $(filter-out -MMD -MP,$(flags))
@@ -198,5 +201,5 @@ help:                           ## this list
 	@sed -n 's/^\([a-z-]*\):.*## */  \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
 
 .PHONY: all guest demo test tests check sanitized test-images lint lint-layers lint-source \
-        lint-shell lint-format lint-cppcheck tidy install deps clean help
+        lint-shell lint-format lint-cppcheck format tidy install deps clean help
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

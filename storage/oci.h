@@ -43,6 +43,7 @@ struct oci_manifest {
         size_t layers_len;
 };
 
+/** NULL is fine. */
 void oci_manifest_free(struct oci_manifest *manifest);
 AUTO_TYPE(oci_manifest)
 

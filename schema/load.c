@@ -110,7 +110,7 @@ static int read_file(struct loader *l, const char *file, struct err *err)
                 struct node **slot;
 
                 if (docs.items[i]->kind != NODE_MAP) {
-                        diags_add(l->diags, DIAG_ERROR, &docs.items[i]->mark, "",
+                        diags_add(l->diags, DIAG_BAD_TYPE, &docs.items[i]->mark, "",
                                   "must be a map with the key 'services', not %s",
                                   node_kind_name(docs.items[i]));
                         continue;
@@ -204,7 +204,7 @@ static void check_stack_name(struct loader *l, const char *name)
         const struct mark mark = {file, 1, 1};
 
         if (!value_name_valid(name))
-                diags_add(l->diags, DIAG_ERROR, l->options->project ? NULL : &mark, "name",
+                diags_add(l->diags, DIAG_BAD_VALUE, l->options->project ? NULL : &mark, "name",
                           "'%.70s' is not a stack name; use a-z, 0-9, _ and -, a letter or digit "
                           "first, at most 63: write it as 'name:' or with -p",
                           name);
@@ -233,7 +233,7 @@ static void load_docs(struct loader *l, struct stack_draft *draft)
                 variables_replace(l->arena, &l->env, l->diags, l->docs[i]);
         root = merge_docs(l, &r);
         if (!node_find(root, "services"))
-                diags_add(l->diags, DIAG_ERROR, &root->mark, "",
+                diags_add(l->diags, DIAG_MISSING_KEY, &root->mark, "",
                           "no 'services': a stack needs at least that key%s",
                           node_find(root, "image") ? "; put the service below services: NAME:"
                                                    : "");
@@ -253,7 +253,7 @@ static int load_files(struct loader *l, struct stack_draft *draft, struct err *e
         if (l->docs_len == 0 && l->diags->errors == 0) {
                 const struct mark mark = {l->options->files[0], 1, 1};
 
-                diags_add(l->diags, DIAG_ERROR, &mark, "", "the file is empty");
+                diags_add(l->diags, DIAG_MISSING_KEY, &mark, "", "the file is empty");
         }
         if (l->diags->errors == 0)
                 load_docs(l, draft);
@@ -322,7 +322,7 @@ int stack_from_json(const json_t *json, struct stack **ret_stack, struct diags *
                 return err_set(err, EINVAL, "a manifest must be a JSON object");
         root = tree_from_json(arena, json);
         if (!node_find(root, "name"))
-                diags_add(diags, DIAG_ERROR, NULL, "name", "'name' is missing");
+                diags_add(diags, DIAG_MISSING_KEY, NULL, "name", "'name' is missing");
         build(&r, root, NULL, NULL, &draft);
         if (diags->errors == 0)
                 *ret_stack = take_stack(&draft);

@@ -57,7 +57,8 @@ static void subnet_check(struct reader *r, const struct node *node, const char *
         unsigned bits = 0;
 
         if (strchr(text, ':'))
-                reader_error(r, &node->mark, "'%.60s': networks are IPv4 only", text);
+                reader_fault(r, DIAG_UNSUPPORTED_VALUE, &node->mark,
+                             "'%.60s': networks are IPv4 only", text);
         else if (value_cidr4(text, &ip, &bits, &err) < 0)
                 reader_error(r, &node->mark, "%s", err.msg);
         else if (bits < 16 || bits > 29)
@@ -90,7 +91,8 @@ static void ipam_configs_read(struct reader *r, const struct field *field, const
 
                 path_push_index(&r->path, i);
                 if (item->kind != NODE_MAP)
-                        reader_error(r, &item->mark, "must be a map such as {subnet: 10.1.2.0/24}");
+                        reader_fault(r, DIAG_BAD_TYPE, &item->mark,
+                                     "must be a map such as {subnet: 10.1.2.0/24}");
                 else if (i > 0)
                         reader_error(r, &item->mark, "a network has one subnet; remove this one");
                 else

@@ -27,13 +27,13 @@ bool diags_full(const struct diags *diags)
         return diags->len > DIAGS_MAX;
 }
 
-/* A warning about an anchor's content need not be repeated for each alias. */
-static bool warned_before(const struct diags *diags, const struct mark *mark, const char *message)
+/* A finding about an anchor's content need not be repeated for each alias. */
+static bool told_before(const struct diags *diags, const struct mark *mark, const char *message)
 {
         for (size_t i = 0; mark && i < diags->len; i++) {
                 const struct diag *d = &diags->items[i];
 
-                if (d->severity == DIAG_WARNING && d->place.line == mark->line &&
+                if (d->place.line && d->place.line == mark->line &&
                     d->place.column == mark->column && streq(d->place.file, mark->file) &&
                     streq(d->message, message))
                         return true;
@@ -79,13 +79,14 @@ void diags_addv(struct diags *diags, enum diag_code code, const struct mark *mar
         AUTO_FREE char *message = NULL;
         struct diag *d;
 
-        if (severity == DIAG_ERROR)
-                diags->errors++;
-        if (diags_full(diags))
+        if (diags_full(diags)) {
+                diags->errors += severity == DIAG_ERROR;
                 return;
+        }
         message = xvasprintf(fmt, ap);
-        if (severity == DIAG_WARNING && warned_before(diags, mark, message))
+        if (told_before(diags, mark, message))
                 return;
+        diags->errors += severity == DIAG_ERROR;
         d = array_push(&diags->items, &diags->len);
         d->severity = severity;
         d->code = code;

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/value.h"
+#include "schema/assemble.h"
 #include "schema/base64.h"
 #include "schema/draft.h"
 #include "schema/kinds.h"
@@ -400,8 +401,9 @@ const struct field stack_fields[] = {
          .doc = "files that services can have, and nobody is shown"},
         {.name = "version", .use = FIELD_IGNORED, .doc = "the key is obsolete; remove it"},
         {.name = "include",
-         .use = FIELD_REFUSED,
-         .doc = "files cannot be included yet; name them all with -f"},
+         .kind = &kind_include,
+         .in_only = true,
+         .doc = "files of other stacks to put below this one; what this file says goes above"},
         {.name = "models",
          .use = FIELD_REFUSED,
          .doc = "AI models are not supported; run the model as a service"},

@@ -254,11 +254,12 @@ static void check_addresses(struct reader *r, const struct stack_draft *draft)
 }
 
 /* Not given, or empty: a value of another type has its finding already. */
-static bool lacks_image(const struct service_draft *d)
+static bool lacks_image(const struct reader *r, const struct service_draft *d)
 {
         const struct node *image = node_get(d->node, "image");
 
         return !d->service.image && d->node->kind == NODE_MAP && !node_find(d->node, "build") &&
+               !(r->diags->errors > 0 && node_find(d->node, "extends")) &&
                (!image || image->kind == NODE_NULL || image->kind == NODE_STRING);
 }
 
@@ -268,7 +269,7 @@ static void check_service(struct reader *r, const struct service_draft *d)
         const char *path = arena_printf(r->arena, "services.%s", s->name);
         const struct node *mode = node_get(d->node, "network_mode");
 
-        if (lacks_image(d))
+        if (lacks_image(r, d))
                 diags_add(r->diags, DIAG_MISSING_KEY, &d->mark, path,
                           "'image' is missing: the image that the service runs");
         if (s->network_none && s->networks_len > 0)

@@ -56,7 +56,7 @@ static const struct {
         {"a volume of two writers",
          "services:\n  a: {image: a, volumes: ['v:/v']}\n  b: {image: b, volumes: ['v:/w:ro']}\n"
          "volumes: {v: }\n",
-         "stack.yaml:3:26: error: services.b.volumes[0]: volume 'v' is written by service 'a' "
+         "stack.yaml:3:27: error: services.b.volumes[0]: volume 'v' is written by service 'a' "
          "(line 2): it is one disk, which cannot be mounted by a second VM then; mount a folder "
          "of the host in both (./v:/path)\n"},
         {"a volume of two replicas", S "scale: 2\n    volumes: ['v:/v']\nvolumes: {v: }\n",
@@ -230,9 +230,8 @@ static const struct {
          "yet; remove the key, /dev/net/tun and /dev/fuse are the guest's own\n"
          "stack.yaml:5:5: warning: services.web.cpu_shares: ignored: VMs share processors evenly; "
          "use cpus\n"
-         "stack.yaml:6:5: error: services.web.extends: services cannot be extended yet; use an "
-         "anchor and <<, or several -f files\n"
-         "stack.yaml:7:1: error: include: files cannot be included yet; name them all with -f\n"
+         "stack.yaml:6:14: error: services.web.extends: service 'x' does not exist in this file\n"
+         "stack.yaml:7:11: error: include[0]: FOLDER/x.yaml: No such file or directory\n"
          "stack.yaml:8:1: warning: version: ignored: the key is obsolete; remove it\n"},
         {"deploy against the flat keys",
          S "scale: 2\n    mem_limit: 64m\n    cpus: 1\n    pids_limit: 5\n    deploy:\n      "

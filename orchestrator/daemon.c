@@ -55,7 +55,7 @@ static void on_wake_due(struct ev_loop *loop, ev_timer *w, int revents)
         daemon_dirty(container_of(w, struct daemon, wake));
 }
 
-/* ------------------------------------------------------------------------- what instances tell us */
+/* ----------------------------------------------------------------------- what instances tell us */
 
 static void on_instance_change(struct instance_env *env, struct instance *instance)
 {
@@ -108,7 +108,12 @@ static int64_t instance_now_ms(struct instance_env *env)
         return daemon_now_ms(daemon_of(env));
 }
 
-/* ---------------------------------------------------------------------------- what networks tell us */
+/* ------------------------------------------------------------------------ what networks tell us */
+
+static int64_t network_now_ms(void *ctx)
+{
+        return daemon_now_ms(ctx);
+}
 
 static void on_network_change(void *ctx)
 {
@@ -125,7 +130,7 @@ static void fail_on_lost_networks(struct daemon *d)
                         const struct network_entry *n =
                                 networks_find(d->networks, in->stack, in->nics[k].network);
 
-                        if (n && !n->up && n->message) {
+                        if (n && !n->up && n->failed_ms) {
                                 instance_fail(in, EXIT_VMM, "its network was lost");
                                 break;
                         }
@@ -142,7 +147,7 @@ static void on_network_event(void *ctx, const char *stack, const char *type, con
                 fail_on_lost_networks(d);
 }
 
-/* ------------------------------------------------------------------------------------ start and end */
+/* -------------------------------------------------------------------------------- start and end */
 
 static void on_server_done(void *arg)
 {
@@ -194,6 +199,29 @@ static void on_owner_gone(struct ev_loop *loop, ev_io *w, int revents)
         daemon_shutdown(d, true);
 }
 
+static void on_template_change(void *ctx)
+{
+        daemon_dirty(ctx);
+}
+
+/* Without templates everything works, only slower. */
+static void open_templates(struct daemon *d)
+{
+        AUTO_FREE char *dir = file_join(d->roots.run, "tpl");
+        const struct templates_env env = {.loop = d->loop,
+                                          .kernel = d->kernel,
+                                          .initrd = d->initrd,
+                                          .dir = dir,
+                                          .accel = d->accel.accel,
+                                          .on_change = on_template_change,
+                                          .ctx = d};
+        struct err err = ERR_INIT;
+
+        if (templates_new(&env, &d->templates, &err) < 0)
+                log_warn("template", "", "every VM boots: %s", err.msg);
+        d->env.templates = d->templates;
+}
+
 static void on_accel_decided(void *ctx, const struct accel_verdict *verdict, const struct err *err)
 {
         struct daemon *d = ctx;
@@ -208,6 +236,8 @@ static void on_accel_decided(void *ctx, const struct accel_verdict *verdict, con
         d->accel_known = true;
         d->env.accel = verdict->accel;
         log_info("accel", "", "%s", verdict->reason);
+        if (d->want_templates)
+                open_templates(d);
         daemon_dirty(d);
 }
 
@@ -343,6 +373,7 @@ static int open_networks(struct daemon *d, struct err *err)
                                          .store = d->store,
                                          .run_dir = d->roots.run,
                                          .netd = d->netd,
+                                         .now_ms = network_now_ms,
                                          .on_change = on_network_change,
                                          .on_event = on_network_event,
                                          .ctx = d};
@@ -429,6 +460,7 @@ static void daemon_close(struct daemon *d)
         for (size_t i = 0; i < d->instances_len; i++)
                 instance_free(d->instances[i]);
         free(d->instances);
+        templates_free(d->templates);
         networks_free(d->networks);
         images_free(d->images);
         image_store_close(d->image_store);
@@ -439,10 +471,14 @@ static void daemon_close(struct daemon *d)
         for (size_t i = 0; i < d->desired_len; i++)
                 desired_unref(d->desired[i]);
         free(d->desired);
+        for (size_t i = 0; i < d->former_len; i++)
+                desired_unref(d->former[i]);
+        free(d->former);
         for (size_t i = 0; i < d->replicas_len; i++) {
                 free(d->replicas[i].stack);
                 free(d->replicas[i].service);
                 free(d->replicas[i].last_spec_hash);
+                free(d->replicas[i].last_message);
         }
         free(d->replicas);
         if (d->remove_root && d->draining &&
@@ -466,6 +502,7 @@ int daemon_run(const struct daemon_options *options)
         struct daemon *d = &daemon;
         struct err err = ERR_INIT;
 
+        d->want_templates = !options->no_templates;
         d->loop = ev_default_loop(0);
         d->clock_offset_ms = clock_wall_ms() - clock_mono_ms();
         d->started_ms = clock_wall_ms();

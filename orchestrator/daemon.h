@@ -24,8 +24,9 @@
 struct daemon_options {
         const char *root, *images; /* NULL: the defaults of base/roots.h */
         const char *accel;         /* "auto", "kvm", "tcg" */
+        bool no_templates;         /* boot every VM */
         int ready_fd;              /* a byte is written there once the API serves; -1: none */
-        int owner_fd;              /* its end of file means: tear everything down and end; -1: none */
+        int owner_fd; /* its end of file means: tear everything down and end; -1: none */
 };
 
 /* Told after each turn; embedded in an API handler's state. */
@@ -51,10 +52,14 @@ struct daemon {
         struct images *images;
         struct networks *networks;
         struct server *server;
+        struct templates *templates; /* NULL: not wanted, or accelerator not known yet */
+        bool want_templates;
         struct instance_env env; /* see container_of in daemon.c */
 
         struct desired **desired; /* sorted by stack name */
         size_t desired_len;
+        struct desired **former; /* earlier revisions, while VMs of services they alone know live */
+        size_t former_len;
         struct instance **instances;
         size_t instances_len;
         struct replica_fact *replicas;
@@ -100,8 +105,35 @@ struct desired *daemon_find(const struct daemon *d, const char *stack);
 int daemon_apply(struct daemon *d, const char *name, const json_t *manifest, const char *source,
                  enum stack_ports ports, json_t **ret_diagnostics, struct err *err);
 
+/**
+ * Make desired the present revision, on disk first; note: what made it ("apply", "scale web=3").
+ * Takes desired.
+ */
+int daemon_accept(struct daemon *d, struct desired *desired, const char *note, struct err *err);
+
+/** Whoever asks again does not want to sit a back-off out, or be told of an old failure. */
+void daemon_retry_failed(struct daemon *d, const char *stack);
+
+/* What a command changes of a stack without its manifest; each is a revision of its own (change.c). */
+struct stack_change {
+        const char *verb;       /* stop, start, restart, scale, rollback */
+        const json_t *services; /* array of names; NULL: all (scale needs one) */
+        int64_t replicas;       /* scale */
+        int64_t revision;       /* rollback; 0: the last one with another manifest */
+};
+
+/** STACK_SAME: it is so already. ENOENT: no such stack, service or revision. EINVAL: unknown verb. */
+int daemon_change(struct daemon *d, const char *name, const struct stack_change *change,
+                  struct err *err);
+
+/** Revisions, newest first: [{revision, note, created, current, changes}]. */
+int daemon_history(const struct daemon *d, const char *name, json_t **ret, struct err *err);
+
 /** Want it gone. ENOENT: unknown. */
 int daemon_delete(struct daemon *d, const char *name, bool volumes, struct err *err);
+
+/** Forget former revisions that no VM needs any more; called at the end of a turn. */
+void daemon_forget_former(struct daemon *d);
 
 /** Forget deleted stacks that have left nothing behind; called at the end of a turn. */
 void daemon_finish_deletes(struct daemon *d);

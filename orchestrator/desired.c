@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "orchestrator/desired.h"
 
+#include <limits.h>
 #include <stdlib.h>
 
 #include "base/json.h"
@@ -37,8 +38,86 @@ int desired_new(const json_t *manifest, struct desired **ret, json_t **ret_diagn
         if (r < 0)
                 return r;
         d->manifest = stack_to_json(d->stack);
+        d->wishes.services_len = d->stack->services_len;
+        d->wishes.services = xcalloc(d->stack->services_len, sizeof(*d->wishes.services));
+        desired_hash(d);
         *ret = STEAL(d);
         return 0;
+}
+
+void desired_hash(struct desired *d)
+{
+        stack_hashes_free(d->hashes);
+        d->hashes = stack_hashes_new(d->stack, &d->wishes);
+}
+
+static const struct service_wish *find_wish(const struct desired *d, const char *service)
+{
+        for (size_t i = 0; i < d->stack->services_len; i++)
+                if (streq(d->stack->services[i].name, service))
+                        return &d->wishes.services[i];
+        return NULL;
+}
+
+void desired_inherit(struct desired *d, const struct desired *from, bool keep_stopped)
+{
+        for (size_t i = 0; i < d->wishes.services_len; i++) {
+                struct service_wish *wish = &d->wishes.services[i];
+                const struct service_wish *old = find_wish(from, d->stack->services[i].name);
+
+                if (!old)
+                        continue;
+                wish->generation = old->generation;
+                wish->stopped = keep_stopped && old->stopped;
+                free(wish->digest);
+                wish->digest = xstrdup(old->digest);
+        }
+        desired_hash(d);
+}
+
+void desired_renew(struct desired *d, size_t i, const char *cause)
+{
+        struct service_wish *wish = &d->wishes.services[i];
+
+        wish->generation++;
+        free(wish->cause);
+        wish->cause = xstrdup(cause);
+        desired_hash(d);
+}
+
+json_t *desired_wishes_json(const struct desired *d)
+{
+        json_t *all = json_object();
+
+        for (size_t i = 0; i < d->wishes.services_len; i++) {
+                const struct service_wish *wish = &d->wishes.services[i];
+                json_t *j = json_object();
+
+                if (wish->stopped)
+                        json_set_bool(j, "stopped", true);
+                if (wish->generation)
+                        json_set_int(j, "generation", wish->generation);
+                json_set_str(j, "digest", wish->digest);
+                json_set_str(j, "cause", wish->cause);
+                json_object_set_new(all, d->stack->services[i].name, j);
+        }
+        return all;
+}
+
+void desired_read_wishes(struct desired *d, const json_t *all)
+{
+        for (size_t i = 0; i < d->wishes.services_len; i++) {
+                const json_t *j = json_object_get(all, d->stack->services[i].name);
+                struct service_wish *wish = &d->wishes.services[i];
+                int64_t generation = json_int(j, "generation", 0);
+
+                wish->stopped = json_bool(j, "stopped", false);
+                wish->generation =
+                        generation > 0 && generation <= UINT_MAX ? (unsigned)generation : 0;
+                wish->digest = xstrdup(json_str(j, "digest", NULL));
+                wish->cause = xstrdup(json_str(j, "cause", NULL));
+        }
+        desired_hash(d);
 }
 
 struct desired *desired_ref(struct desired *desired)
@@ -51,6 +130,12 @@ void desired_unref(struct desired *desired)
 {
         if (!desired || --desired->refs)
                 return;
+        stack_hashes_free(desired->hashes);
+        for (size_t i = 0; i < desired->wishes.services_len; i++) {
+                free(desired->wishes.services[i].digest);
+                free(desired->wishes.services[i].cause);
+        }
+        free(desired->wishes.services);
         stack_free(desired->stack);
         json_decref(desired->manifest);
         free(desired->source);

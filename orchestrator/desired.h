@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One revision of one stack as it is wanted. Shared (ref/unref) between the daemon, which replaces it
- * by the next revision, and the instances that are being made from it.
+ * One revision of one stack as it is wanted. Shared (ref/unref) between the daemon, which replaces
+ * it by the next revision, and the instances that are being made from it.
  */
 #ifndef ORCHESTRATOR_DESIRED_H
 #define ORCHESTRATOR_DESIRED_H
@@ -10,12 +10,15 @@
 
 #include "base/auto.h"
 #include "orchestrator/store.h"
+#include "reconciler/reconcile.h"
 #include "schema/manifest.h"
 
 struct desired {
         unsigned refs;
         struct stack *stack;
         json_t *manifest; /* canonical JSON of stack */
+        struct stack_wishes wishes;
+        struct stack_hashes *hashes; /* of stack and wishes: desired_hash() */
         char *source;
         unsigned revision;
         enum stack_ports ports;
@@ -26,6 +29,22 @@ struct desired {
 /** A new one with one reference. manifest: borrowed, hostile until this read it. */
 int desired_new(const json_t *manifest, struct desired **ret, json_t **ret_diagnostics,
                 struct err *err);
+
+/**
+ * Take over what another revision wished for services of the same name: generation and digest,
+ * and with keep_stopped also whether they are stopped. Causes are not taken over.
+ */
+void desired_inherit(struct desired *desired, const struct desired *from, bool keep_stopped);
+
+/** Hash anew, after wishes changed. */
+void desired_hash(struct desired *desired);
+
+/** Have the VMs of service i replaced, for that reason. */
+void desired_renew(struct desired *desired, size_t i, const char *cause);
+
+/** Wishes as a JSON object by service, for the store; and back (odd members are left out). */
+json_t *desired_wishes_json(const struct desired *desired);
+void desired_read_wishes(struct desired *desired, const json_t *wishes);
 
 struct desired *desired_ref(struct desired *desired);
 void desired_unref(struct desired *desired);

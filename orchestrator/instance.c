@@ -14,8 +14,8 @@
 #include "base/mem.h"
 
 /* A guest that breaks off is given this many chances before its VM is killed. */
-#define RECONNECTS_MAX  3
-#define RECONNECT_MS    200
+#define RECONNECTS_MAX 3
+#define RECONNECT_MS   200
 /* Output that is still under way after the exit may take this long. */
 #define OUTPUT_DRAIN_MS 3000
 
@@ -71,7 +71,7 @@ static void end_run(struct instance *in, enum vm_state state, enum exit_reason r
         in->env->on_change(in->env, in);
 }
 
-/* ------------------------------------------------------------------ the end of a VM, and cleanup */
+/* ----------------------------------------------------------------- the end of a VM, and cleanup */
 
 static void finish(struct instance *in)
 {
@@ -254,7 +254,7 @@ static void on_deadline(struct ev_loop *loop, ev_timer *w, int revents)
         }
 }
 
-/* -------------------------------------------------------------------------------- the guest talks */
+/* ------------------------------------------------------------------------------ the guest talks */
 
 static void send_configuration(struct instance *in)
 {
@@ -280,7 +280,12 @@ static void on_guest_hello(void *arg, const struct guest_hello *hello)
         struct instance *in = arg;
 
         in->reconnects = 0;
-        (void)snprintf(in->boot_id, sizeof(in->boot_id), "%s", hello->boot_id); /* same size */
+        if (in->vm) {
+                vm_confirm(in->vm);
+                in->times.spawned = vm_spawned_ns(in->vm); /* not the first, if a clone failed */
+        }
+        if (*hello->boot_id)
+                (void)snprintf(in->boot_id, sizeof(in->boot_id), "%s", hello->boot_id);
         for (size_t i = 0; i < hello->n_phases; i++)
                 note_kernel_time(in, &hello->phases[i]);
         if (!in->times.hello)
@@ -323,6 +328,7 @@ static void on_guest_configured(void *arg, const char *text)
         struct instance *in = arg;
 
         in->times.configured = clock_mono_ns();
+        (void)snprintf(in->boot_id, sizeof(in->boot_id), "%s", guest_boot_id(in->guest));
         guest_setup_free(STEAL(in->setup));
         if (text)
                 instance_fail(in, EXIT_BOOT, text);
@@ -332,17 +338,21 @@ static void on_guest_started(void *arg, uint64_t run, int pid)
 {
         struct instance *in = arg;
         struct err err = ERR_INIT;
+        struct vm_birth birth;
 
         (void)run;
         (void)pid;
         if (in->state != VM_BOOTING)
                 return;
+        birth = vm_birth(in->vm);
         in->times.started = clock_mono_ns();
         instance_arm(in, 0);
         in->state = VM_RUNNING;
         in->since_ms = in->env->now_ms(in->env);
-        instance_emit(in, "started", "", "service runs after %lld ms",
-                      (long long)((in->times.started - in->times.decided) / 1000000));
+        instance_emit(in, "started", birth.clone ? "clone" : "boot",
+                      "service runs after %lld ms%s%s%s",
+                      (long long)((in->times.started - in->times.decided) / 1000000),
+                      *birth.reason ? " (booted: " : "", birth.reason, *birth.reason ? ")" : "");
         in->env->on_started(in->env, in);
         if (instance_save(in, &err) < 0)
                 log_warn("vm", in->id, "%s", err.msg);
@@ -520,7 +530,7 @@ static void on_reconnect_due(struct ev_loop *loop, ev_timer *w, int revents)
                 instance_fail(in, EXIT_VMM, err.msg);
 }
 
-/* ------------------------------------------------------------------------------------------ health */
+/* --------------------------------------------------------------------------------------- health */
 
 static void on_probe_change(struct probe *probe, void *ctx)
 {
@@ -557,7 +567,7 @@ void instance_update_probe(struct instance *in, const struct service *service)
                 probe_start(&in->probe, in->guest, &spec, in->probe.state);
 }
 
-/* -------------------------------------------------------------------------------------- birth, death */
+/* --------------------------------------------------------------------------------- birth, death */
 
 struct instance *instance_new(struct instance_env *env, struct desired *desired,
                               const struct service *service, unsigned replica)

@@ -26,6 +26,7 @@
 #include "orchestrator/networks.h"
 #include "orchestrator/probe.h"
 #include "reconciler/facts.h"
+#include "vz/template.h"
 #include "vz/vm.h"
 
 /* From spawning QEMU to the running service: software emulation on a loaded machine fits. */
@@ -55,6 +56,7 @@ struct instance_env {
         const char *volumes_dir;
         const char *qemu, *kernel, *initrd;
         enum vm_accel accel;
+        struct templates *templates; /* NULL: every VM boots */
         /* State or health changed, or something else that a view shows. */
         void (*on_change)(struct instance_env *env, struct instance *instance);
         /* The service started (RUNNING), or its run ended (EXITED, FAILED). Before on_change. */
@@ -71,7 +73,7 @@ struct instance_nic {
         char *network;
         uint32_t ip, gateway;
         unsigned bits;
-        int tap_fd; /* -1: not opened yet, or QEMU has it */
+        int tap_fd;                  /* -1: not opened yet, or QEMU has it */
         struct tap_request *request; /* under way */
         struct str_list aliases;
 };
@@ -113,7 +115,7 @@ struct instance {
         struct vm *vm;
         struct guest *guest;
         struct exec_session *sessions; /* of API clients; ended with the guest */
-        struct guest_setup *setup; /* until the guest was configured */
+        struct guest_setup *setup;     /* until the guest was configured */
         char boot_id[40];
         struct log_writer *log;
         struct probe probe;
@@ -122,9 +124,9 @@ struct instance {
         ev_timer deadline;  /* of the present state */
         ev_timer reconnect; /* to a guest that was lost while its VM lives */
         unsigned reconnects;
-        bool configured;     /* the guest has its configuration */
-        bool remove_wanted;  /* instance_remove() was called */
-        bool powered_off;    /* power-off was sent */
+        bool configured;       /* the guest has its configuration */
+        bool remove_wanted;    /* instance_remove() was called */
+        bool powered_off;      /* power-off was sent */
         unsigned open_streams; /* bit per output stream that has not ended */
 };
 

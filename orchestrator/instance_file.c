@@ -82,6 +82,7 @@ int instance_save(const struct instance *in, struct err *err)
         json_set_str(j, "digest", in->digest);
         json_set_str(j, "stop_signal", in->stop_signal);
         json_set_int(j, "stop_grace_ms", in->stop_grace_ms);
+        json_set_str(j, "boot_id", in->boot_id);
         json_set_bool(j, "running", in->state == VM_RUNNING);
         json_set_int(j, "health", in->probe.state);
         json_set_int(j, "since_ms", in->since_ms);
@@ -199,10 +200,12 @@ static int read_file(struct instance *in, const char *dir, bool *ret_running, st
         (void)snprintf(in->spec_hash, sizeof(in->spec_hash), "%s", hash); /* compared, no more */
         (void)snprintf(in->digest, sizeof(in->digest), "%s", digest);     /* shown, no more */
         in->image_ref = xstrdup(image);
+        (void)snprintf(in->boot_id, sizeof(in->boot_id), "%s", json_str(j, "boot_id", ""));
         in->stop_signal = xstrdup(json_str(j, "stop_signal", NULL));
         in->stop_grace_ms = json_int(j, "stop_grace_ms", 10000);
         in->since_ms = json_int(j, "since_ms", 0);
         in->probe.state = in->health_shown = (enum health_state)health;
+        (void)snprintf(in->boot_id, sizeof(in->boot_id), "%s", json_str(j, "boot_id", ""));
         *ret_running = json_bool(j, "running", false);
         read_times(&in->times, json_object_get(j, "times"));
         return read_lists(in, j, err);

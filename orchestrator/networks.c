@@ -60,14 +60,18 @@ static void on_net_ready(void *ctx)
         struct network_state *n = ctx;
 
         n->entry.up = true;
+        n->entry.failures = 0;
+        n->entry.failed_ms = 0;
         n->entry.pid = net_pid(n->net);
         free(n->entry.message);
         n->entry.message = NULL;
         n->owner->env.on_change(n->owner->env.ctx);
 }
 
-static void set_message(struct network_state *n, const struct err *err)
+static void note_failure(struct network_state *n, const struct err *err)
 {
+        n->entry.failures++;
+        n->entry.failed_ms = n->owner->env.now_ms(n->owner->env.ctx);
         free(n->entry.message);
         n->entry.message = xstrdup(err->msg);
 }
@@ -81,7 +85,7 @@ static void on_net_lost(void *ctx, const struct err *err)
         n->entry.up = false;
         n->entry.pid = 0;
         n->zone_digest[0] = n->forwards_digest[0] = '\0';
-        set_message(n, err);
+        note_failure(n, err);
         n->owner->env.on_event(n->owner->env.ctx, n->entry.stack, "network-lost", err->msg);
         n->owner->env.on_change(n->owner->env.ctx);
 }
@@ -154,6 +158,7 @@ void networks_create(struct networks *ns, const char *stack, const struct networ
                 n = add(ns, stack, spec->name);
         if (n->net)
                 return;
+        n->entry.failed_ms = 0;
         r = networks_choose_subnet(ns, stack, spec, &n->entry.subnet, &n->entry.bits, &err);
         if (r == 0) {
                 network_hash(spec, n->entry.hash);
@@ -165,8 +170,21 @@ void networks_create(struct networks *ns, const char *stack, const struct networ
         if (r == 0)
                 r = start_net(n, &err);
         if (r < 0) {
-                set_message(n, &err);
+                note_failure(n, &err);
                 ns->env.on_event(ns->env.ctx, stack, "network-failed", err.msg);
+                ns->env.on_change(ns->env.ctx); /* its next try has a time now */
+        }
+}
+
+void networks_retry(struct networks *ns, const char *stack)
+{
+        for (size_t i = 0; i < ns->len; i++) {
+                struct network_entry *entry = &ns->items[i]->entry;
+
+                if (streq(entry->stack, stack) && entry->failed_ms) {
+                        entry->failures = 0;
+                        entry->failed_ms = 1; /* long ago */
+                }
         }
 }
 
@@ -221,7 +239,7 @@ static int adopt(struct networks *ns, const char *dir, struct err *err)
         n->entry.bits = (unsigned)bits;
         n->entry.gateway = net_gateway(n->entry.subnet, n->entry.bits);
         if (start_net(n, err) < 0)
-                set_message(n, err);
+                note_failure(n, err);
         return 0;
 }
 

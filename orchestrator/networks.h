@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * All networks of all stacks: their subnets and addresses (leased in the store, so that a replica
- * keeps its address), their netd processes, and what each netd must know. That is derived as a whole
- * from the list of endpoints once a turn and sent only when it changed.
+ * keeps its address), their netd processes, and what each netd must know. That is derived as a
+ * whole from the list of endpoints once a turn and sent only when it changed.
  *
  *   RUN/net/<12 hex of stack and name>/   netd.sock, netd.json, network.json (ours, for adoption)
  */
@@ -31,15 +31,18 @@ struct network_entry {
         uint32_t subnet, gateway;
         unsigned bits;
         bool up;
-        char *message; /* why it is not up; NULL while it starts */
-        int pid;       /* of netd; 0 unknown */
+        unsigned failures; /* attempts in a row to bring it up */
+        int64_t failed_ms; /* when the last one failed, on the clock of facts; 0: it did not */
+        char *message;     /* why it is not up; NULL while it starts */
+        int pid;           /* of netd; 0 unknown */
 };
 
 struct networks_env {
         struct ev_loop *loop;
         struct store *store;
-        const char *run_dir; /* copied */
-        const char *netd;    /* program; copied */
+        const char *run_dir;          /* copied */
+        const char *netd;             /* program; copied */
+        int64_t (*now_ms)(void *ctx); /* the clock of facts */
         void (*on_change)(void *ctx); /* something to decide about */
         void (*on_event)(void *ctx, const char *stack, const char *type, const char *message);
         void *ctx;
@@ -51,8 +54,11 @@ int networks_new(const struct networks_env *env, struct networks **ret, struct e
 /** Let go; netds stay. */
 void networks_free(struct networks *networks);
 
-/** Start the network's netd; failure is noted in its entry and retried by the next call. */
+/** Start the network's netd. Failure is noted in its entry; the next call tries again. */
 void networks_create(struct networks *networks, const char *stack, const struct network *spec);
+
+/** Somebody asks again: networks of the stack that failed are tried at once. */
+void networks_retry(struct networks *networks, const char *stack);
 
 /** End netd and all it owns. */
 void networks_remove(struct networks *networks, const char *stack, const char *name);

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "orchestrator/daemon.h"
+#include "reconciler/replica.h"
 #include "storage/volume.h"
 
 struct desired *daemon_find(const struct daemon *d, const char *stack)
@@ -23,11 +24,10 @@ static void install(struct daemon *d, struct desired *desired)
 {
         size_t at = 0;
 
-        while (at < d->desired_len &&
-               strcmp(d->desired[at]->stack->name, desired->stack->name) < 0)
+        while (at < d->desired_len && strcmp(d->desired[at]->stack->name, desired->stack->name) < 0)
                 at++;
         if (at < d->desired_len && streq(d->desired[at]->stack->name, desired->stack->name)) {
-                desired_unref(d->desired[at]);
+                *array_push(&d->former, &d->former_len) = d->desired[at];
         } else {
                 (void)array_push(&d->desired, &d->desired_len);
                 memmove(&d->desired[at + 1], &d->desired[at],
@@ -36,9 +36,47 @@ static void install(struct daemon *d, struct desired *desired)
         d->desired[at] = desired;
 }
 
-static int save(struct daemon *d, const struct desired *desired, struct err *err)
+static bool service_has_vm(const struct daemon *d, const char *stack, const char *service)
+{
+        for (size_t i = 0; i < d->instances_len; i++)
+                if (streq(d->instances[i]->stack, stack) &&
+                    streq(d->instances[i]->service, service))
+                        return true;
+        return false;
+}
+
+static bool still_tells_order(const struct daemon *d, const struct desired *former)
+{
+        const struct desired *now = daemon_find(d, former->stack->name);
+
+        for (size_t i = 0; i < former->stack->services_len; i++) {
+                const char *name = former->stack->services[i].name;
+
+                if (!(now && stack_find_service(now->stack, name)) &&
+                    service_has_vm(d, former->stack->name, name))
+                        return true;
+        }
+        return false;
+}
+
+void daemon_forget_former(struct daemon *d)
+{
+        size_t kept = 0;
+
+        for (size_t i = 0; i < d->former_len; i++)
+                if (still_tells_order(d, d->former[i]))
+                        d->former[kept++] = d->former[i];
+                else
+                        desired_unref(d->former[i]);
+        d->former_len = kept;
+}
+
+static int save(struct daemon *d, const struct desired *desired, const char *note, struct err *err)
 {
         AUTO_FREE char *manifest = json_text(desired->manifest);
+        AUTO_JSON json_t *wishes_json = desired_wishes_json(desired);
+        AUTO_FREE char *wishes = json_text(wishes_json);
+        AUTO_FREE char *note_copy = xstrdup(note);
         const struct stored_stack record = {.name = desired->stack->name,
                                             .revision = desired->revision,
                                             .source = desired->source,
@@ -46,9 +84,94 @@ static int save(struct daemon *d, const struct desired *desired, struct err *err
                                             .ports = desired->ports,
                                             .wanted = desired->wanted,
                                             .created_ms = desired->created_ms,
-                                            .updated_ms = clock_wall_ms()};
+                                            .updated_ms = clock_wall_ms(),
+                                            .wishes = wishes,
+                                            .note = note_copy};
 
         return store_put_stack(d->store, &record, err);
+}
+
+int daemon_accept(struct daemon *d, struct desired *desired, const char *note, struct err *err)
+{
+        const char *name = desired->stack->name;
+        int r = save(d, desired, note, err);
+
+        if (r < 0) {
+                r = err_wrap(err, "stack %s was not changed", name);
+                desired_unref(desired);
+                return r;
+        }
+        if (streq(note, "apply"))
+                event_emit(d->events, name, NULL, 0, "applied", "", "revision %u from %s",
+                           desired->revision, desired->source);
+        else
+                event_emit(d->events, name, NULL, 0, "changed", "", "revision %u: %s",
+                           desired->revision, note);
+        install(d, desired);
+        daemon_dirty(d);
+        return 0;
+}
+
+/* The digest that the service's image had when it was last looked at. */
+static const char *known_digest(const struct daemon *d, const struct desired *desired, size_t i)
+{
+        const struct instance *in =
+                daemon_instance(d, desired->stack->name, desired->stack->services[i].name, 0);
+
+        return in && *in->digest ? in->digest : desired->wishes.services[i].digest;
+}
+
+/*
+ * What its images are now is what an apply means. A tag that names another image than the one that
+ * runs has its VMs replaced, as with `compose up`; loading an image alone replaces nothing.
+ */
+static bool note_images(struct daemon *d, struct desired *desired)
+{
+        bool renewed = false;
+
+        for (size_t i = 0; i < desired->stack->services_len; i++) {
+                const struct service *service = &desired->stack->services[i];
+                const char *known = known_digest(d, desired, i);
+                const struct instance *in =
+                        daemon_instance(d, desired->stack->name, service->name, 0);
+                const struct image_entry *entry;
+
+                if (!service->image)
+                        continue;
+                images_resolve(d->images, service->image);
+                entry = images_find(d->images, service->image);
+                if (!entry || !entry->image)
+                        continue;
+                if (known && !streq(known, entry->image->digest) &&
+                    (!in || streq(in->image_ref, service->image))) {
+                        desired_renew(desired, i, "image changed");
+                        renewed = true;
+                }
+                free(desired->wishes.services[i].digest);
+                desired->wishes.services[i].digest = xstrdup(entry->image->digest);
+        }
+        return renewed;
+}
+
+static bool has_stopped(const struct desired *desired)
+{
+        for (size_t i = 0; i < desired->wishes.services_len; i++)
+                if (desired->wishes.services[i].stopped)
+                        return true;
+        return false;
+}
+
+void daemon_retry_failed(struct daemon *d, const char *stack)
+{
+        networks_retry(d->networks, stack);
+        for (size_t i = 0; i < d->replicas_len; i++) {
+                struct replica_fact *fact = &d->replicas[i];
+
+                if (!streq(fact->stack, stack) || fact->failures == 0 || fact->started_ms)
+                        continue;
+                replica_retry(fact);
+                daemon_save_replica(d, fact);
+        }
 }
 
 int daemon_apply(struct daemon *d, const char *name, const json_t *manifest, const char *source,
@@ -56,6 +179,7 @@ int daemon_apply(struct daemon *d, const char *name, const json_t *manifest, con
 {
         AUTO(desired) struct desired *new = NULL;
         const struct desired *old = daemon_find(d, name);
+        bool renewed;
         int r;
 
         if (d->draining)
@@ -71,17 +195,15 @@ int daemon_apply(struct daemon *d, const char *name, const json_t *manifest, con
         new->revision = old ? old->revision + 1 : 1;
         new->created_ms = old ? old->created_ms : clock_wall_ms();
         images_retry_missing(d->images);
+        daemon_retry_failed(d, name);
         daemon_dirty(d);
-        if (old && old->wanted == STACK_UP && old->ports == ports && streq(old->source, source) &&
+        if (old)
+                desired_inherit(new, old, false);
+        renewed = note_images(d, new);
+        if (old && !renewed && !has_stopped(old) && old->wanted == STACK_UP && old->ports == ports && streq(old->source, source) &&
             json_equal(old->manifest, new->manifest))
                 return STACK_SAME;
-        r = save(d, new, err);
-        if (r < 0)
-                return err_wrap(err, "stack %s was not changed", name);
-        event_emit(d->events, name, NULL, 0, "applied", "", "revision %u from %s", new->revision,
-                   source);
-        install(d, STEAL(new));
-        return 0;
+        return daemon_accept(d, STEAL(new), "apply", err);
 }
 
 int daemon_delete(struct daemon *d, const char *name, bool volumes, struct err *err)
@@ -125,6 +247,7 @@ static void replica_clear(struct replica_fact *fact)
         free(fact->stack);
         free(fact->service);
         free(fact->last_spec_hash);
+        free(fact->last_message);
 }
 
 static void forget_replicas(struct daemon *d, const char *stack)
@@ -212,12 +335,17 @@ static int load_stack(struct daemon *d, const struct stored_stack *record, struc
 {
         AUTO(desired) struct desired *desired = NULL;
         AUTO_JSON json_t *manifest = NULL;
+        AUTO_JSON json_t *wishes = NULL;
         AUTO_JSON json_t *diagnostics = NULL;
         size_t len = strlen(record->manifest);
 
         if (json_parse(record->manifest, len, len, record->name, &manifest, err) < 0 ||
             desired_new(manifest, &desired, &diagnostics, err) < 0)
                 return -err->code;
+        len = strlen(record->wishes);
+        if (json_parse(record->wishes, len, len, record->name, &wishes, err) < 0)
+                return -err->code;
+        desired_read_wishes(desired, wishes);
         desired->source = xstrdup(record->source);
         desired->revision = record->revision;
         desired->ports = record->ports;
@@ -238,6 +366,7 @@ static void load_replicas(struct daemon *d, const struct stored_replicas *stored
                 copy.stack = fact->stack;
                 copy.service = fact->service;
                 copy.last_spec_hash = xstrdup(from->last_spec_hash);
+                copy.last_message = xstrdup(from->last_message);
                 *fact = copy;
         }
 }

@@ -20,25 +20,28 @@ static const char *const statements[] = {
         [STMT_COMMIT] = "COMMIT",
         [STMT_ROLLBACK] = "ROLLBACK",
         [STMT_STACK_PUT] = "INSERT OR REPLACE INTO stacks (name, revision, source, manifest, ports,"
-                           " wanted, created_ms, updated_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                           " wanted, created_ms, updated_ms, wishes)"
+                           " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [STMT_STACK_WANTED] = "UPDATE stacks SET wanted = ?2, updated_ms = ?3 WHERE name = ?1",
         [STMT_STACK_LIST] = "SELECT name, revision, source, manifest, ports, wanted, created_ms,"
-                            " updated_ms, rowid FROM stacks ORDER BY name",
+                            " updated_ms, wishes, rowid FROM stacks ORDER BY name",
         [STMT_STACK_DELETE] = "DELETE FROM stacks WHERE name = ?",
         [STMT_STACK_DROP] = "DELETE FROM stacks WHERE rowid = ?",
         [STMT_HISTORY_PUT] = "INSERT OR REPLACE INTO history (stack, revision, manifest,"
-                             " created_ms) VALUES (?, ?, ?, ?)",
+                             " created_ms, note) VALUES (?, ?, ?, ?, ?)",
         [STMT_HISTORY_PRUNE] = "DELETE FROM history WHERE stack = ? AND revision <= ?",
-        [STMT_HISTORY_LIST] = "SELECT stack, revision, manifest, created_ms, rowid FROM history"
-                              " WHERE stack = ? ORDER BY revision DESC",
+        [STMT_HISTORY_LIST] = "SELECT stack, revision, manifest, created_ms, note, rowid"
+                              " FROM history WHERE stack = ? ORDER BY revision DESC",
         [STMT_HISTORY_DELETE] = "DELETE FROM history WHERE stack = ?",
         [STMT_HISTORY_DROP] = "DELETE FROM history WHERE rowid = ?",
         [STMT_REPLICA_PUT] = "INSERT OR REPLACE INTO replicas (stack, service, replica, failures,"
                              " restarts, last_end_ms, last_exit, last_exit_code, last_spec_hash,"
-                             " completed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                             " completed, own_failures, started_ms, last_message)"
+                             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [STMT_REPLICA_LIST] = "SELECT stack, service, replica, failures, restarts, last_end_ms,"
-                              " last_exit, last_exit_code, last_spec_hash, completed, rowid"
-                              " FROM replicas ORDER BY stack, service, replica",
+                              " last_exit, last_exit_code, last_spec_hash, completed,"
+                              " own_failures, started_ms, last_message, rowid FROM replicas ORDER "
+                              "BY stack, service, replica",
         [STMT_REPLICA_DELETE] = "DELETE FROM replicas WHERE stack = ?1 AND service = ?2 AND"
                                 " (?3 = 0 OR replica = ?3)",
         [STMT_REPLICA_DELETE_STACK] = "DELETE FROM replicas WHERE stack = ?",

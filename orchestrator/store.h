@@ -79,6 +79,8 @@ struct stored_stack {
         enum stack_ports ports;
         enum stack_wanted wanted;
         int64_t created_ms, updated_ms; /* wall clock */
+        char *wishes; /* JSON object: what commands asked of services, see desired.h */
+        char *note; /* what made this revision: "scale web=3"; goes into the history; may be NULL */
 };
 
 struct stored_stacks {
@@ -105,6 +107,7 @@ int store_delete_stack(struct store *store, const char *name, struct err *err);
 struct stored_revision {
         unsigned revision;
         char *manifest;
+        char *note; /* what made it; "" when unknown */
         int64_t created_ms;
 };
 

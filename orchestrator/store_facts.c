@@ -43,7 +43,8 @@ static const char *parse_replica(sqlite3_stmt *row, void *result)
 
         if (wrong)
                 return wrong;
-        if (!count_valid(row_int(row, 3)) || !count_valid(row_int(row, 4)))
+        if (!count_valid(row_int(row, 3)) || !count_valid(row_int(row, 4)) ||
+            !count_valid(row_int(row, 10)))
                 return "a counter is out of range";
         if (exit < 0)
                 return "unknown exit reason";
@@ -58,6 +59,9 @@ static const char *parse_replica(sqlite3_stmt *row, void *result)
         fact->last_exit_code = (int)row_int(row, 7);
         fact->last_spec_hash = xstrdup((const char *)sqlite3_column_text(row, 8));
         fact->completed = row_int(row, 9) != 0;
+        fact->own_failures = (unsigned)row_int(row, 10);
+        fact->started_ms = row_int(row, 11);
+        fact->last_message = xstrdup((const char *)sqlite3_column_text(row, 12));
         return NULL;
 }
 
@@ -82,6 +86,7 @@ void stored_replicas_release(struct stored_replicas *replicas)
                 free(replicas->items[i].stack);
                 free(replicas->items[i].service);
                 free(replicas->items[i].last_spec_hash);
+                free(replicas->items[i].last_message);
         }
         free(replicas->items);
         *replicas = (struct stored_replicas){0};
@@ -89,11 +94,12 @@ void stored_replicas_release(struct stored_replicas *replicas)
 
 int store_put_replica(struct store *store, const struct replica_fact *fact, struct err *err)
 {
-        return store_run(store, STMT_REPLICA_PUT, "write a replica", err, "ssiiiisisi", fact->stack,
-                         fact->service, (int64_t)fact->replica, (int64_t)fact->failures,
-                         (int64_t)fact->restarts, fact->last_end_ms,
+        return store_run(store, STMT_REPLICA_PUT, "write a replica", err, "ssiiiisisiiis",
+                         fact->stack, fact->service, (int64_t)fact->replica,
+                         (int64_t)fact->failures, (int64_t)fact->restarts, fact->last_end_ms,
                          exit_reason_name(fact->last_exit), (int64_t)fact->last_exit_code,
-                         fact->last_spec_hash, (int64_t)fact->completed);
+                         fact->last_spec_hash, (int64_t)fact->completed,
+                         (int64_t)fact->own_failures, fact->started_ms, fact->last_message);
 }
 
 int store_delete_replica(struct store *store, const char *stack, const char *service,

@@ -35,6 +35,11 @@ static const char *const upgrades[] = {
         " type TEXT NOT NULL, reason TEXT NOT NULL, message TEXT NOT NULL) STRICT;"
         "CREATE TABLE quarantine (id INTEGER PRIMARY KEY, tbl TEXT NOT NULL, key TEXT NOT NULL,"
         " record TEXT NOT NULL, reason TEXT NOT NULL, time_ms INTEGER NOT NULL) STRICT;",
+        "ALTER TABLE replicas ADD COLUMN own_failures INTEGER NOT NULL DEFAULT 0;"
+        "ALTER TABLE replicas ADD COLUMN started_ms INTEGER NOT NULL DEFAULT 0;"
+        "ALTER TABLE replicas ADD COLUMN last_message TEXT;"
+        "ALTER TABLE stacks ADD COLUMN wishes TEXT NOT NULL DEFAULT '{}';"
+        "ALTER TABLE history ADD COLUMN note TEXT NOT NULL DEFAULT '';",
 };
 #define STORE_VERSION ((int64_t)ARRAY_SIZE(upgrades))
 

@@ -52,6 +52,8 @@ static void stored_stack_release(struct stored_stack *stack)
         free(stack->name);
         free(stack->source);
         free(stack->manifest);
+        free(stack->wishes);
+        free(stack->note);
 }
 
 void stored_stacks_release(struct stored_stacks *stacks)
@@ -75,6 +77,8 @@ static const char *parse_stack(sqlite3_stmt *row, void *result)
                 return "the revision is out of range";
         if (!manifest_valid(row, 3))
                 return "the manifest is not a JSON object";
+        if (!manifest_valid(row, 8))
+                return "the wishes are not a JSON object";
         if (ports < 0)
                 return "unknown way to choose ports";
         if (wanted < 0)
@@ -88,6 +92,7 @@ static const char *parse_stack(sqlite3_stmt *row, void *result)
         stack->wanted = (enum stack_wanted)wanted;
         stack->created_ms = row_int(row, 6);
         stack->updated_ms = row_int(row, 7);
+        stack->wishes = xstrdup(row_text(row, 8));
         return NULL;
 }
 
@@ -107,15 +112,17 @@ int store_list_stacks(struct store *store, struct stored_stacks *ret, struct err
 
 static int put_stack(struct store *store, const struct stored_stack *stack, struct err *err)
 {
-        int r = store_run(store, STMT_STACK_PUT, "write a stack", err, "sissssii", stack->name,
+        int r = store_run(store, STMT_STACK_PUT, "write a stack", err, "sissssiis", stack->name,
                           (int64_t)stack->revision, stack->source ? stack->source : "",
                           stack->manifest, ports_names[stack->ports], wanted_names[stack->wanted],
-                          stack->created_ms, stack->updated_ms);
+                          stack->created_ms, stack->updated_ms,
+                          stack->wishes ? stack->wishes : "{}");
 
         if (r < 0)
                 return r;
-        r = store_run(store, STMT_HISTORY_PUT, "write the history", err, "sisi", stack->name,
-                      (int64_t)stack->revision, stack->manifest, stack->updated_ms);
+        r = store_run(store, STMT_HISTORY_PUT, "write the history", err, "sisis", stack->name,
+                      (int64_t)stack->revision, stack->manifest, stack->updated_ms,
+                      stack->note ? stack->note : "");
         if (r < 0)
                 return r;
         return store_run(store, STMT_HISTORY_PRUNE, "prune the history", err, "si", stack->name,
@@ -172,6 +179,7 @@ static const char *parse_revision(sqlite3_stmt *row, void *result)
         revision->revision = (unsigned)row_int(row, 1);
         revision->manifest = xstrdup(row_text(row, 2));
         revision->created_ms = row_int(row, 3);
+        revision->note = xstrdup(row_text(row, 4));
         return NULL;
 }
 
@@ -193,8 +201,10 @@ int store_list_history(struct store *store, const char *stack, struct stored_rev
 
 void stored_revisions_release(struct stored_revisions *revisions)
 {
-        for (size_t i = 0; i < revisions->len; i++)
+        for (size_t i = 0; i < revisions->len; i++) {
                 free(revisions->items[i].manifest);
+                free(revisions->items[i].note);
+        }
         free(revisions->items);
         *revisions = (struct stored_revisions){0};
 }

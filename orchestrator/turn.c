@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One turn: observe, reconcile, execute. Levels decide, never events. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,7 +8,7 @@
 #include "base/mem.h"
 #include "orchestrator/daemon.h"
 
-/* ----------------------------------------------------------------------------------------- observe */
+/* -------------------------------------------------------------------------------------- observe */
 
 static void observe_vm(const struct instance *in, struct vm_fact *fact)
 {
@@ -30,15 +31,13 @@ static void observe_networks(const struct daemon *d, struct facts *facts)
         const struct network_entry *n;
 
         for (size_t i = 0; (n = networks_at(d->networks, i)); i++) {
-                struct network_fact *fact;
-
-                if (!n->up && n->message)
-                        continue; /* failed: it is as if it were not there, and is made again */
-                fact = array_push(&facts->networks, &facts->networks_len);
+                struct network_fact *fact = array_push(&facts->networks, &facts->networks_len);
                 fact->stack = n->stack;
                 fact->network = n->name;
                 fact->spec_hash = (char *)(uintptr_t)n->hash;
                 fact->up = n->up;
+                fact->failures = n->failures;
+                fact->failed_ms = n->up ? 0 : n->failed_ms;
                 fact->message = n->message;
         }
 }
@@ -72,7 +71,7 @@ static void observe(const struct daemon *d, struct facts *facts)
         observe_images(d, facts);
 }
 
-/* ----------------------------------------------------------------------------------------- execute */
+/* -------------------------------------------------------------------------------------- execute */
 
 static struct instance *find_instance(const struct daemon *d, const char *id)
 {
@@ -92,7 +91,8 @@ static void step_vm_create(struct daemon *d, const struct step *step)
         if (!service)
                 bug("the plan creates a service that is not wanted");
         in = instance_new(&d->env, desired, service, step->replica);
-        spec_hash(desired->stack, service, in->spec_hash);
+        (void)snprintf(in->spec_hash, sizeof(in->spec_hash), "%s",
+                       desired->hashes->services[service - desired->stack->services]);
         instance_emit(in, "creating", "", "%s", step->reason ? step->reason : "wanted");
         *array_push(&d->instances, &d->instances_len) = in;
         if (service->isolation_required && d->env.accel == ACCEL_TCG)
@@ -125,7 +125,6 @@ static void execute(struct daemon *d, const struct step *step)
                 return;
         case STEP_NETWORK_CREATE:
                 step_network_create(d, step);
-                daemon_dirty(d);
                 return;
         case STEP_NETWORK_REMOVE:
                 networks_remove(d->networks, step->stack, step->network);
@@ -144,7 +143,7 @@ static void execute(struct daemon *d, const struct step *step)
         }
 }
 
-/* -------------------------------------------------------------------------------------------- turn */
+/* ----------------------------------------------------------------------------------------- turn */
 
 static const struct service *wanted_service(const struct daemon *d, const struct instance *in)
 {
@@ -190,8 +189,8 @@ static void publish(struct daemon *d)
                 ep->replica = in->replica;
                 ep->vm_id = in->id;
                 ep->named = in->state == VM_BOOTING || in->state == VM_RUNNING;
-                ep->ready = in->state == VM_RUNNING && (in->probe.state == HEALTH_NONE ||
-                                                        in->probe.state == HEALTH_HEALTHY);
+                ep->ready = in->state == VM_RUNNING &&
+                            (in->probe.state == HEALTH_NONE || in->probe.state == HEALTH_HEALTHY);
                 ep->nics = nics[n];
                 ep->nics_len = in->nics_len;
                 ep->ports = in->ports;
@@ -224,29 +223,59 @@ static void tell_followers(struct daemon *d)
         }
 }
 
-void daemon_turn(struct daemon *d)
+/* The decision on what is wanted now; what is leaving tells the order of stopping. */
+static void decide(struct daemon *d, const struct facts *facts, int64_t now)
 {
-        const struct stack **stacks = xcalloc(d->desired_len, sizeof(*stacks));
-        struct facts facts = {0};
-        struct reconcile_input input = {
-                .stacks = stacks, .facts = &facts, .now_ms = daemon_now_ms(d)};
+        size_t n = d->desired_len + d->former_len;
+        const struct stack **stacks = xcalloc(n, sizeof(*stacks));
+        const struct stack **leaving = xcalloc(n, sizeof(*leaving));
+        const struct stack_wishes **wishes = xcalloc(n, sizeof(*wishes));
+        const struct stack_hashes **hashes = xcalloc(n, sizeof(*hashes));
+        struct reconcile_input input = {.stacks = stacks,
+                                        .leaving = leaving,
+                                        .wishes = wishes,
+                                        .hashes = hashes,
+                                        .facts = facts,
+                                        .now_ms = now};
 
-        for (size_t i = 0; !d->draining && i < d->desired_len; i++)
-                if (d->desired[i]->wanted == STACK_UP)
-                        stacks[input.stacks_len++] = d->desired[i]->stack;
-        observe(d, &facts);
+        for (size_t i = 0; i < d->desired_len; i++) {
+                const struct desired *desired = d->desired[i];
+
+                if (d->draining || desired->wanted != STACK_UP) {
+                        leaving[input.leaving_len++] = desired->stack;
+                        continue;
+                }
+                stacks[input.stacks_len] = desired->stack;
+                wishes[input.stacks_len] = &desired->wishes;
+                hashes[input.stacks_len++] = desired->hashes;
+        }
+        for (size_t i = 0; i < d->former_len; i++)
+                leaving[input.leaving_len++] = d->former[i]->stack;
         plan_release(&d->plan);
         reconcile(&input, &d->plan);
+        free(stacks);
+        free(leaving);
+        free(wishes);
+        free(hashes);
+}
+
+void daemon_turn(struct daemon *d)
+{
+        struct facts facts = {0};
+        int64_t now = daemon_now_ms(d);
+
+        observe(d, &facts);
+        decide(d, &facts, now);
         free(facts.vms);
         free(facts.networks);
         free(facts.images);
-        free(stacks);
         for (size_t i = 0; i < d->plan.steps_len; i++)
                 execute(d, &d->plan.steps[i]);
         tend_instances(d);
         publish(d);
         daemon_finish_deletes(d);
-        arm_wake(d, input.now_ms);
+        daemon_forget_former(d);
+        arm_wake(d, now);
         tell_followers(d);
         if (d->draining && d->instances_len == 0 && !networks_at(d->networks, 0))
                 daemon_end(d);

@@ -146,6 +146,9 @@ static json_t *instance_json(const struct daemon *d, const struct instance *in)
         if (in->vm) {
                 json_set_str(j, "isolation", vm_accel_name(vm_accel(in->vm)));
                 json_set_int(j, "pid", vm_pid(in->vm));
+                json_set_str(j, "birth", vm_birth(in->vm).clone ? "clone" : "boot");
+                json_set_str(j, "birth_reason",
+                             *vm_birth(in->vm).reason ? vm_birth(in->vm).reason : NULL);
         }
         if (in->exit_reason != EXIT_NONE) {
                 json_set_str(j, "exit_reason", exit_reason_name(in->exit_reason));
@@ -166,9 +169,10 @@ static json_t *absent_json(const struct daemon *d, const struct desired *desired
         json_t *j = names_json(stack, service->name, replica);
         AUTO_FREE char *image = image_ref_familiar(service->image);
 
-        json_set_str(j, "state", fact && fact->completed ? "completed"
-                                 : status && status->phase == PHASE_FAILED ? "failed"
-                                                                           : "waiting");
+        json_set_str(j, "state",
+                     fact && fact->completed                   ? "completed"
+                     : status && status->phase == PHASE_FAILED ? "failed"
+                                                               : "waiting");
         json_set_str(j, "health", health_state_name(HEALTH_NONE));
         if (fact)
                 set_time(j, "since", fact->last_end_ms);
@@ -186,8 +190,7 @@ static bool has_instance(const struct daemon *d, const char *stack, const char *
                          unsigned replica)
 {
         for (size_t i = 0; i < d->instances_len; i++)
-                if (d->instances[i]->replica == replica &&
-                    streq(d->instances[i]->stack, stack) &&
+                if (d->instances[i]->replica == replica && streq(d->instances[i]->stack, stack) &&
                     streq(d->instances[i]->service, service))
                         return true;
         return false;
@@ -201,8 +204,7 @@ static void add_replicas(const struct daemon *d, json_t *list, const struct desi
 
         for (unsigned n = 1; n <= service->replicas; n++) {
                 for (size_t i = 0; i < d->instances_len; i++)
-                        if (d->instances[i]->replica == n &&
-                            streq(d->instances[i]->stack, stack) &&
+                        if (d->instances[i]->replica == n && streq(d->instances[i]->stack, stack) &&
                             streq(d->instances[i]->service, service->name))
                                 json_array_append_new(list, instance_json(d, d->instances[i]));
                 if (all && !has_instance(d, stack, service->name, n))
@@ -295,6 +297,8 @@ static json_t *service_status_json(const struct daemon *d, const struct desired 
         json_set_bool(j, "ok", status && status->ok);
         json_set_int(j, "replicas_wanted", service->replicas);
         json_set_int(j, "replicas_ready", count_ready(d, stack, service->name));
+        json_set_int(j, "failures", status ? status->failures : 0);
+        set_time(j, "retry_at", status ? status->retry_at_ms : 0);
         json_set_bool(j, "one_shot", is_one_shot(desired->stack, service));
         add_replicas(d, replicas, desired, service, true);
         json_object_set_new(j, "replicas", replicas);
@@ -352,9 +356,9 @@ json_t *view_stack(const struct daemon *d, const struct desired *desired)
 
 static void add_details(const struct daemon *d, json_t *j)
 {
-        const struct instance *in = daemon_instance(d, json_str(j, "stack", ""),
-                                                    json_str(j, "service", ""),
-                                                    (unsigned)json_int(j, "replica", 0));
+        const struct instance *in =
+                daemon_instance(d, json_str(j, "stack", ""), json_str(j, "service", ""),
+                                (unsigned)json_int(j, "replica", 0));
         json_t *volumes = json_array(), *probe = json_object();
 
         if (!in || !streq(in->id, json_str(j, "id", ""))) {
@@ -388,9 +392,9 @@ json_t *view_service(const struct daemon *d, const struct desired *desired,
         json_decref(all);
         json_object_set_new(j, "status", service_status_json(d, desired, service));
         json_object_del(json_object_get(j, "status"), "replicas");
-        json_object_set(j, "service",
-                        json_object_get(json_object_get(desired->manifest, "services"),
-                                        service->name));
+        json_object_set(
+                j, "service",
+                json_object_get(json_object_get(desired->manifest, "services"), service->name));
         json_object_set_new(j, "replicas", chosen);
         return j;
 }

@@ -35,8 +35,7 @@ static json_t *prune_members(const char *key, json_t *object)
         json_t *rest = json_object(), *value;
         const char *member;
 
-        json_object_foreach(object, member, value)
-        {
+        json_object_foreach(object, member, value) {
                 AUTO_FREE char *path = xasprintf("%s.%s", key, member);
 
                 if (field_effect(path) == EFFECT_REPLACE)
@@ -52,8 +51,7 @@ static json_t *spec_json(const struct service *service)
         json_t *spec = json_object(), *value;
         const char *key;
 
-        json_object_foreach(all, key, value)
-        {
+        json_object_foreach(all, key, value) {
                 json_t *rest;
 
                 if (field_effect(key) != EFFECT_REPLACE)
@@ -147,14 +145,27 @@ void network_hash(const struct network *network, char *ret)
         digest_final_text(d, ret);
 }
 
-struct stack_hashes *stack_hashes_new(const struct stack *stack)
+static void mix_generation(char *hash, unsigned generation)
+{
+        AUTO(digest) struct digest *d = digest_new();
+        AUTO_FREE char *text = xasprintf("%u", generation);
+
+        add_text(d, "spec", hash);
+        add_text(d, "generation", text);
+        digest_final_text(d, hash);
+}
+
+struct stack_hashes *stack_hashes_new(const struct stack *stack, const struct stack_wishes *wishes)
 {
         struct stack_hashes *hashes = xnew(struct stack_hashes);
 
         hashes->services = xcalloc(stack->services_len, sizeof(*hashes->services));
         hashes->services_len = stack->services_len;
-        for (size_t i = 0; i < stack->services_len; i++)
+        for (size_t i = 0; i < stack->services_len; i++) {
                 spec_hash(stack, &stack->services[i], hashes->services[i]);
+                if (wishes && wishes->services[i].generation)
+                        mix_generation(hashes->services[i], wishes->services[i].generation);
+        }
         return hashes;
 }
 

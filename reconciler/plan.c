@@ -25,9 +25,9 @@ static const char *const phase_names[] = {
         [PHASE_RUNNING] = "running",     [PHASE_HEALTHY] = "healthy",
         [PHASE_UNHEALTHY] = "unhealthy", [PHASE_COMPLETED] = "completed",
         [PHASE_BACKOFF] = "backoff",     [PHASE_FAILED] = "failed",
-        [PHASE_STOPPING] = "stopping",
+        [PHASE_STOPPING] = "stopping",   [PHASE_STOPPED] = "stopped",
 };
-static_assert(ARRAY_SIZE(phase_names) == PHASE_STOPPING + 1, "a name for each phase");
+static_assert(ARRAY_SIZE(phase_names) == PHASE_STOPPED + 1, "a name for each phase");
 
 const char *step_kind_name(enum step_kind kind)
 {

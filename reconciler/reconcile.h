@@ -40,6 +40,7 @@ enum service_phase {
         PHASE_BACKOFF,   /* ended, next try at retry_at_ms */
         PHASE_FAILED,    /* ended and its policy asks for no other run, or it cannot start */
         PHASE_STOPPING,
+        PHASE_STOPPED, /* its wish says so, and nothing of it is left */
 };
 
 /* Where a service stands and why, in plain words; the data behind ps, why and apply's progress. */
@@ -63,6 +64,22 @@ struct plan {
                              */
 };
 
+/*
+ * What commands asked of a service beside its manifest (`berth stop`, `berth restart`), and what
+ * `berth apply` found out about its image. Wishes are part of a revision.
+ */
+struct service_wish {
+        bool stopped;        /* no VM, though the service stays declared */
+        unsigned generation; /* counted up to have its VMs replaced: mixed into the hash */
+        char *digest;        /* of its image at the last apply; NULL: it was not there */
+        char *cause;         /* of the present generation: "image changed"; NULL: none to tell */
+};
+
+struct stack_wishes {
+        struct service_wish *services; /* in the order of the stack's services */
+        size_t services_len;
+};
+
 struct reconcile_input {
         const struct stack *const *stacks; /* desired; sorted by name */
         size_t stacks_len;
@@ -73,6 +90,8 @@ struct reconcile_input {
          */
         const struct stack *const *leaving;
         size_t leaving_len;
+        /* Beside each of stacks; NULL: nothing is wished. */
+        const struct stack_wishes *const *wishes;
         /* Beside each of stacks, from stack_hashes_new(); NULL: hashed anew in each call. */
         const struct stack_hashes *const *hashes;
         const struct facts *facts;
@@ -107,13 +126,16 @@ int64_t backoff_delay_ms(unsigned failures);
  */
 void spec_hash(const struct stack *stack, const struct service *service, char *ret);
 
-/** The spec hashes of a stack, in the order of its services: made once per accepted revision. */
+/**
+ * The spec hashes of a stack, in the order of its services: made once per accepted revision.
+ * wishes: NULL, or of the same revision; a generation other than 0 is mixed in.
+ */
 struct stack_hashes {
         char (*services)[DIGEST_TEXT_MAX];
         size_t services_len;
 };
 
-struct stack_hashes *stack_hashes_new(const struct stack *stack);
+struct stack_hashes *stack_hashes_new(const struct stack *stack, const struct stack_wishes *wishes);
 void stack_hashes_free(struct stack_hashes *hashes);
 AUTO_TYPE(stack_hashes)
 

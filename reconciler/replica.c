@@ -33,6 +33,14 @@ void replica_on_started(struct replica_fact *replica, int64_t now_ms)
         replica->started_ms = now_ms > 0 ? now_ms : 1; /* 0 says that none runs */
 }
 
+void replica_retry(struct replica_fact *replica)
+{
+        if (replica->completed || replica->last_exit == EXIT_NONE)
+                return;
+        replica->failures = replica->own_failures = 0;
+        replica->last_exit = EXIT_STOPPED;
+}
+
 static void count_failure(struct replica_fact *replica, enum exit_reason reason, int64_t ran_ms,
                           const char *spec_hash)
 {

@@ -34,6 +34,9 @@ void replica_on_ended(struct replica_fact *replica, enum exit_reason reason, int
 /** Keep the cause of the end that was just reported ("port 8080 is taken"); NULL forgets it. */
 void replica_set_message(struct replica_fact *replica, const char *message);
 
+/** Somebody asks again: a failure or its back-off holds no further run back. */
+void replica_retry(struct replica_fact *replica);
+
 /** Whether the end says nothing about the service: it is tried again whatever the policy says. */
 bool exit_reason_is_infrastructure(enum exit_reason reason);
 

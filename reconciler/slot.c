@@ -226,8 +226,15 @@ static bool slot_satisfies(const struct unit *unit, const struct slot *slot,
         bug("a condition without a meaning");
 }
 
+const char *unit_change_text(const struct unit *unit)
+{
+        return unit->wish && unit->wish->cause ? unit->wish->cause : "configuration changed";
+}
+
 bool unit_satisfies(const struct unit *unit, enum depends_condition condition)
 {
+        if (unit->stopped)
+                return false;
         for (size_t i = 0; i < unit->slots_len; i++)
                 if (!slot_satisfies(unit, &unit->slots[i], condition))
                         return false;

@@ -17,6 +17,9 @@ bool slot_wants_vm(const struct slot *slot);
  */
 bool slot_in_flight(const struct slot *slot);
 
+/** Why VMs of another spec are replaced. */
+const char *unit_change_text(const struct unit *unit);
+
 /** Whether the unit satisfies a condition that another service puts on it. */
 bool unit_satisfies(const struct unit *unit, enum depends_condition condition);
 

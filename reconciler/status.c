@@ -134,6 +134,7 @@ static int phase_weight(enum service_phase phase)
         case PHASE_STARTING:
                 return 4;
         case PHASE_STOPPING:
+        case PHASE_STOPPED:
                 return 3;
         case PHASE_RUNNING:
                 return 2;
@@ -183,6 +184,7 @@ void status_make(const struct view *view, struct unit *unit, const struct gate *
         status->service = xstrdup(unit->service->name);
         status->phase = unit->slots_len ? PHASE_COMPLETED
                         : unit->excess  ? PHASE_STOPPING
+                        : unit->stopped ? PHASE_STOPPED
                                         : PHASE_RUNNING;
         for (size_t i = 0; i < unit->slots_len; i++) {
                 const struct slot *slot = &unit->slots[i];

@@ -85,6 +85,8 @@ static void stop_excess(const struct view *view, struct unit *unit, struct plan 
                         continue;
                 if (vm_is_ended(vm))
                         plan_add_vm(plan, STEP_VM_REMOVE, vm, end_reason(vm));
+                else if (vm_is_alive(vm) && unit->stopped)
+                        plan_add_vm(plan, STEP_VM_STOP, vm, xstrdup("stopped on request"));
                 else if (vm_is_alive(vm) && !wanted)
                         plan_add_vm(plan, STEP_VM_STOP, vm,
                                     xasprintf("scaled down to %zu", unit->slots_len));
@@ -141,18 +143,38 @@ static void stop_outdated(struct unit *unit, struct plan *plan)
                 if (slot->state != SLOT_OUTDATED) {
                         in_flight = in_flight || slot_in_flight(slot);
                 } else if (!slot->serving) {
-                        stop_slot(unit, slot, plan, xstrdup("configuration changed"));
+                        stop_slot(unit, slot, plan, xstrdup(unit_change_text(unit)));
                         in_flight = true;
                 } else if (!next) {
                         next = slot;
                 }
         }
         if (next && !in_flight)
-                stop_slot(unit, next, plan, xstrdup("configuration changed"));
+                stop_slot(unit, next, plan, xstrdup(unit_change_text(unit)));
+}
+
+/* Whether VMs of a dependant that is stopped, too, are still there: they go first. */
+static bool dependants_stop_first(const struct view *view, const struct unit *unit)
+{
+        const struct group *group = &view->groups[unit->group];
+        const struct graph *graph = &group->graph;
+        size_t self = (size_t)(unit - view->units) - group->units_begin;
+
+        for (size_t e = graph->back_begin[self]; e < graph->back_begin[self + 1]; e++) {
+                size_t at = graph->back_edges[e];
+                const struct unit *by = &view->units[group->units_begin + at];
+
+                if (by->stopped && by->vms_begin < by->vms_end &&
+                    !(graph->cyclic[self] && graph->cyclic[at]))
+                        return true;
+        }
+        return false;
 }
 
 static void stop_unit(const struct view *view, struct unit *unit, struct plan *plan)
 {
+        if (unit->stopped && dependants_stop_first(view, unit))
+                return;
         stop_excess(view, unit, plan);
         remove_ended(unit, plan);
         if (unit->outdated_net)
@@ -180,7 +202,7 @@ static char *start_reason(const struct unit *unit, const struct slot *slot)
         if (!memory || memory->last_exit == EXIT_NONE)
                 return xstrdup("not running");
         if (!streq(memory->last_spec_hash, unit->hash))
-                return xstrdup("configuration changed");
+                return xstrdup(unit_change_text(unit));
         if (memory->last_exit == EXIT_STOPPED)
                 return xstrdup("not running");
         end = exit_text(memory->last_exit, memory->last_exit_code);

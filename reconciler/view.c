@@ -225,6 +225,11 @@ const struct net *view_find_net(const struct view *view, const struct group *gro
         return NULL;
 }
 
+static const struct stack_wishes *wishes_of(const struct view *view, size_t g)
+{
+        return view->input->wishes ? view->input->wishes[g] : NULL;
+}
+
 static void init_group(struct view *view, size_t g, size_t units_begin)
 {
         struct group *group = &view->groups[g];
@@ -233,7 +238,7 @@ static void init_group(struct view *view, size_t g, size_t units_begin)
         group->units_begin = units_begin;
         graph_init(&group->graph, group->stack);
         if (!view->input->hashes || !view->input->hashes[g])
-                group->hashes = stack_hashes_new(group->stack);
+                group->hashes = stack_hashes_new(group->stack, wishes_of(view, g));
         find_nets(view, group);
 }
 
@@ -264,7 +269,10 @@ static void init_unit(struct view *view, size_t g, size_t i, struct slot **slots
         unit->hash = hashes->services[i];
         unit->image = unit->service->image ? find_image(view, unit->service->image) : NULL;
         unit->slots = *slots;
-        unit->slots_len = unit->service->replicas;
+        if (wishes_of(view, g))
+                unit->wish = &wishes_of(view, g)->services[i];
+        unit->stopped = unit->wish && unit->wish->stopped;
+        unit->slots_len = unit->stopped ? 0 : unit->service->replicas;
         *slots += unit->slots_len;
         find_unit_nets(view, unit);
         view_find_vms(view, unit->stack->name, unit->service->name, &unit->vms_begin,

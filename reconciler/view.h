@@ -62,6 +62,7 @@ struct net {
 struct unit {
         const struct stack *stack;
         const struct service *service;
+        const struct service_wish *wish; /* NULL: none */
         const char *hash;
         const struct image_fact *image; /* NULL: unknown */
         struct slot *slots;
@@ -71,6 +72,7 @@ struct unit {
         const struct net *outdated_net; /* the first that has to be made anew, or NULL */
         size_t group;                   /* of view->groups: its stack */
         bool awaited;        /* its end is: by another service, or as x-berth.oneshot says */
+        bool stopped;        /* as wished: no slots */
         bool excess;         /* VMs beyond the wanted ones exist */
         bool busy;           /* a step of this plan is about it */
         const char *blocker; /* what a WAITING one waits for: a name */

@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "base/value.h"
+#include "reconciler/slot.h"
 
 /* "1.6s" below ten seconds, whole seconds above. ret: VALUE_DURATION_MAX bytes. */
 static void span_text(int64_t ms, char *ret)
@@ -167,13 +168,13 @@ static char *outdated_text(const struct view *view, const struct unit *unit,
         AUTO_FREE char *blocked = NULL;
 
         if (slot->planned)
-                return xstrdup("configuration changed, being replaced");
+                return xasprintf("%s, being replaced", unit_change_text(unit));
         if (unit->outdated_net)
                 return network_text(unit->outdated_net);
         blocked = blocked_text(view, unit, gate);
         if (!blocked)
-                return xstrdup("configuration changed, replaced after the other replicas");
-        return xasprintf("configuration changed, the previous one keeps running: %s", blocked);
+                return xasprintf("%s, replaced after the other replicas", unit_change_text(unit));
+        return xasprintf("%s, the previous one keeps running: %s", unit_change_text(unit), blocked);
 }
 
 static char *slot_text(const struct view *view, const struct unit *unit, const struct slot *slot,
@@ -206,6 +207,9 @@ char *why_text(const struct view *view, const struct unit *unit, const struct sl
 {
         AUTO_FREE char *text = NULL;
 
+        if (!slot && unit->stopped)
+                return xstrdup(unit->excess ? "stopped on request, its VMs are stopping"
+                                            : "stopped on request");
         if (!slot)
                 return xstrdup(unit->excess ? "scaled to 0, its VMs are stopping" : "scaled to 0");
         text = slot_text(view, unit, slot, gate);

@@ -304,8 +304,7 @@ void stack_json_mask(json_t *json)
         json_t *secret;
         const char *name;
 
-        json_object_foreach(json_object_get(json, "secrets"), name, secret)
-        {
+        json_object_foreach(json_object_get(json, "secrets"), name, secret) {
                 (void)json_object_del(secret, "x-berth"); /* not there is fine */
                 json_set_str(secret, "content", "***");
         }

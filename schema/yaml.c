@@ -396,7 +396,8 @@ static void emit_object(struct writer *w, const json_t *json)
         const char *key;
         json_t *value;
 
-        json_object_foreach((json_t *)(uintptr_t)json, key, value) keys[i++] = key;
+        json_object_foreach((json_t *)(uintptr_t)json, key, value)
+                keys[i++] = key;
         qsort(keys, n, sizeof(*keys), compare_keys);
         emit(w, &event,
              yaml_mapping_start_event_initialize(&event, NULL, NULL, 1,
@@ -425,7 +426,8 @@ static void emit_value(struct writer *w, const json_t *json)
                      yaml_sequence_start_event_initialize(&event, NULL, NULL, 1,
                                                           block ? YAML_BLOCK_SEQUENCE_STYLE
                                                                 : YAML_FLOW_SEQUENCE_STYLE));
-                json_array_foreach(json, i, item) emit_value(w, item);
+                json_array_foreach(json, i, item)
+                        emit_value(w, item);
                 emit(w, &event, yaml_sequence_end_event_initialize(&event));
         } else if (json_is_string(json)) {
                 emit_scalar(w, json_string_value(json), true);

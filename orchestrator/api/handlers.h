@@ -23,6 +23,10 @@ void handle_stack_diff(struct request *req, void *ctx);
 void handle_stack_delete(struct request *req, void *ctx);
 void handle_stack_status(struct request *req, void *ctx);
 
+/* handle_change.c */
+void handle_stack_change(struct request *req, void *ctx);
+void handle_stack_history(struct request *req, void *ctx);
+
 /* handle_replica.c */
 void handle_ps(struct request *req, void *ctx);
 void handle_service(struct request *req, void *ctx);

@@ -12,6 +12,8 @@ const struct route api_routes[] = {
         {"POST", "/v1/stacks/:stack/diff", handle_stack_diff, 0},
         {"DELETE", "/v1/stacks/:stack", handle_stack_delete, 0},
         {"GET", "/v1/stacks/:stack/status", handle_stack_status, 0},
+        {"POST", "/v1/stacks/:stack/change", handle_stack_change, 0},
+        {"GET", "/v1/stacks/:stack/history", handle_stack_history, 0},
         {"GET", "/v1/ps", handle_ps, 0},
         {"GET", "/v1/services/:stack/:service", handle_service, 0},
         {"GET", "/v1/services/:stack/:service/:replica", handle_service_replica, 0},

@@ -17,6 +17,11 @@
  *   PUT    /v1/stacks/STACK           {manifest, source, ports: "manifest"|"auto"} ->
  *                                     {name, revision, changes: [...], unchanged: bool}
  *   POST   /v1/stacks/STACK/diff      {manifest} -> {changes: [...]}      (see reconciler/diff.h)
+ *   POST   /v1/stacks/STACK/change    {do: "stop"|"start"|"restart", services: [names]; absent: all},
+ *                                     {do: "scale", services: [name], replicas: N},
+ *                                     {do: "rollback", revision: N; absent: the previous manifest}
+ *                                     -> {name, revision, unchanged}
+ *   GET    /v1/stacks/STACK/history   [{revision, note, created, current, changes: [...]}], newest first
  *   DELETE /v1/stacks/STACK?volumes=1 {} ; the stack goes down; watch its status until 404/"gone"
  *   GET    /v1/stacks/STACK/status    stream of STATUS, one whenever it changed; ends with
  *                                     {"gone": true} once a deleted stack has left nothing behind.
@@ -39,7 +44,8 @@
  *   GET    /v1/networks               [{stack, name, subnet, gateway, pid, up, members}]
  *
  * STATUS  {name, revision, settled, ok, services: [{service, phase, why, settled, ok, replicas_wanted,
- *          replicas_ready, one_shot, replicas: [REPLICA]}]}
+ *          replicas_ready, failures, retry_at, one_shot, replicas: [REPLICA]}]}
+ *          (failures: ends in a row of the worst replica; 3 are a crash loop)
  * REPLICA {stack, service, replica, name: "shop/web/1", id, state, health, since, phase, why,
  *          addresses: {network: ip}, ports: [{host_ip, host_port, target, protocol}], image, digest,
  *          isolation: "tcg"|"kvm", pid, restarts, exit_reason, exit_code, message,

@@ -19,6 +19,8 @@
 
 static const struct command *const stack_commands[] = {
         &cmd_apply, &cmd_diff, &cmd_delete, &cmd_watch, &cmd_ci, &cmd_wait, NULL};
+static const struct command *const change_commands[] = {
+        &cmd_stop, &cmd_start, &cmd_restart, &cmd_scale, &cmd_history, &cmd_rollback, NULL};
 static const struct command *const look_commands[] = {
         &cmd_ps, &cmd_inspect, &cmd_why, &cmd_logs, &cmd_events, &cmd_exec, NULL};
 static const struct command *const manifest_commands[] = {&cmd_validate, &cmd_config, &cmd_explain,
@@ -31,8 +33,11 @@ static const struct command *const system_commands[] = {&cmd_system_info,  &cmd_
                                                         &cmd_version,      NULL};
 
 static const struct command_group groups[] = {
-        {"Stacks", stack_commands},       {"Looking and working inside", look_commands},
-        {"Manifests", manifest_commands}, {"Images, volumes, networks", object_commands},
+        {"Stacks", stack_commands},
+        {"Changing what runs", change_commands},
+        {"Looking and working inside", look_commands},
+        {"Manifests", manifest_commands},
+        {"Images, volumes, networks", object_commands},
         {"The daemon", system_commands},
 };
 

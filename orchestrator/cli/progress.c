@@ -97,7 +97,8 @@ static bool looping(const struct progress *p, const json_t *service)
         const struct progress_service *s = find_seen(p, service);
 
         return s && streq(s->phase, "backoff") &&
-               (s->backoffs > PROGRESS_RESTARTS_MAX ||
+               (json_int(service, "failures", 0) >= PROGRESS_FAILURES_MAX ||
+                s->backoffs > PROGRESS_RESTARTS_MAX ||
                 restarts_of(service) - s->restarts_at_first >= PROGRESS_RESTARTS_MAX);
 }
 

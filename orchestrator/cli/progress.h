@@ -18,6 +18,8 @@
  * not waited for any longer: the fifth back-off already lasts three seconds.
  */
 #define PROGRESS_RESTARTS_MAX 5
+/* Nor is one that failed this often in a row, before or while we watch: a crash loop. */
+#define PROGRESS_FAILURES_MAX 3
 
 /* A service without a healthcheck counts as running when it has run for this long: many a program
  * that cannot work says so in its first second. */

@@ -90,3 +90,11 @@ int stack_delete(struct cli *cli, const char *stack, bool volumes, struct err *e
 
         return client_call(cli, "DELETE", path, NULL, NULL, err);
 }
+
+int stack_change(struct cli *cli, const char *stack, const json_t *body, json_t **ret,
+                 struct err *err)
+{
+        AUTO_FREE char *path = stack_path(stack, "/change");
+
+        return client_call(cli, "POST", path, body, ret, err);
+}

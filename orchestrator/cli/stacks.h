@@ -25,4 +25,8 @@ int stack_diff_print(struct cli *cli, const struct source *source, FILE *out, st
 /** DELETE it; it goes down by itself then. */
 int stack_delete(struct cli *cli, const char *stack, bool volumes, struct err *err);
 
+/** POST a change (body as in api/wire.h). *ret: the answer, a new reference. */
+int stack_change(struct cli *cli, const char *stack, const json_t *body, json_t **ret,
+                 struct err *err);
+
 #endif

@@ -60,7 +60,8 @@ static void fresh(void)
 static struct stored_stack shop(unsigned revision)
 {
         static char name[] = "shop", source[] = "/home/me/stack.yaml",
-                    manifest[] = "{\"services\":{}}";
+                    manifest[] = "{\"services\":{}}", note[] = "apply",
+                    wishes[] = "{\"web\":{\"stopped\":true}}";
 
         return (struct stored_stack){.name = name,
                                      .revision = revision,
@@ -69,7 +70,9 @@ static struct stored_stack shop(unsigned revision)
                                      .ports = STACK_PORTS_AUTO,
                                      .wanted = STACK_UP,
                                      .created_ms = 1000,
-                                     .updated_ms = 1000 + revision};
+                                     .updated_ms = 1000 + revision,
+                                     .wishes = wishes,
+                                     .note = note};
 }
 
 static void test_stacks(void)
@@ -104,10 +107,12 @@ static void test_stacks(void)
         is_int(stacks.items[0].ports, STACK_PORTS_AUTO, "ports");
         is_int(stacks.items[0].wanted, STACK_DELETING_VOLUMES, "wanted");
         is_int(stacks.items[0].created_ms, 1000, "created");
+        is_str(stacks.items[0].wishes, "{\"web\":{\"stopped\":true}}", "wishes");
         stored_stacks_release(&stacks);
         is_int(store_list_history(store, "shop", &revisions, &err), 0, "history");
         is_int(revisions.len, STORE_HISTORY_MAX, "history is bounded");
         is_int(revisions.items[0].revision, STORE_HISTORY_MAX + 5, "newest first");
+        is_str(revisions.items[0].note, "apply", "what made it");
         stored_revisions_release(&revisions);
         is_int(store_delete_stack(store, "shop", &err), 0, "delete");
         is_int(store_delete_stack(store, "shop", &err), 0, "delete again is fine");
@@ -129,7 +134,10 @@ static void test_replicas(void)
                                     .last_exit = EXIT_SIGNAL,
                                     .last_exit_code = 137,
                                     .last_spec_hash = hash,
-                                    .completed = true};
+                                    .completed = true,
+                                    .own_failures = 2,
+                                    .started_ms = 77,
+                                    .last_message = hash};
         struct stored_replicas list = {0};
         struct store_report report;
         struct err err = ERR_INIT;
@@ -139,6 +147,7 @@ static void test_replicas(void)
         fact.service = db;
         fact.replica = 1;
         fact.last_spec_hash = NULL;
+        fact.last_message = NULL;
         is_int(store_put_replica(store, &fact, &err), 0, "put one without a hash");
         is_int(store_put_replica(store, &fact, &err), 0, "put it again");
         is_int(store_list_replicas(store, &list, &err), 0, "list replicas");
@@ -153,6 +162,10 @@ static void test_replicas(void)
         is_int(list.items[1].last_exit_code, 137, "exit code");
         is_str(list.items[1].last_spec_hash, "sha256:abc", "hash");
         ok(list.items[1].completed, "completed");
+        is_int(list.items[1].own_failures, 2, "its own failures");
+        is_int(list.items[1].started_ms, 77, "begin of the run");
+        is_str(list.items[1].last_message, "sha256:abc", "message");
+        is_str(list.items[0].last_message, NULL, "no message stays none");
         stored_replicas_release(&list);
         is_int(store_delete_replica(store, "shop", "web", 1, &err), 0, "delete an unknown one");
         is_int(store_delete_replica(store, "shop", "web", 0, &err), 0, "delete a service's");
@@ -267,17 +280,18 @@ static void test_quarantine(void)
 
         store_put_stack(store, &stack, &err);
         store_close(store);
-        tamper("INSERT INTO stacks VALUES ('bad', 1, '', '{oops', 'auto', 'up', 0, 0),"
-               " ('../x', 1, '', '{}', 'auto', 'up', 0, 0), ('rev', -1, '', '{}', 'auto', 'up', 0,"
-               " 0), ('w', 1, '', '{}', 'auto', 'sideways', 0, 0)");
-        tamper("INSERT INTO replicas VALUES ('s', 'x', 99999, 0, 0, 0, 'none', 0, NULL, 0),"
-               " ('s', 'x', 1, 0, 0, 0, 'bored', 0, NULL, 0)");
+        tamper("INSERT INTO stacks VALUES ('bad', 1, '', '{oops', 'auto', 'up', 0, 0, '{}'),"
+               " ('../x', 1, '', '{}', 'auto', 'up', 0, 0, '{}'), ('rev', -1, '', '{}', 'auto',"
+               " 'up', 0, 0, '{}'), ('w', 1, '', '{}', 'auto', 'sideways', 0, 0, '{}'),"
+               " ('y', 1, '', '{}', 'auto', 'up', 0, 0, 'wish')");
+        tamper("INSERT INTO replicas VALUES ('s', 'x', 99999, 0, 0, 0, 'none', 0, NULL, 0, 0, 0,"
+               " NULL), ('s', 'x', 1, 0, 0, 0, 'bored', 0, NULL, 0, 0, 0, NULL)");
         tamper("INSERT INTO leases VALUES ('s', 'n', 'x', 1, -5)");
         store = open_store(&report);
         quarantined = 0;
         is_int(store_list_stacks(store, &stacks, &err), 0, "bad stacks do not stop the list");
         is_int(stacks.len, 1, "the good one is there");
-        is_int(quarantined, 4, "the bad ones were reported");
+        is_int(quarantined, 5, "the bad ones were reported");
         stored_stacks_release(&stacks);
         quarantined = 0;
         store_list_stacks(store, &stacks, &err);
@@ -291,7 +305,7 @@ static void test_quarantine(void)
         is_int(quarantined, 3, "bad lease");
         stored_leases_release(&leases);
         is_int(store_list_quarantine(store, &list, &err), 0, "list the quarantine");
-        is_int(list.len, 7, "all are kept");
+        is_int(list.len, 8, "all are kept");
         is_str(list.items[1].table, "stacks", "table");
         has_str(list.items[1].record, "{oops", "with their content");
         quarantined_list_release(&list);
@@ -354,6 +368,44 @@ static void test_broken(void)
 }
 
 /* A child writes as fast as it can and is killed; what it had said was stored must be there. */
+/* A database of the first version: what it holds is there after the upgrade. */
+static void test_upgrade(void)
+{
+        static const char *const tables[] = {"replicas", "stacks", "history"};
+        static const char *const columns[] = {"own_failures", "wishes", "note"};
+        struct stored_stacks stacks = {0};
+        struct stored_replicas replicas = {0};
+        struct store_report report;
+        struct err err = ERR_INIT;
+        struct stored_stack stack = shop(1);
+        struct store *store = open_store(&report);
+
+        store_put_stack(store, &stack, &err);
+        store_close(store);
+        for (size_t i = 0; i < ARRAY_SIZE(tables); i++) {
+                AUTO_FREE char *sql =
+                        xasprintf("ALTER TABLE %s DROP COLUMN %s", tables[i], columns[i]);
+
+                tamper(sql);
+        }
+        tamper("ALTER TABLE replicas DROP COLUMN started_ms");
+        tamper("ALTER TABLE replicas DROP COLUMN last_message");
+        tamper("INSERT OR REPLACE INTO replicas VALUES ('shop', 'web', 1, 3, 4, 5, 'exit-code', 1,"
+               " 'h', 0)");
+        tamper("UPDATE meta SET value = 1 WHERE key = 'version'");
+        store = open_store(&report);
+        ok(store && !report.moved_to, "a database of version 1 opens");
+        store_list_stacks(store, &stacks, &err);
+        ok(stacks.len == 1 && stacks.items[0].revision == 1, "its stack is there");
+        is_str(stacks.len ? stacks.items[0].wishes : NULL, "{}", "without wishes");
+        store_list_replicas(store, &replicas, &err);
+        ok(replicas.len == 1 && replicas.items[0].failures == 3, "its replica, too");
+        stored_stacks_release(&stacks);
+        stored_replicas_release(&replicas);
+        store_delete_stack(store, "shop", &err);
+        store_close(store);
+}
+
 static void test_kill(void)
 {
         struct stored_stacks stacks = {0};
@@ -415,6 +467,7 @@ int main(void)
         test_stacks();
         test_replicas();
         test_leases();
+        test_upgrade();
         test_events();
         test_quarantine();
         test_broken();

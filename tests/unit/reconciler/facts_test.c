@@ -38,7 +38,7 @@ int main(void)
                      "health states have names");
         names_differ(exit_reason_name, enum exit_reason, EXIT_STOPPED, "exit reasons have names");
         names_differ(step_kind_name, enum step_kind, STEP_VM_REMOVE, "kinds of steps have names");
-        names_differ(service_phase_name, enum service_phase, PHASE_STOPPING, "phases have names");
+        names_differ(service_phase_name, enum service_phase, PHASE_STOPPED, "phases have names");
         names_differ(change_kind_name, enum change_kind, CHANGE_REMOVE, "changes have names");
         names_differ(change_effect_name, enum change_effect, EFFECT_REPLACE, "effects have names");
         is_str(vm_state_name(VM_RUNNING), "running", "a name for display");

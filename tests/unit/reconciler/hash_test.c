@@ -96,7 +96,7 @@ static void test_stack(void)
         AUTO_FREE char *hash = web("net=front");
 
         stack = world_find_stack(&world, "shop");
-        hashes = stack_hashes_new(stack);
+        hashes = stack_hashes_new(stack, NULL);
         is_int(hashes->services_len, 1, "a hash for each service");
         is_str(hashes->services[0], hash, "the same as alone");
         stack_hashes_free(hashes);

@@ -92,7 +92,7 @@ static void test_many(void)
         world_init(&world);
         stack = many_services(&world);
         run_all(&world, stack);
-        hashes = stack_hashes_new(stack);
+        hashes = stack_hashes_new(stack, NULL);
         for (int i = 0; i < 5; i++) {
                 struct reconcile_input input = {
                         .stacks = (const struct stack *const *)world.stacks,

@@ -351,6 +351,18 @@ static void set_body(struct http_call *call)
                 curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, call->method);
 }
 
+/* No proxy stands between us and this machine; the rest as the environment says. */
+static void set_proxy(CURL *easy)
+{
+        const char *lower = getenv("no_proxy"), *upper = getenv("NO_PROXY");
+        const char *own = lower && *lower ? lower : upper ? upper : "";
+        AUTO_FREE char *list =
+                streq(own, "*") ? xstrdup("*")
+                                : xasprintf("localhost,127.0.0.0/8,::1%s%s", *own ? "," : "", own);
+
+        curl_easy_setopt(easy, CURLOPT_NOPROXY, list);
+}
+
 static void set_options(struct http_call *call)
 {
         CURL *easy = call->easy;
@@ -370,6 +382,7 @@ static void set_options(struct http_call *call)
         curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)call->spec.connect_ms);
         curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, (long)call->spec.stall_bytes);
         curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)(call->spec.stall_ms + 999) / 1000);
+        set_proxy(easy);
         set_body(call);
 }
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "storage/sandbox.h"
 
+#include <assert.h>
 #include <grp.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
-#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -62,21 +62,56 @@ static const int allowed[] = {
 
 /* What speaking over the network takes besides; threads are those of curl's name resolver. */
 static const int network[] = {
-        SYS_socket,       SYS_connect,      SYS_sendto,          SYS_recvfrom,
-        SYS_sendmsg,      SYS_recvmsg,      SYS_sendmmsg,        SYS_recvmmsg,
-        SYS_getsockopt,   SYS_setsockopt,   SYS_getsockname,     SYS_getpeername,
-        SYS_bind,         SYS_shutdown,     SYS_socketpair,      SYS_epoll_create1,
-        SYS_epoll_ctl,    SYS_epoll_pwait,  SYS_eventfd2,        SYS_pipe2,
-        SYS_timerfd_create, SYS_timerfd_settime, SYS_clone,      SYS_clone3,
-        SYS_set_robust_list, SYS_rseq,      SYS_sched_yield,     SYS_sched_getaffinity,
-        SYS_flock,        SYS_getdents64,   SYS_set_tid_address, SYS_clock_nanosleep,
-        SYS_readlinkat,   SYS_faccessat,    SYS_faccessat2,      SYS_fstatfs,
+        SYS_socket,
+        SYS_connect,
+        SYS_sendto,
+        SYS_recvfrom,
+        SYS_sendmsg,
+        SYS_recvmsg,
+        SYS_sendmmsg,
+        SYS_recvmmsg,
+        SYS_getsockopt,
+        SYS_setsockopt,
+        SYS_getsockname,
+        SYS_getpeername,
+        SYS_bind,
+        SYS_shutdown,
+        SYS_socketpair,
+        SYS_epoll_create1,
+        SYS_epoll_ctl,
+        SYS_epoll_pwait,
+        SYS_eventfd2,
+        SYS_pipe2,
+        SYS_timerfd_create,
+        SYS_timerfd_settime,
+        SYS_clone,
+        SYS_clone3,
+        SYS_set_robust_list,
+        SYS_rseq,
+        SYS_sched_yield,
+        SYS_sched_getaffinity,
+        SYS_flock,
+        SYS_getdents64,
+        SYS_set_tid_address,
+        SYS_clock_nanosleep,
+        SYS_readlinkat,
+        SYS_faccessat,
+        SYS_faccessat2,
+        SYS_fstatfs,
         SYS_statfs,
 #if defined(__x86_64__)
-        SYS_epoll_wait,   SYS_readlink,     SYS_access,          SYS_open,
-        SYS_stat,         SYS_lstat,        SYS_time,            SYS_select,
+        SYS_epoll_wait,
+        SYS_readlink,
+        SYS_access,
+        SYS_open,
+        SYS_stat,
+        SYS_lstat,
+        SYS_time,
+        SYS_select,
 #endif
 };
+
+static_assert(ARRAY_SIZE(allowed) + ARRAY_SIZE(network) < 255, "a jump's length is one byte");
 
 static int filter_calls(bool with_network, struct err *err)
 {
@@ -95,8 +130,6 @@ static int filter_calls(bool with_network, struct err *err)
         for (unsigned i = 0; i < count; i++) {
                 int call = i < ARRAY_SIZE(allowed) ? allowed[i] : network[i - ARRAY_SIZE(allowed)];
 
-                /* the jump counts instructions in one byte */
-                static_assert(COUNT < 255, "the filter needs longer jumps");
                 code[HEAD + i] = (struct sock_filter)BPF_JUMP(
                         BPF_JMP | BPF_JEQ | BPF_K, (unsigned)call, (unsigned char)(count - i), 0);
         }

@@ -16,7 +16,7 @@ static void fault_key(struct reader *r, const struct service_draft *draft, const
 {
         const struct node *at = node_get(draft->node, key);
 
-        diags_add(r->diags, DIAG_ERROR, at ? &at->mark : &draft->mark,
+        diags_add(r->diags, DIAG_CONFLICT, at ? &at->mark : &draft->mark,
                   arena_printf(r->arena, "services.%s.%s", draft->service.name, key), "%s",
                   problem);
 }
@@ -106,7 +106,7 @@ static void read_env_file(struct reader *r, const struct env_file *file, struct 
                 (void)dotenv_read(arena_strdup(r->arena, file->path), file->where, text, file->raw,
                                   into, r->diags); /* errors are findings */
         else if (file->required || err.code != ENOENT)
-                diags_add(r->diags, DIAG_ERROR, &file->mark, file->where, "%s%s", err.msg,
+                diags_add(r->diags, DIAG_BAD_FILE, &file->mark, file->where, "%s%s", err.msg,
                           err.code == ENOENT ? "; create it, or write {path, required: false}"
                                              : "");
 }

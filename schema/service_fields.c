@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The keys of a service. Supported ones first, in the order of the documentation. */
+#include "schema/assemble.h"
 #include "schema/attach.h"
 #include "schema/draft.h"
 #include "schema/kinds.h"
@@ -212,6 +213,10 @@ const struct field service_fields[] = {
          .kind = &kind_build,
          .in_only = true,
          .doc = "refused without 'image', ignored with it; load the image"},
+        {.name = "extends",
+         .kind = &kind_extends,
+         .in_only = true,
+         .doc = "another service, of this or another file, that this one begins as a copy of"},
         {.name = "pull_policy",
          .kind = &kind_pull_policy,
          .offset = AT(pull_policy),
@@ -452,8 +457,6 @@ const struct field service_fields[] = {
         REFUSED("credential_spec", "Windows credentials have no meaning here; remove the key"),
         REFUSED("devices", "devices of the host cannot be passed to a VM yet; remove the key, "
                            "/dev/net/tun and /dev/fuse are the guest's own"),
-        REFUSED("extends", "services cannot be extended yet; use an anchor and <<, or several -f "
-                           "files"),
         REFUSED("external_links", "other stacks cannot be linked; publish a port there"),
         REFUSED("gpus", "devices of the host cannot be passed to a VM yet"),
         REFUSED("label_file", "labels cannot be read from files yet; use labels"),

@@ -25,7 +25,7 @@ static void restart_read(struct reader *r, const struct field *field, const stru
         int64_t attempts = 0;
 
         if (node->kind == NODE_BOOL)
-                reader_error(r, &node->mark,
+                reader_fault(r, DIAG_BAD_TYPE, &node->mark,
                              "must be no, always, on-failure, on-failure:N or unless-stopped, not "
                              "a boolean");
         if (!text)
@@ -82,7 +82,7 @@ static void pull_read(struct reader *r, const struct field *field, const struct 
                             "by time",
                             text);
         else if (streq(text, "build"))
-                reader_error(r, &node->mark,
+                reader_fault(r, DIAG_UNSUPPORTED_VALUE, &node->mark,
                              "images are not built here; use missing, and load or "
                              "push the image first");
         else
@@ -168,11 +168,11 @@ static void network_mode_read(struct reader *r, const struct field *field, const
         if (streq(text, "none"))
                 service->network_none = true;
         else if (streq(text, "host"))
-                reader_error(r, &node->mark,
+                reader_fault(r, DIAG_UNSUPPORTED_VALUE, &node->mark,
                              "a VM cannot share the host's network; publish the ports it serves "
                              "with 'ports', and reach the host as host.docker.internal");
         else if (has_prefix(text, "service:") || has_prefix(text, "container:"))
-                reader_error(r, &node->mark,
+                reader_fault(r, DIAG_UNSUPPORTED_VALUE, &node->mark,
                              "a VM cannot share another one's network; put both on one network and "
                              "use the name '%.60s'",
                              strchr(text, ':') + 1);
@@ -318,7 +318,7 @@ static void read_host_entry(struct reader *r, const struct entry *entry, struct 
                 if (one->kind == NODE_STRING)
                         add_host(r, one, entry->key, one->text, list);
                 else
-                        reader_error(r, &one->mark, "must be an address, not %s",
+                        reader_fault(r, DIAG_BAD_TYPE, &one->mark, "must be an address, not %s",
                                      node_kind_name(one));
         }
 }
@@ -438,7 +438,7 @@ static void build_read(struct reader *r, const struct field *field, const struct
                 reader_warn(r, &node->mark,
                             "ignored: images are not built here; the image is loaded or pulled");
         else
-                reader_error(r, &node->mark,
+                reader_fault(r, DIAG_UNSUPPORTED_VALUE, &node->mark,
                              "images are not built here; build it with another tool, load it with "
                              "`berth image load`, and name it with 'image'");
 }
@@ -471,7 +471,7 @@ const struct kind kind_isolation = {
 void check_platform(struct reader *r, const struct node *node, const char *text)
 {
         if (!streq(text, "linux/amd64") && !streq(text, "linux") && !streq(text, "linux/x86_64"))
-                reader_error(r, &node->mark,
+                reader_fault(r, DIAG_UNSUPPORTED_VALUE, &node->mark,
                              "'%.40s' cannot run here; VMs are linux/amd64: use an image of that "
                              "platform",
                              text);

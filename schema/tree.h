@@ -61,6 +61,9 @@ void node_add_entry(struct arena *arena, struct node *map, const char *key, cons
 /** The entry of that key of a map, or NULL (also when node is no map). */
 struct entry *node_find(const struct node *node, const char *key);
 
+/** Take the entry of that key out of a map, if there is one. */
+void node_remove(struct node *map, const char *key);
+
 /** Its value, or NULL. */
 const struct node *node_get(const struct node *node, const char *key);
 

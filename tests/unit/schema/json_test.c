@@ -266,7 +266,7 @@ static void test_speed(void)
                 (void)fprintf(f,
                               "  s%d:\n    image: team/app:1\n    command: [a, b, '%d']\n"
                               "    environment: {A: '1', B: \"${SET}\", C: x}\n"
-                              "    ports: ['%d:80']\n    volumes: ['v:/v']\n"
+                              "    ports: ['%d:80']\n    volumes: ['v:/v:ro']\n"
                               "    healthcheck: {test: [CMD, x], interval: 5s}\n"
                               "    depends_on: [s%d]\n",
                               i, i, 1000 + i, i ? i - 1 : 1);

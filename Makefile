@@ -174,7 +174,7 @@ lint-format:
 
 lint-cppcheck:
 	$(q)cppcheck --quiet --error-exitcode=1 -j 2 --std=c11 --enable=warning,portability \
-	        --suppress=memleak --suppress=missingInclude --suppress=unusedFunction \
+	        --library=tests/lint/cppcheck.cfg --suppressions-list=tests/lint/cppcheck.txt \
 	        --inline-suppr -D_GNU_SOURCE -I. $(LAYERS)
 
 tidy:                           ## clang-tidy over everything (minutes)

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static void __attribute__((format(printf, 5, 0))) err_fill(struct err *err, int code,
- const char *file, int line, const char *fmt, va_list ap)
+static void __attribute__((format(printf, 5, 0)))
+err_fill(struct err *err, int code, const char *file, int line, const char *fmt, va_list ap)
 {
         err->code = code;
         err->file = file;

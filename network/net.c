@@ -153,6 +153,8 @@ static void on_loss_due(struct ev_loop *loop, ev_timer *w, int revents)
                 ;
         if (!net->closed)
                 net->events.on_lost(net->events.ctx, &net->loss_reason);
+        if (!net->closed)
+                net_close(net);
 }
 
 /* The net is dead; callbacks are told from the loop. */
@@ -439,6 +441,7 @@ void net_stop(struct net *net)
         net_close(net);
 }
 
+/* Between the loss and on_lost, which comes from the loop. */
 static int check_alive(const struct net *net, struct err *err)
 {
         return net->state == NET_LOST ? err_set(err, EPIPE, "%s: netd has ended", net->label) : 0;

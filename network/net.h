@@ -37,8 +37,9 @@ struct net;
 
 struct net_events {
         void (*on_ready)(void *ctx); /* bridge and DNS are up */
-        void (*on_lost)(void *ctx,
-                        const struct err *err); /* netd ended or never came up; net is dead */
+        /* netd ended or never came up. Requests have failed by now; net is gone when this returns,
+         * and net_detach() or net_stop() are not called any more, but within. */
+        void (*on_lost)(void *ctx, const struct err *err);
         void *ctx;
 };
 
@@ -88,7 +89,7 @@ int net_start(struct ev_loop *loop, const struct net_spec *spec, const struct ne
 
 /**
  * Forget the net but leave netd running (the daemon ends). Frees net. No callback comes any more,
- * pending ones included. Allowed in any callback, and after on_lost. NULL is fine.
+ * pending ones included. Allowed in any callback. NULL is fine.
  */
 void net_detach(struct net *net);
 

@@ -55,8 +55,7 @@ static void on_wake_due(struct ev_loop *loop, ev_timer *w, int revents)
         daemon_dirty(container_of(w, struct daemon, wake));
 }
 
-/* ------------------------------------------------------------------------- what instances tell us
- */
+/* ----------------------------------------------------------------------- what instances tell us */
 
 static void on_instance_change(struct instance_env *env, struct instance *instance)
 {
@@ -109,8 +108,7 @@ static int64_t instance_now_ms(struct instance_env *env)
         return daemon_now_ms(daemon_of(env));
 }
 
-/* ---------------------------------------------------------------------------- what networks tell
- * us */
+/* ------------------------------------------------------------------------ what networks tell us */
 
 static int64_t network_now_ms(void *ctx)
 {
@@ -149,8 +147,7 @@ static void on_network_event(void *ctx, const char *stack, const char *type, con
                 fail_on_lost_networks(d);
 }
 
-/* ------------------------------------------------------------------------------------ start and
- * end */
+/* -------------------------------------------------------------------------------- start and end */
 
 static void on_server_done(void *arg)
 {

@@ -25,7 +25,7 @@ struct daemon_options {
         const char *root, *images; /* NULL: the defaults of base/roots.h */
         const char *accel;         /* "auto", "kvm", "tcg" */
         int ready_fd;              /* a byte is written there once the API serves; -1: none */
-        int owner_fd;              /* its end of file means: tear everything down and end; -1: none */
+        int owner_fd; /* its end of file means: tear everything down and end; -1: none */
 };
 
 /* Told after each turn; embedded in an API handler's state. */
@@ -111,7 +111,8 @@ int daemon_accept(struct daemon *d, struct desired *desired, const char *note, s
 /** Whoever asks again does not want to sit a back-off out, or be told of an old failure. */
 void daemon_retry_failed(struct daemon *d, const char *stack);
 
-/* What a command changes of a stack without its manifest; each is a revision of its own (change.c). */
+/* What a command changes of a stack without its manifest; each is a revision of its own (change.c).
+ */
 struct stack_change {
         const char *verb;       /* stop, start, restart, scale, rollback */
         const json_t *services; /* array of names; NULL: all (scale needs one) */
@@ -119,7 +120,8 @@ struct stack_change {
         int64_t revision;       /* rollback; 0: the last one with another manifest */
 };
 
-/** STACK_SAME: it is so already. ENOENT: no such stack, service or revision. EINVAL: unknown verb. */
+/** STACK_SAME: it is so already. ENOENT: no such stack, service or revision. EINVAL: unknown verb.
+ */
 int daemon_change(struct daemon *d, const char *name, const struct stack_change *change,
                   struct err *err);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One revision of one stack as it is wanted. Shared (ref/unref) between the daemon, which replaces it
- * by the next revision, and the instances that are being made from it.
+ * One revision of one stack as it is wanted. Shared (ref/unref) between the daemon, which replaces
+ * it by the next revision, and the instances that are being made from it.
  */
 #ifndef ORCHESTRATOR_DESIRED_H
 #define ORCHESTRATOR_DESIRED_H

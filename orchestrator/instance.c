@@ -14,8 +14,8 @@
 #include "base/mem.h"
 
 /* A guest that breaks off is given this many chances before its VM is killed. */
-#define RECONNECTS_MAX  3
-#define RECONNECT_MS    200
+#define RECONNECTS_MAX 3
+#define RECONNECT_MS   200
 /* Output that is still under way after the exit may take this long. */
 #define OUTPUT_DRAIN_MS 3000
 
@@ -71,7 +71,7 @@ static void end_run(struct instance *in, enum vm_state state, enum exit_reason r
         in->env->on_change(in->env, in);
 }
 
-/* ------------------------------------------------------------------ the end of a VM, and cleanup */
+/* ----------------------------------------------------------------- the end of a VM, and cleanup */
 
 static void finish(struct instance *in)
 {
@@ -254,7 +254,7 @@ static void on_deadline(struct ev_loop *loop, ev_timer *w, int revents)
         }
 }
 
-/* -------------------------------------------------------------------------------- the guest talks */
+/* ------------------------------------------------------------------------------ the guest talks */
 
 static void send_configuration(struct instance *in)
 {
@@ -520,7 +520,7 @@ static void on_reconnect_due(struct ev_loop *loop, ev_timer *w, int revents)
                 instance_fail(in, EXIT_VMM, err.msg);
 }
 
-/* ------------------------------------------------------------------------------------------ health */
+/* --------------------------------------------------------------------------------------- health */
 
 static void on_probe_change(struct probe *probe, void *ctx)
 {
@@ -557,7 +557,7 @@ void instance_update_probe(struct instance *in, const struct service *service)
                 probe_start(&in->probe, in->guest, &spec, in->probe.state);
 }
 
-/* -------------------------------------------------------------------------------------- birth, death */
+/* --------------------------------------------------------------------------------- birth, death */
 
 struct instance *instance_new(struct instance_env *env, struct desired *desired,
                               const struct service *service, unsigned replica)

@@ -71,7 +71,7 @@ struct instance_nic {
         char *network;
         uint32_t ip, gateway;
         unsigned bits;
-        int tap_fd; /* -1: not opened yet, or QEMU has it */
+        int tap_fd;                  /* -1: not opened yet, or QEMU has it */
         struct tap_request *request; /* under way */
         struct str_list aliases;
 };
@@ -113,7 +113,7 @@ struct instance {
         struct vm *vm;
         struct guest *guest;
         struct exec_session *sessions; /* of API clients; ended with the guest */
-        struct guest_setup *setup; /* until the guest was configured */
+        struct guest_setup *setup;     /* until the guest was configured */
         char boot_id[40];
         struct log_writer *log;
         struct probe probe;
@@ -122,9 +122,9 @@ struct instance {
         ev_timer deadline;  /* of the present state */
         ev_timer reconnect; /* to a guest that was lost while its VM lives */
         unsigned reconnects;
-        bool configured;     /* the guest has its configuration */
-        bool remove_wanted;  /* instance_remove() was called */
-        bool powered_off;    /* power-off was sent */
+        bool configured;       /* the guest has its configuration */
+        bool remove_wanted;    /* instance_remove() was called */
+        bool powered_off;      /* power-off was sent */
         unsigned open_streams; /* bit per output stream that has not ended */
 };
 

@@ -19,8 +19,8 @@ struct network_state {
         struct network_entry entry; /* first */
         struct networks *owner;
         char *dir;
-        struct net *net; /* NULL: not started, or lost */
-        char zone_digest[DIGEST_TEXT_MAX];     /* of what netd was told last; "": nothing */
+        struct net *net;                   /* NULL: not started, or lost */
+        char zone_digest[DIGEST_TEXT_MAX]; /* of what netd was told last; "": nothing */
         char forwards_digest[DIGEST_TEXT_MAX];
         struct forward_slot *slots;
         size_t slots_len;
@@ -34,7 +34,7 @@ struct networks {
         size_t len;
 };
 
-/** The subnet of a network: the manifest's, else its lease, else a free one of the pool (leased). */
+/** The subnet: the manifest's, else its lease, else a free one of the pool, which it leases. */
 int networks_choose_subnet(struct networks *networks, const char *stack, const struct network *spec,
                            uint32_t *ret_subnet, unsigned *ret_bits, struct err *err);
 

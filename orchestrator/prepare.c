@@ -116,8 +116,8 @@ static int ask(struct instance *in, const struct service *service, struct err *e
                 return err_set(err, ENOENT, "image %s is not there any more", service->image);
         memcpy(in->digest, image->image->digest, sizeof(in->digest));
         if (service->networks_len > VM_NICS_MAX)
-                return err_set(err, E2BIG, "%zu networks; a VM has at most %d", service->networks_len,
-                               VM_NICS_MAX);
+                return err_set(err, E2BIG, "%zu networks; a VM has at most %d",
+                               service->networks_len, VM_NICS_MAX);
         for (size_t i = 0; r == 0 && i < service->networks_len; i++)
                 r = copy_nic(in, &service->networks[i], err);
         if (r < 0)

@@ -132,12 +132,12 @@ static void schedule(struct probe *p)
         arm(p, left);
 }
 
-static char *failure_text(const struct probe *p, const struct guest_exit *exit, bool timed_out)
+static char *failure_text(const struct probe *p, const struct guest_exit *exit)
 {
         const char *output = strbuf_str(&p->output);
         size_t first_line = strcspn(output, "\n");
 
-        if (timed_out)
+        if (!exit)
                 return xasprintf("healthcheck did not end within %lld ms",
                                  (long long)p->spec.timeout_ms);
         if (exit->start_failed)
@@ -146,14 +146,15 @@ static char *failure_text(const struct probe *p, const struct guest_exit *exit, 
                          (int)(first_line > 200 ? 200 : first_line), output);
 }
 
-static void probe_result(struct probe *p, const struct guest_exit *exit, bool timed_out)
+/* exit: NULL when it did not end in time. */
+static void probe_result(struct probe *p, const struct guest_exit *exit)
 {
-        bool failed = timed_out || exit->code != 0;
+        bool failed = !exit || exit->code != 0;
         bool counts = !p->early && (p->state != HEALTH_STARTING ||
                                     clock_mono_ms() - p->started_ms >= p->spec.start_period_ms);
 
         p->run = NULL;
-        p->last_code = timed_out ? -1 : exit->code;
+        p->last_code = exit ? exit->code : -1;
         ev_timer_stop(p->loop, &p->timeout);
         if (!failed) {
                 p->failures = 0;
@@ -163,7 +164,7 @@ static void probe_result(struct probe *p, const struct guest_exit *exit, bool ti
 
                 if (counts && ++p->failures >= p->spec.retries)
                         state = HEALTH_UNHEALTHY;
-                probe_set(p, state, failure_text(p, exit, timed_out));
+                probe_set(p, state, failure_text(p, exit));
         }
         if (p->guest)
                 schedule(p);
@@ -200,7 +201,7 @@ static void on_probe_exited(struct exec_session *session, const struct guest_exi
 
         run_free(p, run);
         if (counts)
-                probe_result(p, exit, false);
+                probe_result(p, exit);
 }
 
 static void on_timeout_due(struct ev_loop *loop, ev_timer *w, int revents)
@@ -210,7 +211,7 @@ static void on_timeout_due(struct ev_loop *loop, ev_timer *w, int revents)
 
         (void)loop;
         (void)revents;
-        probe_result(p, NULL, true);
+        probe_result(p, NULL);
         if (p->guest)
                 guest_exec_close(p->guest, id);
 }

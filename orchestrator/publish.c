@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From endpoints to what each netd must know: the zone (names its clients may see) and the forwards.
- * Both are rebuilt whole and sent when their digest differs from what netd was told last.
+ * From endpoints to what each netd must know: the zone (names its clients may see) and the
+ * forwards. Both are rebuilt whole and sent when their digest differs from what netd was told last.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -200,7 +200,8 @@ int daemon_apply(struct daemon *d, const char *name, const json_t *manifest, con
         if (old)
                 desired_inherit(new, old, false);
         renewed = note_images(d, new);
-        if (old && !renewed && !has_stopped(old) && old->wanted == STACK_UP && old->ports == ports && streq(old->source, source) &&
+        if (old && !renewed && !has_stopped(old) && old->wanted == STACK_UP &&
+            old->ports == ports && streq(old->source, source) &&
             json_equal(old->manifest, new->manifest))
                 return STACK_SAME;
         return daemon_accept(d, STEAL(new), "apply", err);

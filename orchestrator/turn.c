@@ -8,8 +8,7 @@
 #include "base/mem.h"
 #include "orchestrator/daemon.h"
 
-/* ----------------------------------------------------------------------------------------- observe
- */
+/* -------------------------------------------------------------------------------------- observe */
 
 static void observe_vm(const struct instance *in, struct vm_fact *fact)
 {
@@ -72,8 +71,7 @@ static void observe(const struct daemon *d, struct facts *facts)
         observe_images(d, facts);
 }
 
-/* ----------------------------------------------------------------------------------------- execute
- */
+/* -------------------------------------------------------------------------------------- execute */
 
 static struct instance *find_instance(const struct daemon *d, const char *id)
 {
@@ -145,8 +143,7 @@ static void execute(struct daemon *d, const struct step *step)
         }
 }
 
-/* -------------------------------------------------------------------------------------------- turn
- */
+/* ----------------------------------------------------------------------------------------- turn */
 
 static const struct service *wanted_service(const struct daemon *d, const struct instance *in)
 {

@@ -166,9 +166,10 @@ static json_t *absent_json(const struct daemon *d, const struct desired *desired
         json_t *j = names_json(stack, service->name, replica);
         AUTO_FREE char *image = image_ref_familiar(service->image);
 
-        json_set_str(j, "state", fact && fact->completed ? "completed"
-                                 : status && status->phase == PHASE_FAILED ? "failed"
-                                                                           : "waiting");
+        json_set_str(j, "state",
+                     fact && fact->completed                   ? "completed"
+                     : status && status->phase == PHASE_FAILED ? "failed"
+                                                               : "waiting");
         json_set_str(j, "health", health_state_name(HEALTH_NONE));
         if (fact)
                 set_time(j, "since", fact->last_end_ms);
@@ -186,8 +187,7 @@ static bool has_instance(const struct daemon *d, const char *stack, const char *
                          unsigned replica)
 {
         for (size_t i = 0; i < d->instances_len; i++)
-                if (d->instances[i]->replica == replica &&
-                    streq(d->instances[i]->stack, stack) &&
+                if (d->instances[i]->replica == replica && streq(d->instances[i]->stack, stack) &&
                     streq(d->instances[i]->service, service))
                         return true;
         return false;
@@ -201,8 +201,7 @@ static void add_replicas(const struct daemon *d, json_t *list, const struct desi
 
         for (unsigned n = 1; n <= service->replicas; n++) {
                 for (size_t i = 0; i < d->instances_len; i++)
-                        if (d->instances[i]->replica == n &&
-                            streq(d->instances[i]->stack, stack) &&
+                        if (d->instances[i]->replica == n && streq(d->instances[i]->stack, stack) &&
                             streq(d->instances[i]->service, service->name))
                                 json_array_append_new(list, instance_json(d, d->instances[i]));
                 if (all && !has_instance(d, stack, service->name, n))
@@ -354,9 +353,9 @@ json_t *view_stack(const struct daemon *d, const struct desired *desired)
 
 static void add_details(const struct daemon *d, json_t *j)
 {
-        const struct instance *in = daemon_instance(d, json_str(j, "stack", ""),
-                                                    json_str(j, "service", ""),
-                                                    (unsigned)json_int(j, "replica", 0));
+        const struct instance *in =
+                daemon_instance(d, json_str(j, "stack", ""), json_str(j, "service", ""),
+                                (unsigned)json_int(j, "replica", 0));
         json_t *volumes = json_array(), *probe = json_object();
 
         if (!in || !streq(in->id, json_str(j, "id", ""))) {
@@ -390,9 +389,9 @@ json_t *view_service(const struct daemon *d, const struct desired *desired,
         json_decref(all);
         json_object_set_new(j, "status", service_status_json(d, desired, service));
         json_object_del(json_object_get(j, "status"), "replicas");
-        json_object_set(j, "service",
-                        json_object_get(json_object_get(desired->manifest, "services"),
-                                        service->name));
+        json_object_set(
+                j, "service",
+                json_object_get(json_object_get(desired->manifest, "services"), service->name));
         json_object_set_new(j, "replicas", chosen);
         return j;
 }

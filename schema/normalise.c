@@ -136,12 +136,10 @@ static void resolve_environment(struct reader *r, struct service_draft *draft)
 {
         struct kv_list own = draft->service.environment;
         struct kv_list all = {0};
-        struct env files = {.parent = r->env};
+        struct env given = {.parent = r->env, .vars = own};
+        struct env files = {.parent = &given};
 
         if (draft->env_files_len > 0) {
-                struct env given = {.parent = r->env, .vars = own};
-
-                files.parent = &given;
                 for (size_t i = 0; i < draft->env_files_len; i++)
                         read_env_file(r, &draft->env_files[i], &files);
                 for (size_t i = 0; i < files.vars.len; i++)
@@ -152,7 +150,6 @@ static void resolve_environment(struct reader *r, struct service_draft *draft)
                 kv_list_sort(&all);
                 own = all;
         }
-        files.parent = NULL;
         env_release(&files);
         add_variables(r, draft, &own);
         draft->service.environment = own;

@@ -292,8 +292,8 @@ json_t *load_result(struct load *load)
         json_t *blobs = json_array(), *value;
         const char *digest;
 
-        json_object_foreach(load->blobs, digest, value)(void)
-                json_array_append_new(blobs, json_string(digest)); /* OOM only */
+        json_object_foreach(load->blobs, digest, value)
+                (void)json_array_append_new(blobs, json_string(digest)); /* OOM only */
         return json_pack("{s:o, s:O}", "blobs", blobs, "images", load->images);
 }
 

@@ -81,8 +81,7 @@ static int check_changes(const json_t *changes, struct err *err)
         json_t *value, *object = (json_t *)(uintptr_t)changes;
         const char *key;
 
-        json_object_foreach(object, key, value)
-        {
+        json_object_foreach(object, key, value) {
                 bool found = false;
 
                 for (size_t i = 0; !found && i < ARRAY_SIZE(known); i++)

@@ -91,9 +91,11 @@ int oci_manifest_parse(const char *text, size_t len, const char *what, struct oc
         r = oci_descriptor_parse(json_object_get(json, "config"), what, &manifest->config, err);
         if (r == 0)
                 r = check_config_type(&manifest->config, what, err);
-        for (size_t i = 0; r == 0 && i < json_array_size(layers); i++)
-                r = oci_descriptor_parse(json_array_get(layers, i), what,
-                                         array_push(&manifest->layers, &manifest->layers_len), err);
+        for (size_t i = 0; r == 0 && i < json_array_size(layers); i++) {
+                struct oci_descriptor *layer = array_push(&manifest->layers, &manifest->layers_len);
+
+                r = oci_descriptor_parse(json_array_get(layers, i), what, layer, err);
+        }
         if (r < 0)
                 return r;
         *ret = STEAL(manifest);

@@ -65,8 +65,7 @@ static int get_keys(const json_t *config, const char *key, char ***ret, size_t *
 
         if (!json_is_object(object))
                 return 0;
-        json_object_foreach(object, name, value)
-        {
+        json_object_foreach(object, name, value) {
                 if (r == 0)
                         r = push_text(key, name, ret, ret_len, err);
         }

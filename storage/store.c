@@ -223,12 +223,13 @@ int store_sync(const struct image_store *store, const char *folder, struct err *
         return fd < 0 || fsync(fd) < 0 ? err_errno(err, errno, "%s: sync", path) : 0;
 }
 
+/* One that is there already is replaced: that mends a blob which was damaged on the disk. */
 int store_publish_blob(const struct image_store *store, int staging, const char *digest,
                        struct err *err)
 {
         AUTO_FREE char *to = store_blob_path(store, digest);
 
-        return access(to, F_OK) == 0 ? 0 : adopt(staging, hex_of(digest), to, err);
+        return adopt(staging, hex_of(digest), to, err);
 }
 
 int store_publish_rootfs(const struct image_store *store, int staging, const char *digest,

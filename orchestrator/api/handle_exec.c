@@ -14,7 +14,6 @@
 #include "orchestrator/api/wire.h"
 #include "orchestrator/daemon.h"
 
-
 /* Arguments and variables of one command. */
 #define EXEC_WORDS_MAX 4096
 
@@ -25,10 +24,10 @@ struct exec_bridge {
         struct upgrade_conn *conn; /* NULL: the client is gone */
         int id;
         bool guest_done;
-        bool eof;             /* the client has sent the end of its input */
-        char *pending;        /* input that the guest did not take yet */
+        bool eof;      /* the client has sent the end of its input */
+        char *pending; /* input that the guest did not take yet */
         size_t pending_len, pending_at;
-        size_t owed[3];       /* output bytes the guest has no credit for, by stream */
+        size_t owed[3]; /* output bytes the guest has no credit for, by stream */
 };
 
 static void bridge_free(void *p)
@@ -116,7 +115,7 @@ static void on_bridge_exited(struct exec_session *session, const struct guest_ex
         loop_defer_free(b->loop, bridge_free, b);
 }
 
-/* ---------------------------------------------------------------------------------- the client talks */
+/* ----------------------------------------------------------------------------- the client talks */
 
 static void take_input(struct exec_bridge *b, const void *body, size_t len)
 {
@@ -186,7 +185,7 @@ static void on_client_close(struct upgrade_conn *conn, void *arg)
                 guest_exec_close(guest, b->id); /* on_bridge_exited frees */
 }
 
-/* ----------------------------------------------------------------------------------------- the request */
+/* ---------------------------------------------------------------------------------- the request */
 
 static int read_words(const json_t *list, const char *what, const char ***ret, size_t *ret_len,
                       struct err *err)

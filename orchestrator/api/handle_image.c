@@ -50,7 +50,7 @@ void handle_images(struct request *req, void *ctx)
         response_json(req, 200, list);
 }
 
-/* ------------------------------------------------------------------- an upload that becomes an image */
+/* -------------------------------------------------------------- an upload that becomes an image */
 
 struct upload {
         struct daemon *daemon;
@@ -179,8 +179,8 @@ void handle_image_delete(struct request *req, void *ctx)
                 *array_push(&in_use, &n) = d->instances[i]->digest;
         for (size_t i = 0; i < d->desired_len; i++)
                 for (size_t k = 0; k < d->desired[i]->stack->services_len; k++) {
-                        const struct image_entry *entry = images_find(
-                                d->images, d->desired[i]->stack->services[k].image);
+                        const struct image_entry *entry =
+                                images_find(d->images, d->desired[i]->stack->services[k].image);
 
                         if (entry && entry->image)
                                 *array_push(&in_use, &n) = entry->image->digest;

@@ -152,11 +152,11 @@ static void boot_logs(struct daemon *d, struct request *req, const char *stack, 
         for (size_t i = 0; i < d->instances_len; i++) {
                 const struct instance *in = d->instances[i];
                 AUTO_FREE char *path = file_join(in->dir, "console.log");
-                const struct log_line line = {
-                        .stack = in->stack,
-                        .service = in->service,
-                        .replica = in->replica,
-                        .time_ns = clock_wall_ns() - (clock_mono_ns() - in->times.spawned)};
+                const struct log_line line = {.stack = in->stack,
+                                              .service = in->service,
+                                              .replica = in->replica,
+                                              .time_ns = clock_wall_ns() -
+                                                         (clock_mono_ns() - in->times.spawned)};
                 struct err err = ERR_INIT;
 
                 if (streq(in->stack, stack) && (!service || streq(in->service, service)))

@@ -35,8 +35,7 @@ static void answer_service(struct request *req, const struct daemon *d, const ch
         if (!service)
                 err_set(&err, ENOENT, "there is no service %s in a stack %s; see `berth ps -a`",
                         request_param(req, "service"), request_param(req, "stack"));
-        else if (replica_text &&
-                 value_int(replica_text, 1, service->replicas, &replica, &err) < 0)
+        else if (replica_text && value_int(replica_text, 1, service->replicas, &replica, &err) < 0)
                 err_wrap(&err, "replica of %s", service->name);
         if (err.code)
                 response_error(req, 0, &err, NULL);

@@ -142,7 +142,7 @@ void handle_stack_delete(struct request *req, void *ctx)
                 response_json(req, 200, NULL);
 }
 
-/* ------------------------------------------------------------- a stream of statuses, when changed */
+/* ----------------------------------------------------------- a stream of statuses, when changed */
 
 struct status_stream {
         struct follower follower;

@@ -87,8 +87,8 @@ static json_t *volume_users(const struct daemon *d, const char *volume)
 
                 for (size_t k = 0; k < in->volumes.len; k++)
                         if (streq(in->volumes.items[k], volume)) {
-                                AUTO_FREE char *name = xasprintf("%s/%s/%u", in->stack,
-                                                                 in->service, in->replica);
+                                AUTO_FREE char *name =
+                                        xasprintf("%s/%s/%u", in->stack, in->service, in->replica);
 
                                 json_array_append_new(list, json_string(name));
                         }

@@ -96,7 +96,7 @@ int client_call(struct cli *cli, const char *method, const char *path, const jso
         struct http_response response = {0};
         int r = perform(cli, &request, &response, err);
 
-        /* A daemon that was just ending took the request along; asking again starts the next one. */
+        /* A daemon that was just ending took the request along; asking again starts another. */
         if (r == -EPIPE && response.status == 0 && !streq(method, "POST")) {
                 http_response_release(&response);
                 response = (struct http_response){0};

@@ -28,7 +28,7 @@ static int run(struct cli *cli, const struct args *args)
         if (daemon_serving(&cli->roots)) {
                 if (client_call(cli, "GET", "/v1/version", NULL, &daemon, &err) < 0)
                         return cli_fail(&err);
-                if (json_object_set_new(both, "daemon", daemon) < 0)
+                if (json_object_set_new(both, "server", daemon) < 0)
                         bug("json_object_set_new");
         }
         if (daemon && json_int(daemon, "api", 0) != API_VERSION)

@@ -101,8 +101,7 @@ static void apply_source(struct watcher *w, struct folder_file *file, const stru
                 return;
         if (file->stack && !streq(file->stack, stack))
                 remove_stack(w, file->path, file->stack, "its file names another one now");
-        free(file->stack);
-        file->stack = xstrdup(stack);
+        folder_take(&w->folder, file, stack);
 }
 
 /* An invalid file changes nothing: what it said last goes on running. */

@@ -121,6 +121,19 @@ struct folder_file *folder_owner(struct folder *folder, const char *stack,
         return NULL;
 }
 
+void folder_take(struct folder *folder, struct folder_file *file, const char *stack)
+{
+        char *name = xstrdup(stack); /* may be that of one of the files */
+
+        for (size_t i = 0; i < folder->files_len; i++)
+                if (streq(folder->files[i].stack, name)) {
+                        free(folder->files[i].stack);
+                        folder->files[i].stack = NULL;
+                }
+        free(file->stack);
+        file->stack = name;
+}
+
 struct folder_file *folder_lost(struct folder *folder, int64_t now_ms)
 {
         for (size_t i = 0; i < folder->files_len; i++) {

@@ -54,6 +54,9 @@ bool folder_changed(struct folder_file *file);
 struct folder_file *folder_owner(struct folder *folder, const char *stack,
                                  const struct folder_file *except);
 
+/** The stack belongs to this file from now on, and to no other (one that was renamed, say). */
+void folder_take(struct folder *folder, struct folder_file *file, const char *stack);
+
 /**
  * A file that has been gone for its grace time. If it owns a stack that no present file owns, the
  * stack is to be deleted; then folder_forget(). NULL: none now.

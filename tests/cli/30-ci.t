@@ -43,7 +43,7 @@ second=$!
 read -r _ <"$test_dir/up"
 is "$(roots | wc -l)" 2 "two run beside each other"
 killed=$(tr '\0' '\n' <"/proc/$(pgrep -P $first -x sleep)/environ" | sed -n 's/^BERTH_ROOT=//p')
-daemon=$(berth --root "$killed" version -o json | jq -r .daemon.pid)
+daemon=$(berth --root "$killed" version -o json | jq -r .server.pid)
 kill -9 $first
 wait $first 2>/dev/null
 timeout 60 tail --pid="$daemon" -f /dev/null

@@ -50,7 +50,9 @@ static void on_ready(void *ctx)
 
 static void on_lost(void *ctx, const struct err *err)
 {
-        (void)ctx;
+        struct driver *d = ctx;
+
+        d->net = NULL;
         printf("lost %s\n", err->msg);
 }
 

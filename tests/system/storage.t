@@ -167,8 +167,44 @@ for archive in plain.tar.gz plain.tar.zst docker.tar zstd-layers.tar; do
         esac
 done
 
+# Disks that guests write to: the kernel takes them, and they stay clean.
+"$tool" unpack store t:again >out 2>&1
+"$tool" scratch store scratch.ext4 >out 2>&1
+ok $? 'a scratch disk'
+"$tool" volume store t:again /many >out 2>&1
+ok $? 'a volume seeded with a folder of 700 files'
+for disk in scratch.ext4 store/volumes/v/disk.ext4; do
+        unshare -m sh -c "mount -o loop '$disk' mnt" 2>/dev/null || break
+        unshare -m sh -c "mount -o loop '$disk' mnt && cd mnt && ls >/dev/null && mkdir new &&
+                i=0 && while [ \$i -lt 300 ]; do echo \$i >new/f\$i; i=\$((i + 1)); done &&
+                rm new/f1* && cp -r new new2 && sync -f . && df -P . | tail -1" >out 2>&1
+        ok $? "$disk: the kernel writes to it"
+        e2fsck -fn "$disk" >fsck 2>&1
+        ok $? "$disk: e2fsck finds nothing afterwards"
+        sed 's/^/# /' out
+done
+(cd reference/rootfs/many && find . -type f -printf '%P %m %U %T@\n' | LC_ALL=C sort) >want
+debugfs -R 'ls -p /' store/volumes/v/disk.ext4 2>/dev/null | grep -c a-name-of-some-length >got
+[ "$(grep -c a-name want)" = "$(cat got)" ]
+ok $? 'the volume has all files of the folder'
+
+# Names that archives bring along.
+rm -rf store
+"$tool" load store docker.tar >out 2>&1 && grep -q '"docker.io/library/t:docker"' out
+ok $? 'docker save: named by RepoTags'
+skopeo --insecure-policy copy -q oci:oci:t oci-archive:named.tar:shop/web:3
+"$tool" load store named.tar >out 2>&1 && grep -q '"docker.io/shop/web:3"' out
+ok $? 'OCI archive: named by its annotation'
+head -c 100000 plain.tar.gz >cut.tar.gz
+"$tool" load store cut.tar.gz cut >out 2>&1
+[ $? = 1 ] && grep -q 'blobs/sha256/.*truncated' out
+ok $? 'a truncated archive is refused, and the blob named'
+"$tool" load store plain.tar t:again >out 2>&1
+
 "$tool" remove store t:again >out 2>&1
 ok $? 'the image is removed'
+"$tool" remove store t:docker >out 2>&1 && "$tool" remove store shop/web:3 >out 2>&1
+ok $? 'and the others'
 [ -z "$(find store/blobs/sha256 store/rootfs -type f)" ]
 ok $? 'and nothing is left of it'
 

@@ -43,10 +43,10 @@ run berth apply -f "$test_dir/tick.yaml" --timeout 2m
 is "$code" 0 "a service that prints without end runs"
 timeout 60 berth logs -f tick | grep -qm1 'line 100$'
 before=$(vms)
-daemon=$(berth version -o json | jq -r .daemon.pid)
+daemon=$(berth version -o json | jq -r .server.pid)
 kill -9 "$daemon"
 is "$(vms)" "$before" "after kill -9 of berthd every VM is as it was"
-unlike "$(berth version -o json | jq -r .daemon.pid)" "^$daemon\$" "by another berthd"
+unlike "$(berth version -o json | jq -r .server.pid)" "^$daemon\$" "by another berthd"
 timeout 60 berth logs -f tick | grep -qm1 'line 400$'
 lines=$(berth logs tick | sed -n 's/.*line //p' | head -n 400 | tr '\n' ' ')
 is "$lines" "$(seq 1 400 | tr '\n' ' ')" "the log has no gap and nothing twice"

@@ -75,9 +75,10 @@ static void test_loss(struct folder *f)
 static void test_rename(struct folder *f)
 {
         ok(!folder_owner(f, "shop", NULL), "a file that is gone owns nothing");
-        f->files[1].stack = xstrdup("shop");
+        folder_take(f, &f->files[1], "shop");
         ok(folder_owner(f, "shop", &f->files[0]) == &f->files[1], "another one owns the stack");
         ok(!folder_owner(f, "shop", &f->files[1]), "nobody besides it");
+        is_str(f->files[0].stack, NULL, "the former one does not any more");
         folder_forget(f, &f->files[0]);
         is_int(f->files_len, 1, "the lost file is forgotten");
         has_str(f->files[0].path, "/b.yaml", "the other is not");

@@ -3,17 +3,25 @@
  * Jobs in real worker processes, on archives that are wrong in one way each. With arguments it is
  * the tool of tests/system/storage.t:
  *   job_test load STORE FILE [REF] | import STORE FILE REF | unpack STORE REF | remove STORE REF
+ *   job_test scratch STORE PATH | volume STORE REF PATH
  */
 #include <dirent.h>
+#include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/spawn.h"
+#include "storage/volume.h"
 #include "tests/tap.h"
 #include "tests/unit/storage/driver.h"
 #include "tests/unit/storage/mktar.h"
+
+#ifdef __SANITIZE_ADDRESS__ /* its runtime needs calls that the filter refuses */
+#        define SANITIZED 1
+#else
+#        define SANITIZED 0
+#endif
 
 static int tool_unpack(struct image_store *store, const char *ref, json_t **ret, struct err *err)
 {
@@ -21,6 +29,20 @@ static int tool_unpack(struct image_store *store, const char *ref, json_t **ret,
         int r = image_find(store, ref, &image, err);
 
         return r < 0 ? r : driver_unpack(store, image->digest, ret, err);
+}
+
+/* A volume beside the store, seeded with a folder of an image. */
+static int tool_volume(struct image_store *store, const char *dir, const char *ref,
+                       const char *path, struct err *err)
+{
+        AUTO_FREE char *volumes = file_join(dir, "volumes");
+        AUTO(image) struct image *image = NULL;
+        bool created;
+        int r = image_find(store, ref, &image, err);
+
+        return r < 0 ? r
+                     : volume_ensure(volumes, "v", NULL, DISK_SIZE_DEFAULT, image->rootfs_path,
+                                     path, &created, err);
 }
 
 static int tool(int argc, char **argv)
@@ -40,6 +62,10 @@ static int tool(int argc, char **argv)
                 r = tool_unpack(store, argv[3], &result, &err);
         else if (r == 0 && streq(verb, "remove"))
                 r = image_remove(store, argv[3], NULL, 0, &err);
+        else if (r == 0 && streq(verb, "scratch"))
+                r = scratch_create(argv[3], DISK_SIZE_DEFAULT, &err);
+        else if (r == 0 && streq(verb, "volume"))
+                r = tool_volume(store, argv[2], argv[3], extra, &err);
         if (r < 0) {
                 (void)fprintf(stderr, "%s\n", err.msg);
                 return 1;
@@ -353,6 +379,32 @@ static void test_diff_id(void)
         bench_release(&b);
 }
 
+/* A blob that rotted on the disk is noticed, and loading the archive again mends it. */
+static void test_rot(void)
+{
+        AUTO_FREE char *blob = NULL;
+        struct err err = ERR_INIT;
+        char digest[DIGEST_TEXT_MAX];
+        struct bench b;
+
+        bench_init(&b);
+        mktar_file(&b.layers[0], "a", "a");
+        mktar_end(&b.layers[0]);
+        mkimage_layout(&b.image, &b.tar);
+        is_int(bench_load(&b, NULL, &err), 0, "loads");
+        digest_text(strbuf_str(&b.layers[0]), b.layers[0].len, digest);
+        blob = xasprintf("%s/blobs/sha256/%s", b.store_dir, digest + strlen("sha256:"));
+        b.layers[0].data[600] ^= 1;
+        is_int(file_write_atomic(blob, b.layers[0].data, b.layers[0].len, 0444, &err), 0,
+               "one byte changes");
+        ok(bench_unpack(&b, &err) < 0, "does not unpack");
+        has_str(err.msg, "load the image again", "the text tells the way out");
+        is_int(count_files(b.store_dir, "rootfs"), 0, "no disk is left");
+        is_int(bench_load(&b, NULL, &err), 0, "loads again");
+        is_int(bench_unpack(&b, &err), 0, "and unpacks: %s", err.msg);
+        bench_release(&b);
+}
+
 static void test_import(void)
 {
         struct err err = ERR_INIT;
@@ -418,6 +470,88 @@ static void test_worker_failures(void)
         bench_release(&b);
 }
 
+static void on_first_progress(void *ctx, const char *stage, int64_t done, int64_t total)
+{
+        driver_on_progress(ctx, stage, done, total);
+        ev_break(((struct driver *)ctx)->loop, EVBREAK_ALL);
+}
+
+static char *worker_status(void)
+{
+        AUTO_FREE char *children = NULL, *path = NULL;
+        struct err err = ERR_INIT;
+        char *status = NULL;
+
+        if (file_read("/proc/thread-self/children", 4096, &children, NULL, &err) < 0)
+                return NULL;
+        children[strcspn(children, " ")] = '\0';
+        path = xasprintf("/proc/%s/status", children);
+        return file_read(path, 65536, &status, NULL, &err) < 0 ? NULL : status;
+}
+
+/* While it waits for more of an archive, look at the worker from outside. */
+static void test_sandbox(void)
+{
+        AUTO_STRBUF struct strbuf tar = MKTAR_INIT;
+        AUTO_FREE char *status = NULL;
+        struct err err = ERR_INIT;
+        struct driver d = {.loop = ev_default_loop(0), .err = ERR_INIT};
+        const struct storage_job_events events = {on_first_progress, driver_on_done, &d};
+        struct storage_job_request request = {.kind = JOB_LOAD};
+        struct storage_job *job;
+        int pipefd[2];
+        struct bench b;
+
+        bench_init(&b);
+        is_int(pipe2(pipefd, O_CLOEXEC), 0, "a pipe");
+        request.archive_fd = pipefd[0];
+        mktar_file(&tar, "x", "x");
+        ok(write(pipefd[1], tar.data, tar.len) == (ssize_t)tar.len, "the beginning of an archive");
+        is_int(storage_job_start(d.loop, b.store, "/proc/self/exe", &request, &events, &job, &err),
+               0, "a worker: %s", err.msg);
+        ev_run(d.loop, 0);
+        status = worker_status();
+        ok(!d.done && status, "is at work");
+        has_str(status, "NoNewPrivs:\t1", "it cannot gain privileges");
+        if (!SANITIZED)
+                has_str(status, "Seccomp:\t2", "its system calls are filtered");
+        if (geteuid() == 0) {
+                has_str(status, "Uid:\t65534\t65534\t65534\t65534", "it is nobody");
+                has_str(status, "Groups:\t \n", "in no group");
+                has_str(status, "CapEff:\t0000000000000000", "without capabilities");
+        }
+        storage_job_cancel(job);
+        ev_run(d.loop, 0);
+        (void)close(pipefd[0]);
+        (void)close(pipefd[1]);
+        bench_release(&b);
+}
+
+/* What a killed daemon left goes; what another one is making stays. */
+static void test_sweep(void)
+{
+        AUTO(image_store) struct image_store *again = NULL;
+        AUTO_FREE char *stale = NULL, *file = NULL, *busy = NULL;
+        AUTO_CLOSE int fd = -1;
+        struct err err = ERR_INIT;
+        struct bench b;
+
+        bench_init(&b);
+        stale = xasprintf("%s/tmp/stale", b.store_dir);
+        file = xasprintf("%s/rootfs.ext4", stale);
+        busy = xasprintf("%s/tmp/busy", b.store_dir);
+        is_int(file_mkdir_p(stale, 0700, &err), 0, "a folder without a lock");
+        is_int(file_write_atomic(file, "x", 1, 0600, &err), 0, "with a file");
+        is_int(file_mkdir_p(busy, 0700, &err), 0, "one with");
+        fd = open(busy, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        is_int(flock(fd, LOCK_EX), 0, "a lock");
+        is_int(image_store_open(b.store_dir, &again, &err), 0, "opening the store");
+        ok(access(stale, F_OK) < 0, "removes the first");
+        ok(access(busy, F_OK) == 0, "leaves the second");
+        is_int(file_remove_tree(busy, &err), 0, "end");
+        bench_release(&b);
+}
+
 int main(int argc, char **argv)
 {
         DRIVER_MAIN(argc, argv);
@@ -429,7 +563,10 @@ int main(int argc, char **argv)
         test_not_archives();
         test_hostile_layers();
         test_diff_id();
+        test_rot();
         test_import();
         test_worker_failures();
+        test_sandbox();
+        test_sweep();
         return tap_done();
 }

@@ -84,7 +84,7 @@ is "$code" 0 "apply with the new image"
 is "$(berth exec shop/web -- busybox cat /version)" two "runs it"
 like "$(berth events)" 'image changed' "and the event says why"
 
-daemon=$(berth version -o json | jq -r .daemon.pid)
+daemon=$(berth version -o json | jq -r .server.pid)
 kill -9 "$daemon"
 timeout 10 tail --pid="$daemon" -f /dev/null
 run berth apply -f "$test_dir/s.yaml"

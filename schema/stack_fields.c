@@ -255,38 +255,40 @@ static const struct field source_berth_fields[] = {
         {0},
 };
 
-#define SOURCE_FIELDS(what)                                                                       \
-        {.name = "file",                                                                          \
-         .kind = &kind_source_file,                                                               \
-         .in_only = true,                                                                         \
-         .doc = "file with the content, beside the manifest"},                                    \
-                {.name = "environment",                                                           \
-                 .kind = &kind_source_environment,                                                \
-                 .in_only = true,                                                                 \
-                 .doc = "variable with the content"},                                             \
-                {.name = "content", .kind = &kind_source_content, .doc = "the content itself"},   \
-                {.name = "name",                                                                  \
-                 .kind = &kind_name_only,                                                         \
-                 .in_only = true,                                                                 \
-                 .doc = "accepted: a " what " belongs to its stack alone"},                       \
-                {.name = "labels", .use = FIELD_QUIET, .doc = "notes for people"},                \
-                {.name = "external",                                                              \
-                 .kind = &kind_no_external,                                                       \
-                 .in_only = true,                                                                 \
-                 .arg = "there is no store of " what "s; use 'file', 'environment' or 'content'", \
-                 .doc = "only false: give the content"},                                          \
-                {.name = "template_driver",                                                       \
-                 .use = FIELD_REFUSED,                                                            \
-                 .doc = "templates are not expanded"},                                            \
-                {.name = "driver", .use = FIELD_REFUSED, .doc = "there is no store of " what "s"},
-{.name = "driver_opts", .use = FIELD_REFUSED, .doc = "there is no store of " what "s"},
-        {.name = "x-berth",
-         .kind = &kind_object,
-         .arg = source_berth_fields,
-         .doc = "for content that is not text"},
-        {0},
+#define SOURCE_FIELDS(what)                                                                        \
+        {.name = "file",                                                                           \
+         .kind = &kind_source_file,                                                                \
+         .in_only = true,                                                                          \
+         .doc = "file with the content, beside the manifest"},                                     \
+                {.name = "environment",                                                            \
+                 .kind = &kind_source_environment,                                                 \
+                 .in_only = true,                                                                  \
+                 .doc = "variable with the content"},                                              \
+                {.name = "content", .kind = &kind_source_content, .doc = "the content itself"},    \
+                {.name = "name",                                                                   \
+                 .kind = &kind_name_only,                                                          \
+                 .in_only = true,                                                                  \
+                 .doc = "accepted: a " what " belongs to its stack alone"},                        \
+                {.name = "labels", .use = FIELD_QUIET, .doc = "notes for people"},                 \
+                {.name = "external",                                                               \
+                 .kind = &kind_no_external,                                                        \
+                 .in_only = true,                                                                  \
+                 .arg = "there is no store of " what "s; use 'file', 'environment' or 'content'",  \
+                 .doc = "only false: give the content"},                                           \
+                {.name = "template_driver",                                                        \
+                 .use = FIELD_REFUSED,                                                             \
+                 .doc = "templates are not expanded"},                                             \
+                {.name = "driver", .use = FIELD_REFUSED, .doc = "there is no store of " what "s"}, \
+                {.name = "driver_opts",                                                            \
+                 .use = FIELD_REFUSED,                                                             \
+                 .doc = "there is no store of " what "s"},                                         \
+                {.name = "x-berth",                                                                \
+                 .kind = &kind_object,                                                             \
+                 .arg = source_berth_fields,                                                       \
+                 .doc = "for content that is not text"},                                           \
+                {0},
 
-        const struct field config_fields[] = {SOURCE_FIELDS("config")};
+const struct field config_fields[] = {SOURCE_FIELDS("config")};
 const struct field secret_fields[] = {SOURCE_FIELDS("secret")};
 
 static void begin_service(struct reader *r, void *element, size_t index, const struct node *node)

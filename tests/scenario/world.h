@@ -13,10 +13,12 @@
 struct world {
         struct stack **stacks;
         size_t stacks_len;
+
         struct wish_entry {
                 char *stack, *service;
                 struct service_wish wish;
-        } *wishes; /* of all revisions: kept by name */
+        } * wishes; /* of all revisions: kept by name */
+
         size_t wishes_len;
         struct stack **leaving; /* earlier revisions and dropped stacks */
         size_t leaving_len;

@@ -79,9 +79,12 @@ AUTO_TYPE(http_pool)
 
 /** Start; spec is copied but for what it calls borrowed. Callbacks come from the loop only. */
 struct http_call *http_call_start(struct http_pool *pool, const struct http_call_spec *spec);
+
+/** Give the call up, or free an ended one; no callback comes. NULL is fine. */
 void http_call_free(struct http_call *call);
 AUTO_TYPE(http_call)
 
+/** Go on reading the body of a call whose on_data asked to wait. */
 void http_call_resume(struct http_call *call);
 
 /** Known once on_data or on_done was called. 0: no answer came. */

@@ -132,6 +132,12 @@ int daemon_change(struct daemon *d, const char *name, const struct stack_change 
 /** Revisions, newest first: [{revision, note, created, current, changes}]. */
 int daemon_history(const struct daemon *d, const char *name, json_t **ret, struct err *err);
 
+/**
+ * An image was pulled. What it is now is what the last apply meant where its policy is `always`;
+ * other stacks only stop waiting for it.
+ */
+void daemon_images_changed(struct daemon *d, const char *ref);
+
 /** Want it gone. ENOENT: unknown. */
 int daemon_delete(struct daemon *d, const char *name, bool volumes, struct err *err);
 

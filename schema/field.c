@@ -84,11 +84,11 @@ const struct field *field_children(const struct field *field)
 {
         const struct named *named = field->arg;
 
-        if (field->kind && field->kind->merge == MERGE_OBJECT)
+        if (!field->kind || field->kind->merge == MERGE_OBJECT)
                 return field->arg;
-        if (field->kind && field->kind->merge == MERGE_NAMED)
+        if (field->kind->merge == MERGE_NAMED)
                 return named->table;
-        return NULL;
+        return field->kind->long_form;
 }
 
 void fields_init(const struct field *table, void *base)

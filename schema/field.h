@@ -148,7 +148,7 @@ json_t *fields_write(const struct field *table, const void *base);
 /** The row of a key, or NULL. */
 const struct field *field_find(const struct field *table, const char *name);
 
-/** The keys below an object or a map of objects, by which files merge; NULL for other kinds. */
+/** The keys below: of an object, of each in a map of objects, of an entry's long form; or NULL. */
 const struct field *field_children(const struct field *field);
 
 #endif

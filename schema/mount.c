@@ -246,6 +246,11 @@ static const struct field tmpfs_option_fields[] = {
         {0},
 };
 
+static const struct field image_option_fields[] = {
+        {.name = "subpath", .use = FIELD_REFUSED, .doc = "folder of the image"},
+        {0},
+};
+
 static const struct field mount_fields[] = {
         {.name = "type",
          .kind = &kind_choice,
@@ -277,7 +282,10 @@ static const struct field mount_fields[] = {
          .arg = tmpfs_option_fields,
          .doc = "options of a tmpfs"},
         {.name = "consistency", .use = FIELD_QUIET, .doc = "always consistent"},
-        {.name = "image", .use = FIELD_REFUSED, .doc = "images cannot be mounted; use a volume"},
+        {.name = "image",
+         .use = FIELD_REFUSED,
+         .arg = image_option_fields,
+         .doc = "images cannot be mounted; use a volume"},
         {0},
 };
 

@@ -155,6 +155,27 @@ static void resolve_environment(struct reader *r, struct service_draft *draft)
         draft->service.environment = own;
 }
 
+/* Labels of files go below those of the manifest; variables in them are replaced. */
+static void read_labels(struct reader *r, struct service_draft *draft)
+{
+        struct kv_list own = draft->service.labels;
+        struct env files = {.parent = r->env};
+        struct kv_list all = {0};
+
+        if (draft->label_files_len == 0)
+                return;
+        for (size_t i = 0; i < draft->label_files_len; i++)
+                read_env_file(r, &draft->label_files[i], &files);
+        for (size_t i = 0; i < files.vars.len; i++)
+                kv_list_add(&all, files.vars.items[i].key, files.vars.items[i].value);
+        for (size_t i = 0; i < own.len; i++)
+                kv_list_add(&all, own.items[i].key, own.items[i].value);
+        kv_list_release(&own);
+        kv_list_sort(&all);
+        draft->service.labels = all;
+        env_release(&files);
+}
+
 static int compare_networks(const void *a, const void *b)
 {
         const struct network_ref *x = a, *y = b;
@@ -207,6 +228,7 @@ static void normalise_service(struct reader *r, struct service_draft *draft)
 
         fold_deploy(r, draft);
         resolve_environment(r, draft);
+        read_labels(r, draft);
         if (s->networks_len == 0 && !s->network_none)
                 (void)service_add_network(s, "default");
         if (draft->container_name)

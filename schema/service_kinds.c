@@ -9,7 +9,7 @@
 #include "base/value.h"
 #include "schema/draft.h"
 #include "schema/kinds.h"
-#include "schema/mount.h"
+#include "schema/unused_fields.h"
 
 /* "no", "always", "on-failure[:N]", "unless-stopped"; always:N is what deploy.restart_policy can
  * say.
@@ -355,95 +355,27 @@ const struct kind kind_extra_hosts = {.form = "a list of NAME=ADDRESS or a map",
                                       .read = extra_hosts_read,
                                       .write = extra_hosts_write};
 
-static const char *const env_formats[] = {"default", "raw", NULL};
-
-struct env_file_spec {
-        char *path;
-        bool required;
-        int format;
-};
-
-static const struct field env_file_fields[] = {
-        {.name = "path",
-         .kind = &kind_string,
-         .offset = offsetof(struct env_file_spec, path),
-         .check = check_not_empty,
-         .required = true,
-         .doc = "file with KEY=VALUE lines"},
-        {.name = "required",
-         .kind = &kind_bool,
-         .offset = offsetof(struct env_file_spec, required),
-         .unset = true,
-         .doc = "false: the file may be missing"},
-        {.name = "format",
-         .kind = &kind_choice,
-         .offset = offsetof(struct env_file_spec, format),
-         .arg = env_formats,
-         .doc = "raw: values as they are, without quotes and variables"},
-        {0},
-};
-
-static void read_env_file(struct reader *r, const struct field *field, const struct node *item,
-                          struct service_draft *draft)
-{
-        struct env_file_spec spec = {NULL, true, 0};
-        struct env_file *file;
-
-        if (item->kind == NODE_MAP)
-                fields_read(r, env_file_fields, item, &spec);
-        else if (reader_string(r, field, item))
-                spec.path = xstrdup(item->text);
-        if (spec.path && spec.path[0]) {
-                file = arena_push(r->arena, (void **)&draft->env_files, &draft->env_files_len,
-                                  sizeof(*file));
-                file->path = reader_resolve_path(r, &item->mark, spec.path);
-                file->required = spec.required;
-                file->raw = spec.format == 1;
-                file->mark = item->mark;
-                file->where = path_text(&r->path, r->arena);
-        }
-        free(spec.path);
-}
-
-static void env_file_read(struct reader *r, const struct field *field, const struct node *node,
-                          void *value)
-{
-        if (!r->env) {
-                reader_error(r, &node->mark, "files are read by the command line, not from JSON");
-                return;
-        }
-        if (node->kind != NODE_SEQ) {
-                read_env_file(r, field, node, value);
-                return;
-        }
-        for (size_t i = 0; i < node->len; i++) {
-                path_push_index(&r->path, i);
-                read_env_file(r, field, node->items[i], value);
-                path_pop(&r->path);
-        }
-}
-
-const struct kind kind_env_file = {.form = "a string or a list of files",
-                                   .merge = MERGE_SET,
-                                   .long_form = env_file_fields,
-                                   .read = env_file_read};
-
 static void build_read(struct reader *r, const struct field *field, const struct node *node,
                        void *value)
 {
         const struct service_draft *draft = value;
 
         (void)field;
+        if (node->kind == NODE_MAP)
+                fields_read(r, build_fields, node, NULL); /* unknown keys */
+        else if (node->kind != NODE_STRING)
+                reader_refuse_kind(r, field, node);
         if (node_find(draft->node, "image"))
-                reader_warn(r, &node->mark,
-                            "ignored: images are not built here; the image is loaded or pulled");
+                reader_fault(r, DIAG_IGNORED_KEY, &node->mark,
+                             "ignored: images are not built here; the image is loaded or pulled");
         else
                 reader_fault(r, DIAG_UNSUPPORTED_VALUE, &node->mark,
                              "images are not built here; build it with another tool, load it with "
                              "`berth image load`, and name it with 'image'");
 }
 
-const struct kind kind_build = {.form = "a string or a map", .read = build_read};
+const struct kind kind_build = {
+        .form = "a string or a map", .long_form = build_fields, .read = build_read};
 
 static void isolation_read(struct reader *r, const struct field *field, const struct node *node,
                            void *value)

@@ -11,6 +11,7 @@
 #include "schema/draft.h"
 #include "schema/kinds.h"
 #include "schema/source.h"
+#include "schema/unused_fields.h"
 
 #define SIZE_MIN  (INT64_C(1) << 20)
 #define SIZE_MAX_ (INT64_C(1) << 50)
@@ -278,6 +279,9 @@ static const struct field source_berth_fields[] = {
                  .use = FIELD_REFUSED,                                                             \
                  .doc = "templates are not expanded"},                                             \
                 {.name = "driver", .use = FIELD_REFUSED, .doc = "there is no store of " what "s"}, \
+                {.name = "driver_opts",                                                            \
+                 .use = FIELD_REFUSED,                                                             \
+                 .doc = "there is no store of " what "s"},                                         \
                 {.name = "x-berth",                                                                \
                  .kind = &kind_object,                                                             \
                  .arg = source_berth_fields,                                                       \
@@ -406,6 +410,7 @@ const struct field stack_fields[] = {
          .doc = "files of other stacks to put below this one; what this file says goes above"},
         {.name = "models",
          .use = FIELD_REFUSED,
+         .arg = model_fields,
          .doc = "AI models are not supported; run the model as a service"},
         {0},
 };

@@ -178,6 +178,8 @@ static enum verdict judge_failure(struct registry *registry, const struct http_c
                 return judge_no_tls(registry, retry, text, err);
         case HTTP_UNREACHED:
                 err_set(err, EHOSTUNREACH, "%s cannot be reached: %s", host, text);
+                if (strstr(text, "resolve") && retry->attempts > 0)
+                        return VERDICT_FAILED; /* a name that is wrong stays wrong */
                 break;
         case HTTP_CUT:
                 err_set(err, EPIPE, "%s broke the connection off: %s", host, text);

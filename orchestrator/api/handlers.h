@@ -46,4 +46,7 @@ void handle_image_load(struct request *req, void *ctx);
 void handle_image_import(struct request *req, void *ctx);
 void handle_image_delete(struct request *req, void *ctx);
 
+/* handle_registry.c */
+void handle_image_pull(struct request *req, void *ctx);
+
 #endif

@@ -64,7 +64,7 @@ is "$code" 65 "findings as JSON"
 like "$out" '"code": "unknown-key"' "have codes"
 printf 'services:\n  a: {image: a, cpuset: "0"}\n  b: {image: b, profiles: [more]}\n' >"$test_dir/m/warn.yaml"
 run berth validate -f "$test_dir/m/warn.yaml"
-like "$code $out" '^0 .*1 service$' "a warning is none"
+is "$code" 0 "a warning is none"
 run berth validate --strict --profile more -f "$test_dir/m/warn.yaml"
 is "$code" 65 "--strict: it is an error"
 run env BERTH_FILE="$test_dir/m/good.yaml:$test_dir/m/warn.yaml" BERTH_PROFILES=more berth config

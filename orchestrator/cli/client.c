@@ -96,9 +96,12 @@ int client_call(struct cli *cli, const char *method, const char *path, const jso
         struct http_response response = {0};
         int r = perform(cli, &request, &response, err);
 
-        /* A daemon that was just ending took the request along; asking again starts another. */
-        if (r == -EPIPE && response.status == 0 && !streq(method, "POST")) {
+        /* A daemon that was just ending took the request along, or closed its door between our look
+         * and our knock; asking again starts another. */
+        if (response.status == 0 &&
+            (r == -ECONNREFUSED || (r == -EPIPE && !streq(method, "POST")))) {
                 http_response_release(&response);
+                cli->have_daemon = false;
                 response = (struct http_response){0};
                 r = perform(cli, &request, &response, err);
         }

@@ -51,8 +51,11 @@ static const struct field extends_fields[] = {
         {0},
 };
 
-const struct kind kind_extends = {
-        .form = "a service's name or a map", .long_form = extends_fields, .read = assemble_refuse};
+const struct kind kind_extends = {.schema =
+                                          "{'anyOf':[{'type':['string','null']},{'$ref':'#long'}]}",
+                                  .form = "a service's name or a map",
+                                  .long_form = extends_fields,
+                                  .read = assemble_refuse};
 
 static void complete(struct extender *x, struct book *book, struct entry *entry,
                      const struct chain *outer);

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/value.h"
 #include "schema/kinds.h"
+#include "schema/shapes.h"
 
 static const char *const protocols[] = {"tcp", "udp", NULL};
 
@@ -283,7 +284,8 @@ static json_t *ports_write(const struct field *field, const void *value)
         return array;
 }
 
-const struct kind kind_ports = {.form = "a list of ports such as \"8080:80\"",
+const struct kind kind_ports = {.schema = SHAPE_ENTRIES("{'type':['string','integer']}"),
+                                .form = "a list of ports such as \"8080:80\"",
                                 .merge = MERGE_PORTS,
                                 .long_form = port_fields,
                                 .read = ports_read,
@@ -312,7 +314,10 @@ static void expose_read(struct reader *r, const struct field *field, const struc
 }
 
 const struct kind kind_expose = {
-        .form = "a list of ports", .merge = MERGE_SET, .read = expose_read};
+        .schema = "{'type':['array','null'],'items':{'type':['string','integer']}}",
+        .form = "a list of ports",
+        .merge = MERGE_SET,
+        .read = expose_read};
 
 static const char *scalar_text(const struct node *map, const char *key, const char *fallback)
 {

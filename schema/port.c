@@ -176,7 +176,9 @@ static void guest_read(struct reader *r, const struct field *field, const struct
                 (void)parse_range(r, &node->mark, text, value); /* an error is a finding */
 }
 
-static const struct kind kind_guest = {.form = "a port number", .read = guest_read};
+static const struct kind kind_guest = {.schema = "{'type':['integer','string','null']}",
+                                       .form = "a port number",
+                                       .read = guest_read};
 
 static void host_read(struct reader *r, const struct field *field, const struct node *node,
                       void *value)
@@ -187,7 +189,8 @@ static void host_read(struct reader *r, const struct field *field, const struct 
                 (void)parse_range(r, &node->mark, text, value); /* an error is a finding */
 }
 
-static const struct kind kind_host = {.form = "a string", .read = host_read};
+static const struct kind kind_host = {
+        .schema = "{'type':['integer','string','null']}", .form = "a string", .read = host_read};
 
 static void protocol_read(struct reader *r, const struct field *field, const struct node *node,
                           void *value)
@@ -198,7 +201,8 @@ static void protocol_read(struct reader *r, const struct field *field, const str
                 (void)parse_protocol(r, &node->mark, text, value); /* an error is a finding */
 }
 
-static const struct kind kind_protocol = {.form = "a string", .read = protocol_read};
+static const struct kind kind_protocol = {
+        .schema = SHAPE_STRING, .form = "a string", .read = protocol_read};
 
 static void ip_check(struct reader *r, const struct node *node, const char *text)
 {

@@ -367,11 +367,13 @@ static void choice_read(struct reader *r, const struct field *field, const struc
         if (!text)
                 return;
         for (int i = 0; words[i]; i++) {
+                if (!words[i][0])
+                        continue; /* "not given" has no word */
                 if (streq(words[i], text)) {
                         *(int *)value = i;
                         return;
                 }
-                used += (size_t)snprintf(all + used, sizeof(all) - used, "%s%s", i ? ", " : "",
+                used += (size_t)snprintf(all + used, sizeof(all) - used, "%s%s", used ? ", " : "",
                                          words[i]);
                 if (used >= sizeof(all))
                         break;

@@ -84,6 +84,22 @@ static void check_host_ip(struct reader *r, const struct mark *mark, const char 
                 reader_error(r, mark, "'%.60s' is not an address of this host", text);
 }
 
+/* Longer lists keep equal ports: looking for them costs the square of the length. */
+#define UNIQUE_MAX 1000
+
+/* As Compose: what is written twice is one port. */
+static bool has_port(const struct service *service, const struct port *port)
+{
+        for (size_t i = 0; i < service->ports_len && service->ports_len < UNIQUE_MAX; i++) {
+                const struct port *p = &service->ports[i];
+
+                if (p->target == port->target && p->published == port->published &&
+                    p->protocol == port->protocol && streq(p->host_ip, port->host_ip))
+                        return true;
+        }
+        return false;
+}
+
 static void add_ports(struct reader *r, const struct mark *mark, const struct spec *spec,
                       struct service *service)
 {
@@ -102,13 +118,19 @@ static void add_ports(struct reader *r, const struct mark *mark, const struct sp
                 return;
         }
         for (unsigned i = 0; i <= guests; i++) {
-                struct port *port = array_push(&service->ports, &service->ports_len);
+                struct port one = {.host_ip = (char *)(uintptr_t)spec->host_ip,
+                                   .target = (uint16_t)(spec->guest.first + i),
+                                   .protocol = spec->protocol};
+                struct port *port;
                 struct claim *claim;
 
+                if (spec->host.first)
+                        one.published = (uint16_t)(spec->host.first + i);
+                if (has_port(service, &one))
+                        continue;
+                port = array_push(&service->ports, &service->ports_len);
+                *port = one;
                 port->host_ip = xstrdup(spec->host_ip);
-                port->target = (uint16_t)(spec->guest.first + i);
-                port->published = spec->host.first ? (uint16_t)(spec->host.first + i) : 0;
-                port->protocol = spec->protocol;
                 if (!port->published)
                         continue;
                 claim = arena_push(r->arena, (void **)&r->claims, &r->claims_len, sizeof(*claim));

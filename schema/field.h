@@ -132,6 +132,9 @@ void reader_fault(struct reader *r, enum diag_code code, const struct mark *mark
 /** "must be A STRING, not a list" for the field's kind. */
 void reader_refuse_kind(struct reader *r, const struct field *field, const struct node *node);
 
+/**
+ * Note that this place names a thing of the stack: after reading, it must exist unless optional.
+ */
 void reader_add_ref(struct reader *r, enum ref_kind kind, const char *name, const struct mark *mark,
                     bool optional);
 

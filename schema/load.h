@@ -59,6 +59,7 @@ struct diags {
         size_t errors;
 };
 
+/** Free all findings. A zeroed one is fine. */
 void diags_release(struct diags *diags);
 
 /** Print one a line (with "error: "/"warning: " text as compilers do) to f. */

@@ -38,6 +38,9 @@
  *   POST   /v1/images/load?ref=R      body: archive -> stream of {stage, done, total}, then
  *                                     {"images": [{ref, digest}]} or {"error": ...}
  *   POST   /v1/images/import?ref=R&changes=JSON   body: root tar -> the same
+ *   POST   /v1/images/pull            {ref, auth_file} -> stream of {stage, done, total}, {layer, state,
+ *                                     done, total} and {notice}, then {"images": [{ref, digest}],
+ *                                     unchanged, received} or {"error": ...}
  *   DELETE /v1/images?ref=R           {}
  *   GET    /v1/volumes                [{name, stack, size_bytes, used_bytes, created, in_use}]
  *   DELETE /v1/volumes/NAME           {}

@@ -54,6 +54,7 @@ int source_load_findings(const struct args *args, struct source *ret, struct dia
 int source_load_file(const char *path, struct source *ret, struct diags *ret_diags,
                      struct err *err);
 
+/** Free what was read. A zeroed one is fine. */
 void source_release(struct source *source);
 
 /** The name of the stack that options mean for delete: read from the manifest. */

@@ -65,8 +65,7 @@ static int open_client(int type, uint16_t port)
 
         /* A free port of the ephemeral range may connect to itself (simultaneous open). */
         if (connect(fd, (const struct sockaddr *)&sin, sizeof(sin)) < 0 ||
-            getsockname(fd, (struct sockaddr *)&self, &len) < 0 ||
-            self.sin_port == sin.sin_port) {
+            getsockname(fd, (struct sockaddr *)&self, &len) < 0 || self.sin_port == sin.sin_port) {
                 (void)close(fd);
                 return -1;
         }

@@ -117,8 +117,7 @@ static void try_json(const json_t *json, size_t *accepted, size_t *errors)
         struct stack *stack = NULL;
 
         if (stack_from_json(json, &stack, &diags, NULL) == 0) {
-                AUTO_JSON json_t *back = stack_to_json(stack);
-
+                json_decref(stack_to_json(stack));
                 (*accepted)++;
         } else {
                 (*errors)++;

@@ -174,3 +174,20 @@ int client_follow(struct cli *cli, const struct client_stream *stream, struct er
         http_response_release(&response);
         return follow.failed ? -err->code : r;
 }
+
+int client_download(struct cli *cli, const char *path, const json_t *body, int fd, struct err *err)
+{
+        AUTO_FREE char *socket = roots_run_path(&cli->roots, API_SOCKET_NAME);
+        AUTO_FREE char *text = json_text(body);
+        struct http_request request = {.socket = socket,
+                                       .method = "POST",
+                                       .path = path,
+                                       .body = text,
+                                       .download = true,
+                                       .download_fd = fd};
+        struct http_response response = {0};
+        int r = perform(cli, &request, &response, err);
+
+        http_response_release(&response);
+        return r;
+}

@@ -30,7 +30,7 @@ uses_vz           := vminit base
 uses_orchestrator := reconciler storage network vz vminit schema base
 drivers           := storage network vz vminit
 
-# Libraries, each behind the one door that HOUSE rules give it.
+# Libraries, each behind the one door that the lint gives it.
 pkgs := jansson libcrypto yaml-0.1 libcurl libarchive ext2fs com_err sqlite3
 lib_cflags := $(shell $(PKG_CONFIG) --cflags $(pkgs) 2>/dev/null)
 LDLIBS := -Wl,--as-needed $(shell $(PKG_CONFIG) --libs $(pkgs) 2>/dev/null) -lev -lm
@@ -56,7 +56,8 @@ libs  = $(patsubst %,$(BUILD)/lib/%.a,$(1))
 tests := $(patsubst %.c,$(BUILD)/bin/%,$(wildcard tests/unit/*/*_test.c))
 bins  := $(addprefix $(BUILD)/bin/,berthd berth-netd berth)
 
-all: $(bins) guest              ## build berth, berthd, berth-netd and the guest (kernel, initramfs)
+host: $(bins)
+all: host guest               ## build berth, berthd, berth-netd and the guest (kernel, initramfs)
 
 $(foreach l,$(LAYERS),$(eval $(BUILD)/lib/$(l).a: $(call objs,$(call src,$(l)))))
 $(BUILD)/lib/cli.a: $(call objs,$(filter-out %/main.c,$(wildcard orchestrator/cli/*.c)))
@@ -89,6 +90,22 @@ $(BUILD)/bin/tests/system/template_driver: $(call objs,tests/system/template_dri
 $(foreach t,$(filter $(BUILD)/bin/tests/unit/cli/%,$(tests)),\
         $(eval $(t): $(t:$(BUILD)/bin/%=$(BUILD)/obj/%.o) $(call libs,cli schema base)))
 
+# A fuzz harness tests/fuzz/fuzz_NAME.c links what a unit test of the layer below does. Without
+# libFuzzer (SAN=fuzzer-no-link,...) it gets a main that replays tests/fuzz/corpus/NAME.
+fuzz_layer_dns      := network
+fuzz_layer_http     := orchestrator
+fuzz_layer_layer    := storage
+fuzz_layer_manifest := schema
+fuzz_layer_oci      := storage
+fuzz_layer_qmp      := vz
+fuzz_layer_wire     := vminit
+fuzz_names := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+fuzzers    := $(addprefix $(BUILD)/bin/tests/fuzz/,$(fuzz_names))
+fuzz_main  := $(if $(findstring fuzzer,$(SAN)),,$(call objs,tests/fuzz/replay.c))
+$(foreach n,$(fuzz_names),$(if $(fuzz_layer_$(n)),,$(error fuzz_layer_$(n) is not set))\
+        $(eval $(BUILD)/bin/tests/fuzz/$(n): $(call objs,tests/fuzz/fuzz_$(n).c) $(fuzz_main) \
+        $(call libs,$(call test_set,$(fuzz_layer_$(n))) base)))
+
 $(BUILD)/obj/llhttp/%.o: $(LLHTTP)/%.c Makefile
 	$(q)mkdir -p $(@D)
 	@echo "  CC    $<"
@@ -103,7 +120,8 @@ $(BUILD)/lib/%.a:
 	@echo "  AR    $@"
 	$(q)mkdir -p $(@D) && rm -f $@ && $(AR) rcs $@ $^
 
-$(bins) $(tests) $(drivers_of_tests):
+$(fuzzers): LDFLAGS += $(if $(findstring fuzzer,$(SAN)),-fsanitize=fuzzer)
+$(bins) $(tests) $(fuzzers) $(drivers_of_tests):
 	@echo "  LINK  $@"
 	$(q)mkdir -p $(@D)
 	$(q)$(CC) $(CFLAGS) $(host_ldflags) $(LDFLAGS) -o $@ $^ $(LDLIBS)
@@ -145,15 +163,25 @@ test: deps                      ## install what tests need, then run all of them
 	$(q)$(MAKE) --no-print-directory -j2 all tests sanitized
 	$(q)$(MAKE) --no-print-directory test-images
 	$(q)BUILD=$(BUILD) BERTH_TEST_IMAGES=$(CURDIR)/build/tests/images \
-	        prove --jobs 2 --exec '' $(tests) $(sanitized_tests) \
+	        prove --jobs 2 --exec '' $(tests) $(fuzzers) $(sanitized_tests) \
 	        $(sort $(wildcard tests/system/*.t tests/cli/*.t tests/vm/*.t))
 
-tests: $(tests) $(drivers_of_tests)
+tests: $(tests) $(fuzzers) $(drivers_of_tests)
 check: tests                    ## unit and scenario tests only: no root, no network, no VM
-	$(q)prove --jobs 2 --exec '' $(tests)
+	$(q)prove --jobs 2 --exec '' $(tests) $(fuzzers)
+
+FUZZ         ?= $(fuzz_names)
+FUZZ_SECONDS ?= 60
+FUZZ_BUILD   := build/fuzz
+fuzz:                           ## fuzz each parser for FUZZ_SECONDS (60); FUZZ="dns http" names some
+	$(q)$(MAKE) --no-print-directory -s -j2 CC=clang BUILD=$(FUZZ_BUILD) \
+	        SAN=fuzzer-no-link,address,undefined fuzzers
+	$(q)printf '%s\n' $(FUZZ) | xargs -P 2 -I NAME \
+	        sh tests/fuzz/run.sh $(FUZZ_SECONDS) $(FUZZ_BUILD)/bin/tests/fuzz/NAME
+fuzzers: $(fuzzers)
 
 # The same unit tests under AddressSanitizer and UBSan.
-sanitized_tests := $(patsubst $(BUILD)/%,build/san/%,$(if $(SAN),,$(tests)))
+sanitized_tests := $(patsubst $(BUILD)/%,build/san/%,$(if $(SAN),,$(tests) $(fuzzers)))
 sanitized:
 	$(q)$(if $(SAN),,$(MAKE) --no-print-directory SAN=address,undefined tests)
 
@@ -180,9 +208,16 @@ lint-cppcheck:
 	        --library=tests/lint/cppcheck.cfg --suppressions-list=tests/lint/cppcheck.txt \
 	        --inline-suppr -D_GNU_SOURCE -I. $(LAYERS)
 
+format:                         ## format all C files in place
+	$(q)git ls-files '*.c' '*.h' | xargs -P 2 -n 32 clang-format -i
+
 tidy:                           ## clang-tidy over everything (minutes)
-	$(q)git ls-files '*.c' | grep -v '^tests/' | \
-	        xargs -P 2 -n 4 clang-tidy --quiet -- $(filter-out -MMD -MP,$(flags))
+	$(q)git ls-files '*.c' | grep -v '^tests/' | xargs -P 2 -n 4 \
+	        sh -c 'clang-tidy --quiet "$$@" -- $(subst ','\'',$(filter-out -MMD -MP,$(flags)))' tidy
+
+# The other compiler has other warnings; nothing of this is run.
+lint-clang:                     ## all of it compiled by clang, warnings are errors
+	$(q)$(MAKE) --no-print-directory -s CC=clang BUILD=build/clang WERROR=1 host tests
 
 install: all                    ## into $(DESTDIR)$(PREFIX)
 	install -D -m 755 $(BUILD)/bin/berth $(DESTDIR)$(PREFIX)/bin/berth
@@ -200,6 +235,6 @@ clean:                          ## remove what was built
 help:                           ## this list
 	@sed -n 's/^\([a-z-]*\):.*## */  \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
 
-.PHONY: all guest demo test tests check sanitized test-images lint lint-layers lint-source \
-        lint-shell lint-format lint-cppcheck tidy install deps clean help
+.PHONY: all host guest demo test tests check fuzz fuzzers sanitized test-images lint lint-layers lint-source \
+        lint-shell lint-format lint-cppcheck format tidy lint-clang install deps clean help
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

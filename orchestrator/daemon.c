@@ -305,6 +305,11 @@ static int take_lock(struct daemon *d, struct err *err)
         return 0;
 }
 
+static void on_images_change(void *ctx, const char *ref)
+{
+        daemon_images_changed(ctx, ref);
+}
+
 static int open_state(struct daemon *d, struct err *err)
 {
         AUTO_FREE char *db = file_join(d->roots.state, "state.db");
@@ -324,7 +329,8 @@ static int open_state(struct daemon *d, struct err *err)
         r = image_store_open(d->roots.images, &d->image_store, err);
         if (r < 0)
                 return r;
-        d->images = images_new(d->loop, d->image_store, d->self);
+        d->images = images_new(d->loop, d->image_store, d->events, d->self);
+        images_on_change(d->images, on_images_change, d);
         return daemon_load(d, err);
 }
 

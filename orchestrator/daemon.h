@@ -95,6 +95,7 @@ void daemon_turn(struct daemon *d);
 
 /* Desired state (stacks.c). */
 
+/** The wanted revision of a stack, borrowed until the next turn; NULL: unknown. */
 struct desired *daemon_find(const struct daemon *d, const char *stack);
 
 /**
@@ -114,7 +115,8 @@ int daemon_accept(struct daemon *d, struct desired *desired, const char *note, s
 /** Whoever asks again does not want to sit a back-off out, or be told of an old failure. */
 void daemon_retry_failed(struct daemon *d, const char *stack);
 
-/* What a command changes of a stack without its manifest; each is a revision of its own (change.c). */
+/* What a command changes of a stack without its manifest; each is a revision of its own (change.c).
+ */
 struct stack_change {
         const char *verb;       /* stop, start, restart, scale, rollback */
         const json_t *services; /* array of names; NULL: all (scale needs one) */
@@ -122,12 +124,19 @@ struct stack_change {
         int64_t revision;       /* rollback; 0: the last one with another manifest */
 };
 
-/** STACK_SAME: it is so already. ENOENT: no such stack, service or revision. EINVAL: unknown verb. */
+/** STACK_SAME: it is so already. ENOENT: no such stack, service or revision. EINVAL: unknown verb.
+ */
 int daemon_change(struct daemon *d, const char *name, const struct stack_change *change,
                   struct err *err);
 
 /** Revisions, newest first: [{revision, note, created, current, changes}]. */
 int daemon_history(const struct daemon *d, const char *name, json_t **ret, struct err *err);
+
+/**
+ * An image was pulled. What it is now is what the last apply meant where its policy is `always`;
+ * other stacks only stop waiting for it.
+ */
+void daemon_images_changed(struct daemon *d, const char *ref);
 
 /** Want it gone. ENOENT: unknown. */
 int daemon_delete(struct daemon *d, const char *name, bool volumes, struct err *err);
@@ -146,6 +155,7 @@ struct replica_fact *daemon_replica(struct daemon *d, const char *stack, const c
                                     unsigned replica);
 void daemon_save_replica(struct daemon *d, const struct replica_fact *fact);
 
+/** Tell follower after each turn, until it is taken off the list. Borrowed for that time. */
 void daemon_follow(struct daemon *d, struct follower *follower);
 void daemon_unfollow(struct daemon *d, struct follower *follower);
 
@@ -153,7 +163,7 @@ void daemon_unfollow(struct daemon *d, struct follower *follower);
 struct instance *daemon_instance(const struct daemon *d, const char *stack, const char *service,
                                  unsigned replica);
 
-/* Views (view.c): new references, shapes as in api/wire.h. */
+/** Views (view.c): new references, shapes as in api/wire.h. */
 json_t *view_status(const struct daemon *d, const struct desired *desired);
 json_t *view_replicas(const struct daemon *d, const char *stack, bool all);
 json_t *view_service(const struct daemon *d, const struct desired *desired,

@@ -46,6 +46,7 @@ void desired_renew(struct desired *desired, size_t i, const char *cause);
 json_t *desired_wishes_json(const struct desired *desired);
 void desired_read_wishes(struct desired *desired, const json_t *wishes);
 
+/** One more owner; returns the same. The last unref frees it; NULL is fine there. */
 struct desired *desired_ref(struct desired *desired);
 void desired_unref(struct desired *desired);
 AUTO_DEFINE(desired, struct desired, desired_unref)

@@ -162,6 +162,7 @@ void instance_own_session(struct instance *instance, struct exec_session *sessio
 
 /* Between instance.c, prepare.c and instance_file.c: */
 
+/** Change the state and tell env->on_change. */
 void instance_set_state(struct instance *instance, enum vm_state state);
 /** End in FAILED (or go on with the removal when that is wanted). */
 void instance_fail(struct instance *instance, enum exit_reason reason, const char *message);

@@ -19,7 +19,8 @@ static const char usage[] =
         "      --root DIR       keep everything below DIR (also BERTH_ROOT)\n"
         "      --images DIR     image store to use (also BERTH_IMAGES)\n"
         "      --accel NAME     auto (default), kvm or tcg\n"
-        "      --templates on|off  start VMs as copies of one that has booted (also BERTH_TEMPLATES;\n"
+        "      --templates on|off  start VMs as copies of one that has booted (also "
+        "BERTH_TEMPLATES;\n"
         "                   default on)\n"
         "      --log-level L    error, warn, info (default) or debug\n"
         "      --ready-fd N     write a byte to descriptor N once the API serves\n"
@@ -27,7 +28,15 @@ static const char usage[] =
         "  -h, --help           this text\n"
         "  -V, --version        the version\n";
 
-enum { OPT_ROOT = 256, OPT_IMAGES, OPT_ACCEL, OPT_TEMPLATES, OPT_LOG_LEVEL, OPT_READY_FD, OPT_OWNER_FD };
+enum {
+        OPT_ROOT = 256,
+        OPT_IMAGES,
+        OPT_ACCEL,
+        OPT_TEMPLATES,
+        OPT_LOG_LEVEL,
+        OPT_READY_FD,
+        OPT_OWNER_FD
+};
 
 static const struct option long_options[] = {
         {"root", required_argument, NULL, OPT_ROOT},

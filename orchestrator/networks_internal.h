@@ -20,6 +20,7 @@ struct network_state {
         struct networks *owner;
         char *dir;
         struct net *net;                   /* NULL: not started, or lost */
+        bool inherited;                    /* a former daemon started it: VMs may hang on it */
         char zone_digest[DIGEST_TEXT_MAX]; /* of what netd was told last; "": nothing */
         char forwards_digest[DIGEST_TEXT_MAX];
         struct forward_slot *slots;

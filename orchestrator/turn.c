@@ -111,6 +111,19 @@ static void step_network_create(struct daemon *d, const struct step *step)
                 networks_create(d->networks, step->stack, spec);
 }
 
+/* The policy of an image that several services may name: never only when all of them say so. */
+static enum pull_policy policy_of(const struct daemon *d, const char *image)
+{
+        for (size_t i = 0; i < d->desired_len; i++)
+                for (size_t k = 0; k < d->desired[i]->stack->services_len; k++) {
+                        const struct service *service = &d->desired[i]->stack->services[k];
+
+                        if (streq(service->image, image) && service->pull_policy != PULL_NEVER)
+                                return service->pull_policy;
+                }
+        return PULL_NEVER;
+}
+
 static void execute(struct daemon *d, const struct step *step)
 {
         struct instance *in = step->vm_id ? find_instance(d, step->vm_id) : NULL;
@@ -120,7 +133,7 @@ static void execute(struct daemon *d, const struct step *step)
                   step->reason ? step->reason : "");
         switch (step->kind) {
         case STEP_IMAGE_RESOLVE:
-                images_resolve(d->images, step->image);
+                images_resolve(d->images, step->image, policy_of(d, step->image));
                 daemon_dirty(d);
                 return;
         case STEP_NETWORK_CREATE:
@@ -162,7 +175,7 @@ static void tend_instances(struct daemon *d)
                         instance_prepare(in);
                 service = in->state == VM_RUNNING ? wanted_service(d, in) : NULL;
                 if (service) {
-                        images_resolve(d->images, service->image);
+                        images_resolve(d->images, service->image, service->pull_policy);
                         instance_update_probe(in, service);
                 }
         }

@@ -6,10 +6,13 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/value.h"
+#include "schema/assemble.h"
 #include "schema/base64.h"
 #include "schema/draft.h"
 #include "schema/kinds.h"
+#include "schema/shapes.h"
 #include "schema/source.h"
+#include "schema/unused_fields.h"
 
 #define SIZE_MIN  (INT64_C(1) << 20)
 #define SIZE_MAX_ (INT64_C(1) << 50)
@@ -25,7 +28,9 @@ static void refuse_external(struct reader *r, const struct field *field, const s
                 reader_error(r, &node->mark, "%s", (const char *)field->arg);
 }
 
-static const struct kind kind_no_external = {.form = "true or false", .read = refuse_external};
+static const struct kind kind_no_external = {.schema = "{'type':['boolean','string','null']}",
+                                             .form = "true or false",
+                                             .read = refuse_external};
 
 static const char *const network_drivers[] = {"bridge", "default", NULL};
 static const char *const ipam_drivers[] = {"default", "default", NULL};
@@ -48,7 +53,8 @@ static void driver_read(struct reader *r, const struct field *field, const struc
                              text, names[0]);
 }
 
-static const struct kind kind_driver = {.form = "a string", .read = driver_read};
+static const struct kind kind_driver = {
+        .schema = SHAPE_STRING, .form = "a string", .read = driver_read};
 
 static void subnet_check(struct reader *r, const struct node *node, const char *text)
 {
@@ -57,7 +63,8 @@ static void subnet_check(struct reader *r, const struct node *node, const char *
         unsigned bits = 0;
 
         if (strchr(text, ':'))
-                reader_error(r, &node->mark, "'%.60s': networks are IPv4 only", text);
+                reader_fault(r, DIAG_UNSUPPORTED_VALUE, &node->mark,
+                             "'%.60s': networks are IPv4 only", text);
         else if (value_cidr4(text, &ip, &bits, &err) < 0)
                 reader_error(r, &node->mark, "%s", err.msg);
         else if (bits < 16 || bits > 29)
@@ -90,7 +97,8 @@ static void ipam_configs_read(struct reader *r, const struct field *field, const
 
                 path_push_index(&r->path, i);
                 if (item->kind != NODE_MAP)
-                        reader_error(r, &item->mark, "must be a map such as {subnet: 10.1.2.0/24}");
+                        reader_fault(r, DIAG_BAD_TYPE, &item->mark,
+                                     "must be a map such as {subnet: 10.1.2.0/24}");
                 else if (i > 0)
                         reader_error(r, &item->mark, "a network has one subnet; remove this one");
                 else
@@ -115,10 +123,12 @@ static json_t *ipam_configs_write(const struct field *field, const void *value)
         return array;
 }
 
-static const struct kind kind_ipam_configs = {.form = "a list of maps",
-                                              .long_form = ipam_config_fields,
-                                              .read = ipam_configs_read,
-                                              .write = ipam_configs_write};
+static const struct kind kind_ipam_configs = {
+        .schema = "{'type':['array','null'],'items':{'$ref':'#long'}}",
+        .form = "a list of maps",
+        .long_form = ipam_config_fields,
+        .read = ipam_configs_read,
+        .write = ipam_configs_write};
 
 static const struct field ipam_fields[] = {
         {.name = "config", .kind = &kind_ipam_configs, .doc = "the subnet"},
@@ -142,7 +152,8 @@ static void name_read(struct reader *r, const struct field *field, const struct 
                 check_object_name(r, node, text);
 }
 
-static const struct kind kind_name_only = {.form = "a string", .read = name_read};
+static const struct kind kind_name_only = {
+        .schema = SHAPE_STRING, .form = "a string", .read = name_read};
 
 const struct field network_fields[] = {
         {.name = "name",
@@ -205,7 +216,10 @@ static json_t *external_write(const struct field *field, const void *value)
 }
 
 static const struct kind kind_volume_external = {
-        .form = "true or false", .read = external_read, .write = external_write};
+        .schema = "{'type':['boolean','string','object','null']}",
+        .form = "true or false",
+        .read = external_read,
+        .write = external_write};
 
 static const struct field volume_berth_fields[] = {
         {.name = "size",
@@ -275,6 +289,9 @@ static const struct field source_berth_fields[] = {
                  .use = FIELD_REFUSED,                                                             \
                  .doc = "templates are not expanded"},                                             \
                 {.name = "driver", .use = FIELD_REFUSED, .doc = "there is no store of " what "s"}, \
+                {.name = "driver_opts",                                                            \
+                 .use = FIELD_REFUSED,                                                             \
+                 .doc = "there is no store of " what "s"},                                         \
                 {.name = "x-berth",                                                                \
                  .kind = &kind_object,                                                             \
                  .arg = source_berth_fields,                                                       \
@@ -398,10 +415,12 @@ const struct field stack_fields[] = {
          .doc = "files that services can have, and nobody is shown"},
         {.name = "version", .use = FIELD_IGNORED, .doc = "the key is obsolete; remove it"},
         {.name = "include",
-         .use = FIELD_REFUSED,
-         .doc = "files cannot be included yet; name them all with -f"},
+         .kind = &kind_include,
+         .in_only = true,
+         .doc = "files of other stacks to put below this one; what this file says goes above"},
         {.name = "models",
          .use = FIELD_REFUSED,
+         .arg = model_fields,
          .doc = "AI models are not supported; run the model as a service"},
         {0},
 };

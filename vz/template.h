@@ -81,6 +81,7 @@ enum template_state templates_want(struct templates *templates, int64_t memory_b
 /** Number i of those that are there; false: no more. */
 bool templates_at(const struct templates *templates, size_t i, struct template_info *ret);
 
+/** A word for people: static. */
 const char *template_state_name(enum template_state state);
 
 /* Between vm.c and template.c: */

@@ -122,6 +122,7 @@ void vm_confirm(struct vm *vm);
 /** As it is now; final after vm_confirm(). */
 struct vm_birth vm_birth(const struct vm *vm);
 
+/** What is known of a VM: QEMU's pid, its accelerator, its folder (borrowed). */
 pid_t vm_pid(const struct vm *vm);
 enum vm_accel vm_accel(const struct vm *vm);
 const char *vm_dir(const struct vm *vm);

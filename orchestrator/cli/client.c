@@ -148,12 +148,14 @@ static int on_stream_tick(void *arg)
 int client_follow(struct cli *cli, const struct client_stream *stream, struct err *err)
 {
         AUTO_FREE char *socket = roots_run_path(&cli->roots, API_SOCKET_NAME);
+        AUTO_FREE char *text = stream->body ? json_text(stream->body) : NULL;
         struct follow follow = {stream, err, false};
         struct http_response response = {0};
         struct http_request request = {
                 .socket = socket,
-                .method = stream->upload ? "POST" : "GET",
+                .method = stream->upload || text ? "POST" : "GET",
                 .path = stream->path,
+                .body = text,
                 .upload = stream->upload,
                 .upload_fd = stream->upload_fd,
                 .on_line = on_stream_line,
@@ -171,4 +173,21 @@ int client_follow(struct cli *cli, const struct client_stream *stream, struct er
         r = finish(http_perform(&request, &response, err), &response, err);
         http_response_release(&response);
         return follow.failed ? -err->code : r;
+}
+
+int client_download(struct cli *cli, const char *path, const json_t *body, int fd, struct err *err)
+{
+        AUTO_FREE char *socket = roots_run_path(&cli->roots, API_SOCKET_NAME);
+        AUTO_FREE char *text = json_text(body);
+        struct http_request request = {.socket = socket,
+                                       .method = "POST",
+                                       .path = path,
+                                       .body = text,
+                                       .download = true,
+                                       .download_fd = fd};
+        struct http_response response = {0};
+        int r = perform(cli, &request, &response, err);
+
+        http_response_release(&response);
+        return r;
 }

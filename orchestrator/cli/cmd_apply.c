@@ -23,6 +23,8 @@ static const struct option_def options[] = {
         OPTION_FILE,
         OPTION_PROJECT,
         OPTION_ENV_FILE,
+        OPTION_PROFILE,
+        OPTION_STRICT,
         {0, "timeout", "TIME", "give up waiting after TIME (default 5m); berth goes on trying"},
         {'d', "detach", NULL, "return when the manifest is accepted, do not wait"},
         {0, "dry-run", NULL, "show what would be done, as 'berth diff' does, and exit 0"},

@@ -396,6 +396,26 @@ static int do_drop(struct scenario *s, struct err *err)
         return 0;
 }
 
+static int do_wish(struct scenario *s, struct err *err)
+{
+        const char *stack, *service;
+        struct service_wish *wish;
+        unsigned n;
+
+        split_replica(s->words[1], &stack, &service, &n);
+        wish = world_wish(&s->world, stack, service);
+        if (streq(word(s, 2), "stop") || streq(word(s, 2), "start")) {
+                wish->stopped = streq(word(s, 2), "stop");
+                return 0;
+        }
+        if (!streq(word(s, 2), "renew"))
+                return err_set(err, EINVAL, "unknown wish %s", word(s, 2));
+        wish->generation++;
+        free(wish->cause);
+        wish->cause = xstrdup(text_behind(s, 3));
+        return 0;
+}
+
 static int do_forget(struct scenario *s, struct err *err)
 {
         const char *stack, *service;
@@ -431,7 +451,7 @@ static const struct verb {
         {"fact", do_fact},    {"failures", do_failures}, {"forget", do_forget},
         {"network", do_part}, {"passes", do_time},       {"secret", do_part},
         {"service", do_part}, {"stack", do_stack},       {"status", do_status},
-        {"wake", do_wake},
+        {"wake", do_wake},    {"wish", do_wish},
 };
 
 static void split_words(struct scenario *s, char *line)

@@ -7,6 +7,7 @@
  *   secret|config NAME:TEXT
  *   service NAME WORD...          see world_service()
  *   drop STACK [unknown]          deleted; unknown: its last revision is not known any more
+ *   wish STACK/SERVICE stop | start | renew CAUSE   what commands ask beside the manifest
  *   fact image REF STATE [TEXT]   unknown, ready, missing, busy
  *   fact images ready             all that are wanted
  *   fact network STACK/NET STATE [TEXT]   up, coming, failed, removing, gone

@@ -17,6 +17,12 @@ void world_release(struct world *world)
                 stack_free(world->stacks[i]);
         for (size_t i = 0; i < world->leaving_len; i++)
                 stack_free(world->leaving[i]);
+        for (size_t i = 0; i < world->wishes_len; i++) {
+                free(world->wishes[i].stack);
+                free(world->wishes[i].service);
+                free(world->wishes[i].wish.cause);
+        }
+        free(world->wishes);
         free(world->stacks);
         free(world->leaving);
         facts_release(&world->facts);
@@ -82,9 +88,57 @@ struct stack *world_stack(struct world *world, const char *name)
         return stack;
 }
 
+static const struct service_wish *find_wish(const struct world *world, const char *stack,
+                                            const char *service)
+{
+        for (size_t i = 0; i < world->wishes_len; i++)
+                if (streq(world->wishes[i].stack, stack) &&
+                    streq(world->wishes[i].service, service))
+                        return &world->wishes[i].wish;
+        return NULL;
+}
+
+struct service_wish *world_wish(struct world *world, const char *stack, const char *service)
+{
+        struct wish_entry *entry;
+
+        for (size_t i = 0; i < world->wishes_len; i++)
+                if (&world->wishes[i].wish == find_wish(world, stack, service))
+                        return &world->wishes[i].wish;
+        entry = array_push(&world->wishes, &world->wishes_len);
+        entry->stack = xstrdup(stack);
+        entry->service = xstrdup(service);
+        return &entry->wish;
+}
+
+/* The wishes of a stack in the order of its services; their texts are borrowed. */
+static struct stack_wishes *wishes_new(const struct world *world, const struct stack *stack)
+{
+        struct stack_wishes *wishes = xnew(struct stack_wishes);
+
+        wishes->services = xcalloc(stack->services_len, sizeof(*wishes->services));
+        wishes->services_len = stack->services_len;
+        for (size_t i = 0; i < stack->services_len; i++) {
+                const struct service_wish *wish =
+                        find_wish(world, stack->name, stack->services[i].name);
+
+                if (wish)
+                        wishes->services[i] = *wish;
+        }
+        return wishes;
+}
+
+static void wishes_free(struct stack_wishes *wishes)
+{
+        free(wishes->services);
+        free(wishes);
+}
+
 void world_plan(const struct world *world, struct plan *ret_plan)
 {
+        struct stack_wishes **wishes = xcalloc(world->stacks_len, sizeof(*wishes));
         struct reconcile_input input = {
+                .wishes = (const struct stack_wishes *const *)wishes,
                 .stacks = (const struct stack *const *)world->stacks,
                 .stacks_len = world->stacks_len,
                 .leaving = (const struct stack *const *)world->leaving,
@@ -93,7 +147,12 @@ void world_plan(const struct world *world, struct plan *ret_plan)
                 .now_ms = world->now_ms,
         };
 
+        for (size_t i = 0; i < world->stacks_len; i++)
+                wishes[i] = wishes_new(world, world->stacks[i]);
         reconcile(&input, ret_plan);
+        for (size_t i = 0; i < world->stacks_len; i++)
+                wishes_free(wishes[i]);
+        free(wishes);
 }
 
 struct vm_fact *world_find_vm(struct world *world, const char *id)
@@ -183,12 +242,18 @@ static char *present_hash(const struct world *world, const char *stack, const ch
 {
         const struct stack *desired = world_find_stack(world, stack);
         const struct service *spec = desired ? stack_find_service(desired, service) : NULL;
-        char hash[DIGEST_TEXT_MAX];
+        struct stack_wishes *wishes;
+        struct stack_hashes *hashes;
+        char *hash;
 
         if (!spec)
                 return xstrdup("sha256:unknown");
-        spec_hash(desired, spec, hash);
-        return xstrdup(hash);
+        wishes = wishes_new(world, desired);
+        hashes = stack_hashes_new(desired, wishes);
+        hash = xstrdup(hashes->services[spec - desired->services]);
+        stack_hashes_free(hashes);
+        wishes_free(wishes);
+        return hash;
 }
 
 struct vm_fact *world_vm(struct world *world, const char *stack, const char *service,

@@ -13,6 +13,13 @@
 struct world {
         struct stack **stacks;
         size_t stacks_len;
+
+        struct wish_entry {
+                char *stack, *service;
+                struct service_wish wish;
+        } * wishes; /* of all revisions: kept by name */
+
+        size_t wishes_len;
         struct stack **leaving; /* earlier revisions and dropped stacks */
         size_t leaving_len;
         struct facts facts;
@@ -48,6 +55,9 @@ void world_network(struct stack *stack, char **words, size_t len);
 
 /** A config or secret with its content: "NAME:TEXT". */
 void world_source(struct stack *stack, bool secret, const char *text);
+
+/** The wish for a service, made when missing. */
+struct service_wish *world_wish(struct world *world, const char *stack, const char *service);
 
 /** The reconciler's decision now. */
 void world_plan(const struct world *world, struct plan *ret_plan);

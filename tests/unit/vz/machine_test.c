@@ -46,7 +46,8 @@ static void golden(const char *name, const struct vm_spec *spec, enum machine_ro
         struct err err = ERR_INIT;
         char **argv = NULL;
 
-        if (!ok(machine_argv(spec, role, tsc_khz, &argv, &err) == 0, "%s: an argv (%s)", name, err.msg))
+        if (!ok(machine_argv(spec, role, tsc_khz, &argv, &err) == 0, "%s: an argv (%s)", name,
+                err.msg))
                 return;
         for (size_t i = 0; argv[i]; i++)
                 strbuf_addf(&got, "%s\n", argv[i]);

@@ -156,6 +156,7 @@ static json_t *volume_json(const struct volume *volume)
         if (volume->external)
                 json_set_bool(json, "external", true);
         json_set_str(json, "name", volume->real_name);
+        json_set_str(json, "class", volume->volume_class == VOLUME_SHARED ? "shared" : "disk");
         if (volume->size_bytes >= 0)
                 json_set_int(json, "size", volume->size_bytes);
         json_object_set_new(json, "labels", fields_pairs(&volume->labels));

@@ -160,10 +160,15 @@ struct network {
         struct place place;
 };
 
+/* What a volume is: a disk of one VM, or a folder of the host that several share over 9p. Not
+ * given: shared when several VMs mount it and one of them writes, else a disk. */
+enum volume_class { VOLUME_UNSET, VOLUME_DISK, VOLUME_SHARED };
+
 struct volume {
         char *name;      /* key within the stack */
         char *real_name; /* `name:`; NULL: STACK_NAME */
         bool external;
+        int volume_class;   /* x-berth.class: enum volume_class */
         int64_t size_bytes; /* x-berth.size; -1: default */
         struct kv_list labels;
         struct place place;

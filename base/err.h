@@ -32,6 +32,7 @@ struct err {
 /** As err_set(), with ": " and strerror(code) behind the text. */
 #define err_errno(err, code, ...) err_errno_at((err), (code), __FILE__, __LINE__, __VA_ARGS__)
 
+/** Behind the two macros: as they say, with the place given. Call the macros. */
 int err_set_at(struct err *err, int code, const char *file, int line, const char *fmt, ...)
         __attribute__((format(printf, 5, 6)));
 int err_errno_at(struct err *err, int code, const char *file, int line, const char *fmt, ...)

@@ -59,6 +59,7 @@ struct http_response {
  */
 int http_perform(const struct http_request *request, struct http_response *ret, struct err *err);
 
+/** Free what the response holds. A zeroed one is fine. */
 void http_response_release(struct http_response *response);
 
 /** text percent-encoded for a path part or a query value, on the heap. */

@@ -194,6 +194,9 @@ int spawn_run(const struct spawn *spec, size_t max, char **ret_out, struct err *
         if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
                 (void)lseek(err_file, 0, SEEK_SET); /* a memfd can seek */
                 read_all(err_file, &quote);
+                if (!quote.len) /* some tools complain on standard output */
+                        strbuf_add(&quote, strbuf_str(&out),
+                                   out.len < SPAWN_QUOTE_MAX ? out.len : SPAWN_QUOTE_MAX);
                 return err_set(err, EIO, "%s failed (status %d): %s", spec->argv[0],
                                WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status),
                                strbuf_str(&quote));

@@ -49,7 +49,8 @@ int spawn_reap(pid_t pid, int *ret_status, struct err *err);
 
 /**
  * Run to the end and collect standard output (at most max bytes), for short helpers.
- * *ret_out is the caller's. EIO when the exit status is not 0; the text quotes standard error.
+ * *ret_out is the caller's. EIO when the exit status is not 0; the text quotes standard error, or
+ * standard output when nothing is there.
  */
 int spawn_run(const struct spawn *spec, size_t max, char **ret_out, struct err *err);
 

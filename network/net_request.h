@@ -27,6 +27,7 @@ struct requests {
         int64_t last_id;
 };
 
+/** An empty queue; ids start at 1. */
 void requests_init(struct requests *q);
 
 /** Forget all, without callbacks. */

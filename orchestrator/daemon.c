@@ -217,6 +217,29 @@ static void on_owner_gone(struct ev_loop *loop, ev_io *w, int revents)
         daemon_shutdown(d, true);
 }
 
+static void on_template_change(void *ctx)
+{
+        daemon_dirty(ctx);
+}
+
+/* Without templates everything works, only slower. */
+static void open_templates(struct daemon *d)
+{
+        AUTO_FREE char *dir = file_join(d->roots.run, "tpl");
+        const struct templates_env env = {.loop = d->loop,
+                                          .kernel = d->kernel,
+                                          .initrd = d->initrd,
+                                          .dir = dir,
+                                          .accel = d->accel.accel,
+                                          .on_change = on_template_change,
+                                          .ctx = d};
+        struct err err = ERR_INIT;
+
+        if (templates_new(&env, &d->templates, &err) < 0)
+                log_warn("template", "", "every VM boots: %s", err.msg);
+        d->env.templates = d->templates;
+}
+
 static void on_accel_decided(void *ctx, const struct accel_verdict *verdict, const struct err *err)
 {
         struct daemon *d = ctx;
@@ -231,6 +254,8 @@ static void on_accel_decided(void *ctx, const struct accel_verdict *verdict, con
         d->accel_known = true;
         d->env.accel = verdict->accel;
         log_info("accel", "", "%s", verdict->reason);
+        if (d->want_templates)
+                open_templates(d);
         daemon_dirty(d);
 }
 
@@ -298,6 +323,11 @@ static int take_lock(struct daemon *d, struct err *err)
         return 0;
 }
 
+static void on_images_change(void *ctx, const char *ref)
+{
+        daemon_images_changed(ctx, ref);
+}
+
 static int open_state(struct daemon *d, struct err *err)
 {
         AUTO_FREE char *db = file_join(d->roots.state, "state.db");
@@ -317,7 +347,8 @@ static int open_state(struct daemon *d, struct err *err)
         r = image_store_open(d->roots.images, &d->image_store, err);
         if (r < 0)
                 return r;
-        d->images = images_new(d->loop, d->image_store, d->self);
+        d->images = images_new(d->loop, d->image_store, d->events, d->self);
+        images_on_change(d->images, on_images_change, d);
         return daemon_load(d, err);
 }
 
@@ -453,6 +484,7 @@ static void daemon_close(struct daemon *d)
         for (size_t i = 0; i < d->instances_len; i++)
                 instance_free(d->instances[i]);
         free(d->instances);
+        templates_free(d->templates);
         networks_free(d->networks);
         images_free(d->images);
         image_store_close(d->image_store);
@@ -494,6 +526,7 @@ int daemon_run(const struct daemon_options *options)
         struct daemon *d = &daemon;
         struct err err = ERR_INIT;
 
+        d->want_templates = !options->no_templates;
         d->loop = ev_default_loop(0);
         d->clock_offset_ms = clock_wall_ms() - clock_mono_ms();
         d->started_ms = clock_wall_ms();

@@ -24,6 +24,7 @@
 struct daemon_options {
         const char *root, *images; /* NULL: the defaults of base/roots.h */
         const char *accel;         /* "auto", "kvm", "tcg" */
+        bool no_templates;         /* boot every VM */
         int ready_fd;              /* a byte is written there once the API serves; -1: none */
         int owner_fd; /* its end of file means: tear everything down and end; -1: none */
 };
@@ -51,6 +52,8 @@ struct daemon {
         struct images *images;
         struct networks *networks;
         struct server *server;
+        struct templates *templates; /* NULL: not wanted, or accelerator not known yet */
+        bool want_templates;
         struct instance_env env; /* see container_of in daemon.c */
 
         struct desired **desired; /* sorted by stack name */
@@ -90,8 +93,12 @@ int64_t daemon_now_ms(const struct daemon *d);
 /** One pass of observe, reconcile, execute (turn.c). */
 void daemon_turn(struct daemon *d);
 
+/** Whether names and ports of its replica lead to this VM, while the replica has two (turn.c). */
+bool daemon_is_serving(const struct daemon *d, const struct instance *in);
+
 /* Desired state (stacks.c). */
 
+/** The wanted revision of a stack, borrowed until the next turn; NULL: unknown. */
 struct desired *daemon_find(const struct daemon *d, const char *stack);
 
 /**
@@ -125,8 +132,24 @@ struct stack_change {
 int daemon_change(struct daemon *d, const char *name, const struct stack_change *change,
                   struct err *err);
 
+/**
+ * An update failed: want the service's last good spec again, as a revision of its own. <0: there is
+ * none any more, and it will not be asked for again.
+ */
+int daemon_undo_update(struct daemon *d, const char *stack, const char *service, const char *reason,
+                       struct err *err);
+
+/** Remember which specs are well in all replicas, from the last plan. */
+void daemon_note_good(struct daemon *d);
+
 /** Revisions, newest first: [{revision, note, created, current, changes}]. */
 int daemon_history(const struct daemon *d, const char *name, json_t **ret, struct err *err);
+
+/**
+ * An image was pulled. What it is now is what the last apply meant where its policy is `always`;
+ * other stacks only stop waiting for it.
+ */
+void daemon_images_changed(struct daemon *d, const char *ref);
 
 /** Want it gone. ENOENT: unknown. */
 int daemon_delete(struct daemon *d, const char *name, bool volumes, struct err *err);
@@ -145,6 +168,7 @@ struct replica_fact *daemon_replica(struct daemon *d, const char *stack, const c
                                     unsigned replica);
 void daemon_save_replica(struct daemon *d, const struct replica_fact *fact);
 
+/** Tell follower after each turn, until it is taken off the list. Borrowed for that time. */
 void daemon_follow(struct daemon *d, struct follower *follower);
 void daemon_unfollow(struct daemon *d, struct follower *follower);
 
@@ -152,7 +176,7 @@ void daemon_unfollow(struct daemon *d, struct follower *follower);
 struct instance *daemon_instance(const struct daemon *d, const char *stack, const char *service,
                                  unsigned replica);
 
-/* Views (view.c): new references, shapes as in api/wire.h. */
+/** Views (view.c): new references, shapes as in api/wire.h. */
 json_t *view_status(const struct daemon *d, const struct desired *desired);
 json_t *view_replicas(const struct daemon *d, const char *stack, bool all);
 json_t *view_service(const struct daemon *d, const struct desired *desired,

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "storage/job.h"
+#include "orchestrator/images_internal.h"
 
 struct waiter {
         void (*cb)(void *ctx, const char *path, const struct err *err);
@@ -21,24 +21,23 @@ struct unpack {
         size_t waiters_len;
 };
 
-struct images {
-        struct ev_loop *loop;
-        struct image_store *store;
-        char *worker;
-        struct image_entry *entries;
-        size_t entries_len;
-        struct unpack **unpacks;
-        size_t unpacks_len;
-};
-
-struct images *images_new(struct ev_loop *loop, struct image_store *store, const char *worker)
+struct images *images_new(struct ev_loop *loop, struct image_store *store, struct events *events,
+                          const char *worker)
 {
         struct images *images = xnew(struct images);
 
         images->loop = loop;
         images->store = store;
+        images->events = events;
         images->worker = xstrdup(worker);
         return images;
+}
+
+void images_on_change(struct images *images, void (*on_change)(void *ctx, const char *ref),
+                      void *ctx)
+{
+        images->on_change = on_change;
+        images->ctx = ctx;
 }
 
 static void unpack_free(struct unpack *u)
@@ -47,30 +46,31 @@ static void unpack_free(struct unpack *u)
         free(u);
 }
 
-void images_free(struct images *images)
+enum forget { FORGET_ALL, FORGET_LOOKED_UP, FORGET_MISSING, FORGET_AGAIN };
+
+static bool is_forgotten(const struct image_entry *entry, enum forget what)
 {
-        if (!images)
-                return;
-        images_forget(images);
-        for (size_t i = 0; i < images->unpacks_len; i++) {
-                storage_job_cancel(images->unpacks[i]->job);
-                unpack_free(images->unpacks[i]);
+        switch (what) {
+        case FORGET_ALL:
+                return true;
+        case FORGET_LOOKED_UP: /* a pull under way brings its own news */
+                return entry->state != IMAGE_BUSY && !entry->refresh;
+        case FORGET_MISSING:
+                return entry->state == IMAGE_MISSING;
+        case FORGET_AGAIN:
+                return entry->state == IMAGE_MISSING && entry->again;
         }
-        free(images->unpacks);
-        free(images->entries);
-        free(images->worker);
-        free(images);
+        bug("an unknown kind of forgetting");
 }
 
-/* Drop the entries of one state, or all. */
-static void forget(struct images *images, bool only_missing)
+static void forget(struct images *images, enum forget what)
 {
         size_t kept = 0;
 
         for (size_t i = 0; i < images->entries_len; i++) {
                 struct image_entry *entry = &images->entries[i];
 
-                if (only_missing && entry->state != IMAGE_MISSING) {
+                if (!is_forgotten(entry, what)) {
                         images->entries[kept++] = *entry;
                         continue;
                 }
@@ -83,12 +83,35 @@ static void forget(struct images *images, bool only_missing)
 
 void images_forget(struct images *images)
 {
-        forget(images, false);
+        forget(images, FORGET_LOOKED_UP);
 }
 
 void images_retry_missing(struct images *images)
 {
-        forget(images, true);
+        forget(images, FORGET_MISSING);
+}
+
+void images_pull_later(struct images *images)
+{
+        forget(images, FORGET_AGAIN);
+        if (images->on_change)
+                images->on_change(images->ctx, "");
+}
+
+void images_free(struct images *images)
+{
+        if (!images)
+                return;
+        forget(images, FORGET_ALL);
+        images_pull_release(images);
+        for (size_t i = 0; i < images->unpacks_len; i++) {
+                storage_job_cancel(images->unpacks[i]->job);
+                unpack_free(images->unpacks[i]);
+        }
+        free(images->unpacks);
+        free(images->entries);
+        free(images->worker);
+        free(images);
 }
 
 const struct image_entry *images_find(const struct images *images, const char *ref)
@@ -99,20 +122,55 @@ const struct image_entry *images_find(const struct images *images, const char *r
         return NULL;
 }
 
-void images_resolve(struct images *images, const char *ref)
+static struct image_entry *find_entry(struct images *images, const char *ref)
 {
-        struct image_entry *entry;
-        struct err err = ERR_INIT;
+        for (size_t i = 0; i < images->entries_len; i++)
+                if (streq(images->entries[i].ref, ref))
+                        return &images->entries[i];
+        return NULL;
+}
 
-        if (images_find(images, ref))
+void images_refresh(struct images *images, const char *ref)
+{
+        struct image_entry *entry = find_entry(images, ref);
+
+        if (!entry) {
+                entry = array_push(&images->entries, &images->entries_len);
+                entry->ref = xstrdup(ref);
+        }
+        if (entry->state == IMAGE_BUSY)
                 return;
-        entry = array_push(&images->entries, &images->entries_len);
-        entry->ref = xstrdup(ref);
-        if (image_find(images->store, ref, &entry->image, &err) < 0) {
-                entry->state = IMAGE_MISSING;
-                entry->message = xstrdup(err.msg);
-        } else {
+        image_free(entry->image);
+        free(entry->message);
+        *entry = (struct image_entry){.ref = entry->ref, .state = IMAGE_UNKNOWN, .refresh = true};
+}
+
+void images_resolve(struct images *images, const char *ref, enum pull_policy policy)
+{
+        struct image_entry *entry = find_entry(images, ref);
+        struct err err = ERR_INIT;
+        bool refresh = entry && entry->refresh;
+
+        if (entry && entry->state != IMAGE_UNKNOWN &&
+            !(entry->state == IMAGE_MISSING && entry->never && policy != PULL_NEVER))
+                return;
+        if (!entry) {
+                entry = array_push(&images->entries, &images->entries_len);
+                entry->ref = xstrdup(ref);
+        }
+        free(entry->message);
+        entry->message = NULL;
+        entry->refresh = entry->never = false;
+        if (!refresh && image_find(images->store, ref, &entry->image, &err) == 0) {
                 entry->state = IMAGE_READY;
+        } else if (refresh || (err.code == ENOENT && policy != PULL_NEVER)) {
+                images_pull_entry(images, entry);
+        } else {
+                entry->state = IMAGE_MISSING;
+                entry->never = err.code == ENOENT;
+                entry->message = entry->never
+                                         ? xasprintf("%s, or let pull_policy be missing", err.msg)
+                                         : xstrdup(err.msg);
         }
 }
 

@@ -280,7 +280,12 @@ static void on_guest_hello(void *arg, const struct guest_hello *hello)
         struct instance *in = arg;
 
         in->reconnects = 0;
-        (void)snprintf(in->boot_id, sizeof(in->boot_id), "%s", hello->boot_id); /* same size */
+        if (in->vm) {
+                vm_confirm(in->vm);
+                in->times.spawned = vm_spawned_ns(in->vm); /* not the first, if a clone failed */
+        }
+        if (*hello->boot_id)
+                (void)snprintf(in->boot_id, sizeof(in->boot_id), "%s", hello->boot_id);
         for (size_t i = 0; i < hello->n_phases; i++)
                 note_kernel_time(in, &hello->phases[i]);
         if (!in->times.hello)
@@ -323,6 +328,7 @@ static void on_guest_configured(void *arg, const char *text)
         struct instance *in = arg;
 
         in->times.configured = clock_mono_ns();
+        (void)snprintf(in->boot_id, sizeof(in->boot_id), "%s", guest_boot_id(in->guest));
         guest_setup_free(STEAL(in->setup));
         if (text)
                 instance_fail(in, EXIT_BOOT, text);
@@ -332,17 +338,21 @@ static void on_guest_started(void *arg, uint64_t run, int pid)
 {
         struct instance *in = arg;
         struct err err = ERR_INIT;
+        struct vm_birth birth;
 
         (void)run;
         (void)pid;
         if (in->state != VM_BOOTING)
                 return;
+        birth = vm_birth(in->vm);
         in->times.started = clock_mono_ns();
         instance_arm(in, 0);
         in->state = VM_RUNNING;
         in->since_ms = in->env->now_ms(in->env);
-        instance_emit(in, "started", "", "service runs after %lld ms",
-                      (long long)((in->times.started - in->times.decided) / 1000000));
+        instance_emit(in, "started", birth.clone ? "clone" : "boot",
+                      "service runs after %lld ms%s%s%s",
+                      (long long)((in->times.started - in->times.decided) / 1000000),
+                      *birth.reason ? " (booted: " : "", birth.reason, *birth.reason ? ")" : "");
         in->env->on_started(in->env, in);
         if (instance_save(in, &err) < 0)
                 log_warn("vm", in->id, "%s", err.msg);
@@ -498,8 +508,8 @@ int instance_connect(struct instance *in, struct err *err)
         AUTO_FREE char *path = file_join(in->dir, "guest.sock");
         int r;
 
-        r = log_writer_open(in->env->logs, in->stack, in->service, in->replica, in->id, &in->log,
-                            err);
+        r = log_writer_open(in->env->logs, in->stack, in->service,
+                            in->replica + in->lane * LOG_LANE, in->id, &in->log, err);
         if (r == 0)
                 r = guest_connect(in->env->loop, path, log_writer_offset(in->log, LOG_STDOUT),
                                   log_writer_offset(in->log, LOG_STDERR), &guest_callbacks, in,

@@ -26,6 +26,7 @@
 #include "orchestrator/networks.h"
 #include "orchestrator/probe.h"
 #include "reconciler/facts.h"
+#include "vz/template.h"
 #include "vz/vm.h"
 
 /* From spawning QEMU to the running service: software emulation on a loaded machine fits. */
@@ -55,6 +56,7 @@ struct instance_env {
         const char *volumes_dir;
         const char *qemu, *kernel, *initrd;
         enum vm_accel accel;
+        struct templates *templates; /* NULL: every VM boots */
         /* State or health changed, or something else that a view shows. */
         void (*on_change)(struct instance_env *env, struct instance *instance);
         /* The service started (RUNNING), or its run ended (EXITED, FAILED). Before on_change. */
@@ -86,6 +88,7 @@ struct instance {
         struct instance_env *env;
         char *id, *stack, *service;
         unsigned replica;
+        unsigned lane; /* 0 or 1: which addresses of the replica, while it has two VMs */
         char spec_hash[DIGEST_TEXT_MAX];
         char *image_ref;
         char digest[DIGEST_TEXT_MAX];
@@ -160,6 +163,7 @@ void instance_own_session(struct instance *instance, struct exec_session *sessio
 
 /* Between instance.c, prepare.c and instance_file.c: */
 
+/** Change the state and tell env->on_change. */
 void instance_set_state(struct instance *instance, enum vm_state state);
 /** End in FAILED (or go on with the removal when that is wanted). */
 void instance_fail(struct instance *instance, enum exit_reason reason, const char *message);

@@ -31,6 +31,7 @@ struct log_source {
 int log_source_open(struct log_source *source, struct log *log, const struct log_filter *filter,
                     int64_t tail, struct err *err);
 
+/** Stop reading, close the files. A zeroed one is fine. */
 void log_source_close(struct log_source *source);
 
 /**

@@ -2,6 +2,7 @@
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -18,18 +19,30 @@ static const char usage[] =
         "      --root DIR       keep everything below DIR (also BERTH_ROOT)\n"
         "      --images DIR     image store to use (also BERTH_IMAGES)\n"
         "      --accel NAME     auto (default), kvm or tcg\n"
+        "      --templates on|off  start VMs as copies of one that has booted (also "
+        "BERTH_TEMPLATES;\n"
+        "                   default on)\n"
         "      --log-level L    error, warn, info (default) or debug\n"
         "      --ready-fd N     write a byte to descriptor N once the API serves\n"
         "      --owner-fd N     tear everything down when descriptor N is closed at its other end\n"
         "  -h, --help           this text\n"
         "  -V, --version        the version\n";
 
-enum { OPT_ROOT = 256, OPT_IMAGES, OPT_ACCEL, OPT_LOG_LEVEL, OPT_READY_FD, OPT_OWNER_FD };
+enum {
+        OPT_ROOT = 256,
+        OPT_IMAGES,
+        OPT_ACCEL,
+        OPT_TEMPLATES,
+        OPT_LOG_LEVEL,
+        OPT_READY_FD,
+        OPT_OWNER_FD
+};
 
 static const struct option long_options[] = {
         {"root", required_argument, NULL, OPT_ROOT},
         {"images", required_argument, NULL, OPT_IMAGES},
         {"accel", required_argument, NULL, OPT_ACCEL},
+        {"templates", required_argument, NULL, OPT_TEMPLATES},
         {"log-level", required_argument, NULL, OPT_LOG_LEVEL},
         {"ready-fd", required_argument, NULL, OPT_READY_FD},
         {"owner-fd", required_argument, NULL, OPT_OWNER_FD},
@@ -48,6 +61,16 @@ static int parse_fd(const char *text, int *ret)
                 return -1;
         }
         *ret = (int)n;
+        return 0;
+}
+
+static int parse_templates(const char *text, struct daemon_options *options)
+{
+        if (!streq(text, "on") && !streq(text, "off")) {
+                (void)fprintf(stderr, "berthd: --templates %s: on or off\n", text);
+                return -1;
+        }
+        options->no_templates = streq(text, "off");
         return 0;
 }
 
@@ -77,6 +100,8 @@ static int parse_option(int opt, const char *arg, struct daemon_options *options
         case OPT_ACCEL:
                 options->accel = arg;
                 return 0;
+        case OPT_TEMPLATES:
+                return parse_templates(arg, options);
         case OPT_LOG_LEVEL:
                 return parse_level(arg);
         case OPT_READY_FD:
@@ -97,8 +122,11 @@ static int parse_option(int opt, const char *arg, struct daemon_options *options
 int main(int argc, char **argv)
 {
         struct daemon_options options = {.accel = "auto", .ready_fd = -1, .owner_fd = -1};
+        const char *templates = getenv("BERTH_TEMPLATES");
         int opt;
 
+        if (templates && parse_templates(templates, &options) < 0)
+                return 64;
         if (argc > 1 && streq(argv[1], "--storage-worker"))
                 return storage_worker_main(argc, argv);
         while ((opt = getopt_long(argc, argv, "hV", long_options, NULL)) != -1) {

@@ -55,10 +55,32 @@ const struct network_entry *networks_at(const struct networks *ns, size_t index)
         return index < ns->len ? &ns->items[index]->entry : NULL;
 }
 
+static void note_failure(struct network_state *n, const struct err *err)
+{
+        n->entry.failures++;
+        n->entry.failed_ms = n->owner->env.now_ms(n->owner->env.ctx);
+        free(n->entry.message);
+        n->entry.message = xstrdup(err->msg);
+}
+
+/* The VMs on its taps are cut off for good: the daemon replaces them. */
+static void tell_lost(struct network_state *n, const struct err *err)
+{
+        n->owner->env.on_event(n->owner->env.ctx, n->entry.stack, "network-lost", err->msg);
+}
+
 static void on_net_ready(void *ctx)
 {
         struct network_state *n = ctx;
 
+        if (n->inherited && !net_adopted(n->net)) {
+                const struct err gone = {.code = ENETDOWN,
+                                         .msg = "netd ended while no daemon was running"};
+
+                note_failure(n, &gone);
+                tell_lost(n, &gone);
+        }
+        n->inherited = false;
         n->entry.up = true;
         n->entry.failures = 0;
         n->entry.failed_ms = 0;
@@ -66,14 +88,6 @@ static void on_net_ready(void *ctx)
         free(n->entry.message);
         n->entry.message = NULL;
         n->owner->env.on_change(n->owner->env.ctx);
-}
-
-static void note_failure(struct network_state *n, const struct err *err)
-{
-        n->entry.failures++;
-        n->entry.failed_ms = n->owner->env.now_ms(n->owner->env.ctx);
-        free(n->entry.message);
-        n->entry.message = xstrdup(err->msg);
 }
 
 /* netd died: the VMs on its taps have lost their network, so they are replaced with it. */
@@ -86,7 +100,7 @@ static void on_net_lost(void *ctx, const struct err *err)
         n->entry.pid = 0;
         n->zone_digest[0] = n->forwards_digest[0] = '\0';
         note_failure(n, err);
-        n->owner->env.on_event(n->owner->env.ctx, n->entry.stack, "network-lost", err->msg);
+        tell_lost(n, err);
         n->owner->env.on_change(n->owner->env.ctx);
 }
 

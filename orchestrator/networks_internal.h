@@ -7,11 +7,12 @@
 #include "network/net.h"
 #include "orchestrator/networks.h"
 
-/* The fate of one forward, by the id that netd knows it by: "VMID/index". */
+/* The fate of one forward, by the id that netd knows it by: see forward_id(). */
 struct forward_slot {
         char *id;
         enum forward_state state;
         uint16_t host_port;
+        uint32_t target_ip; /* told last */
         char *error;
 };
 
@@ -20,6 +21,7 @@ struct network_state {
         struct networks *owner;
         char *dir;
         struct net *net;                   /* NULL: not started, or lost */
+        bool inherited;                    /* a former daemon started it: VMs may hang on it */
         char zone_digest[DIGEST_TEXT_MAX]; /* of what netd was told last; "": nothing */
         char forwards_digest[DIGEST_TEXT_MAX];
         struct forward_slot *slots;

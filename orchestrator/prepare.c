@@ -75,8 +75,8 @@ static int copy_nic(struct instance *in, const struct network_ref *ref, struct e
                 return err_set(err, ENETDOWN, "network %s does not exist", ref->network);
         if (ref->ipv4_address && value_ip4(ref->ipv4_address, &wanted, err) < 0)
                 return -EINVAL;
-        r = networks_lease(in->env->networks, in->stack, ref->network, in->service, in->replica,
-                           wanted, &ip, err);
+        r = networks_lease(in->env->networks, in->stack, ref->network, in->service,
+                           in->replica + in->lane * SERVICE_REPLICAS_MAX, wanted, &ip, err);
         if (r < 0)
                 return r;
         nic = array_push(&in->nics, &in->nics_len);
@@ -148,7 +148,8 @@ static int ports_ready(const struct instance *in, struct err *err)
                 const char *why = NULL;
                 uint16_t host_port;
 
-                switch (networks_forward(in->env->networks, in->id, i, &host_port, &why)) {
+                switch (networks_forward(in->env->networks, in->stack, in->service, in->replica,
+                                         &in->ports[i], &host_port, &why)) {
                 case FORWARD_PENDING:
                         return 1;
                 case FORWARD_FAILED:
@@ -293,6 +294,25 @@ static unsigned vm_cpus(const struct service *service, enum vm_accel accel)
         return n < host ? n : host;
 }
 
+static void vm_shape(const struct instance *in, const struct service *service, int64_t *ret_memory,
+                     unsigned *ret_cpus)
+{
+        *ret_memory = templates_round_memory(vm_memory(service));
+        *ret_cpus = vm_cpus(service, in->env->accel);
+}
+
+/* A template that is being made will be there sooner than a boot beside it would be done. */
+static bool template_is_coming(const struct instance *in, const struct service *service)
+{
+        int64_t memory;
+        unsigned cpus;
+
+        if (!in->env->templates)
+                return false;
+        vm_shape(in, service, &memory, &cpus);
+        return templates_want(in->env->templates, memory, cpus, NULL) == TEMPLATE_BUILDING;
+}
+
 static int make_setup(struct instance *in, const struct attachments *at,
                       const struct service *service, struct err *err)
 {
@@ -332,8 +352,8 @@ static int start_vm(struct instance *in, struct attachments *at, const struct se
         spec->kernel = in->env->kernel;
         spec->initrd = in->env->initrd;
         spec->accel = in->env->accel;
-        spec->memory_bytes = vm_memory(service);
-        spec->cpus = vm_cpus(service, in->env->accel);
+        spec->templates = in->env->templates;
+        vm_shape(in, service, &spec->memory_bytes, &spec->cpus);
         for (size_t i = 0; i < in->nics_len; i++) {
                 spec->nics[i].tap_fd = in->nics[i].tap_fd;
                 mac_of_address(in->nics[i].ip, spec->nics[i].mac);
@@ -379,6 +399,7 @@ void instance_prepare(struct instance *in)
                 return;
         if (!in->asked) {
                 in->asked = true;
+                (void)template_is_coming(in, service); /* it is made while the answers come */
                 if (ask(in, service, &err) < 0)
                         instance_fail(in, EXIT_PREPARE, err.msg);
                 return; /* answers mark the daemon dirty: the next turn goes on */
@@ -387,7 +408,7 @@ void instance_prepare(struct instance *in)
                 if (in->nics[i].tap_fd < 0)
                         return;
         r = ports_ready(in, &err);
-        if (r == 0 && in->rootfs) {
+        if (r == 0 && in->rootfs && !template_is_coming(in, service)) {
                 instance_arm(in, INSTANCE_BOOT_TIMEOUT_MS);
                 r = boot(in, service, &err);
                 if (r == 0)

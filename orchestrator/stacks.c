@@ -138,7 +138,7 @@ static bool note_images(struct daemon *d, struct desired *desired)
 
                 if (!service->image)
                         continue;
-                images_resolve(d->images, service->image);
+                images_resolve(d->images, service->image, service->pull_policy);
                 entry = images_find(d->images, service->image);
                 if (!entry || !entry->image)
                         continue;
@@ -195,6 +195,9 @@ int daemon_apply(struct daemon *d, const char *name, const json_t *manifest, con
         new->revision = old ? old->revision + 1 : 1;
         new->created_ms = old ? old->created_ms : clock_wall_ms();
         images_retry_missing(d->images);
+        for (size_t i = 0; i < new->stack->services_len; i++)
+                if (new->stack->services[i].pull_policy == PULL_ALWAYS)
+                        images_refresh(d->images, new->stack->services[i].image);
         daemon_retry_failed(d, name);
         daemon_dirty(d);
         if (old)
@@ -205,6 +208,52 @@ int daemon_apply(struct daemon *d, const char *name, const json_t *manifest, con
             json_equal(old->manifest, new->manifest))
                 return STACK_SAME;
         return daemon_accept(d, STEAL(new), "apply", err);
+}
+
+static bool pulls_always(const struct desired *desired, const char *ref)
+{
+        for (size_t i = 0; i < desired->stack->services_len; i++) {
+                const struct service *service = &desired->stack->services[i];
+                AUTO_FREE char *normal = NULL;
+                struct err ignored;
+
+                if (service->pull_policy == PULL_ALWAYS && service->image &&
+                    image_ref_normalise(service->image, &normal, &ignored) == 0 &&
+                    streq(normal, ref))
+                        return true;
+        }
+        return false;
+}
+
+/* A pull that an apply asked for has brought another image: the next revision has it. */
+static void renew_pulled(struct daemon *d, const struct desired *old)
+{
+        AUTO(desired) struct desired *new = NULL;
+        AUTO_JSON json_t *diagnostics = NULL;
+        struct err err = ERR_INIT;
+        int r = desired_new(old->manifest, &new, &diagnostics, &err);
+
+        if (r == 0) {
+                new->source = xstrdup(old->source);
+                new->ports = old->ports;
+                new->revision = old->revision + 1;
+                new->created_ms = old->created_ms;
+                desired_inherit(new, old, true);
+                if (!note_images(d, new))
+                        return;
+                r = daemon_accept(d, STEAL(new), "image pulled", &err);
+        }
+        if (r < 0)
+                log_warn("stack", old->stack->name, "its new image is not used: %s", err.msg);
+}
+
+void daemon_images_changed(struct daemon *d, const char *ref)
+{
+        /* daemon_accept() replaces in place: the array's length and order stay */
+        for (size_t i = 0; i < d->desired_len; i++)
+                if (d->desired[i]->wanted == STACK_UP && pulls_always(d->desired[i], ref))
+                        renew_pulled(d, d->desired[i]);
+        daemon_dirty(d);
 }
 
 int daemon_delete(struct daemon *d, const char *name, bool volumes, struct err *err)
@@ -422,7 +471,8 @@ struct instance *daemon_instance(const struct daemon *d, const char *stack, cons
                 if (in->remove_wanted || in->state == VM_STOPPING || !streq(in->stack, stack) ||
                     !streq(in->service, service) || (replica && in->replica != replica))
                         continue;
-                if (!best || in->replica < best->replica)
+                if (!best || in->replica < best->replica ||
+                    (in->replica == best->replica && daemon_is_serving(d, in)))
                         best = in;
         }
         return best;

@@ -36,6 +36,7 @@ struct store_report {
         bool created;   /* there was no database */
 };
 
+/** Free what the report holds. A zeroed one is fine. */
 void store_report_release(struct store_report *report);
 
 /* A record was set aside: table, its key in plain text ("shop/web/1"), and what is wrong. */
@@ -88,6 +89,7 @@ struct stored_stacks {
         size_t len;
 };
 
+/** Free the list and its texts. A zeroed one is fine. */
 void stored_stacks_release(struct stored_stacks *stacks);
 
 /** Insert or replace by name, and add (name, revision, manifest) to the history: one transaction.
@@ -97,6 +99,10 @@ int store_put_stack(struct store *store, const struct stored_stack *stack, struc
 /** Change only what is wanted. ENOENT: no such stack. */
 int store_set_wanted(struct store *store, const char *name, enum stack_wanted wanted,
                      struct err *err);
+
+/** All stacks, also those that are to be deleted. ret: the caller's to release. */
+/** Change only the wishes of a stack. */
+int store_set_wishes(struct store *store, const char *name, const char *wishes, struct err *err);
 
 int store_list_stacks(struct store *store, struct stored_stacks *ret, struct err *err);
 
@@ -116,8 +122,10 @@ struct stored_revisions {
         size_t len;
 };
 
+/** Free the list and its texts. A zeroed one is fine. */
 void stored_revisions_release(struct stored_revisions *revisions);
 
+/** The revisions of one stack that are kept; none when it is unknown. */
 int store_list_history(struct store *store, const char *stack, struct stored_revisions *ret,
                        struct err *err);
 
@@ -128,11 +136,13 @@ struct stored_replicas {
         size_t len;
 };
 
+/** Free the list and its texts. A zeroed one is fine. */
 void stored_replicas_release(struct stored_replicas *replicas);
 
 /** Insert or replace by stack, service, replica. */
 int store_put_replica(struct store *store, const struct replica_fact *fact, struct err *err);
 
+/** The facts of all replicas of all stacks. ret: the caller's to release. */
 int store_list_replicas(struct store *store, struct stored_replicas *ret, struct err *err);
 
 /** Forget one replica; replica 0: all of the service. A missing one is fine. */
@@ -160,6 +170,7 @@ struct stored_leases {
         size_t leases_len;
 };
 
+/** Free both lists and their texts. A zeroed one is fine. */
 void stored_leases_release(struct stored_leases *leases);
 
 /** All subnets and leases. */
@@ -199,6 +210,7 @@ struct stored_events {
         size_t len;
 };
 
+/** Free what one event, or a list of them, holds. Zeroed ones are fine. */
 void event_release(struct event *event);
 void stored_events_release(struct stored_events *events);
 
@@ -232,6 +244,7 @@ struct quarantined_list {
         size_t len;
 };
 
+/** Free the list and its texts. A zeroed one is fine. */
 void quarantined_list_release(struct quarantined_list *list);
 
 /** What was set aside so far. */

@@ -16,6 +16,7 @@ enum stmt {
         STMT_ROLLBACK,
         STMT_STACK_PUT,
         STMT_STACK_WANTED,
+        STMT_STACK_WISHES,
         STMT_STACK_LIST,
         STMT_STACK_DELETE,
         STMT_STACK_DROP,
@@ -91,6 +92,10 @@ struct row_reader {
         unsigned key_columns; /* the first so many columns are the key */
 };
 
+/**
+ * Read all rows of reader->list (bound: its parameters are set already) by its parse(), into
+ * result.
+ */
 int store_read(struct store *store, const struct row_reader *reader, sqlite3_stmt *bound,
                void *result, struct err *err);
 

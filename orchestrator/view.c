@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/value.h"
 #include "orchestrator/daemon.h"
+#include "orchestrator/utf8.h"
 
 const struct service_status *view_find_status(const struct daemon *d, const char *stack,
                                               const char *service)
@@ -72,7 +73,8 @@ static json_t *ports_json(const struct daemon *d, const struct instance *in)
                 const char *why = NULL;
                 uint16_t host_port = 0;
 
-                if (networks_forward(d->networks, in->id, i, &host_port, &why) != FORWARD_BOUND)
+                if (networks_forward(d->networks, in->stack, in->service, in->replica, p,
+                                     &host_port, &why) != FORWARD_BOUND)
                         host_port = 0;
                 json_set_str(j, "host_ip", p->host_ip ? p->host_ip : "127.0.0.1");
                 json_set_int(j, "host_port", host_port);
@@ -146,6 +148,9 @@ static json_t *instance_json(const struct daemon *d, const struct instance *in)
         if (in->vm) {
                 json_set_str(j, "isolation", vm_accel_name(vm_accel(in->vm)));
                 json_set_int(j, "pid", vm_pid(in->vm));
+                json_set_str(j, "birth", vm_birth(in->vm).clone ? "clone" : "boot");
+                json_set_str(j, "birth_reason",
+                             *vm_birth(in->vm).reason ? vm_birth(in->vm).reason : NULL);
         }
         if (in->exit_reason != EXIT_NONE) {
                 json_set_str(j, "exit_reason", exit_reason_name(in->exit_reason));
@@ -328,6 +333,8 @@ json_t *view_status(const struct daemon *d, const struct desired *desired)
         }
         json_set_str(j, "name", desired->stack->name);
         json_set_int(j, "revision", desired->revision);
+        if (desired->undoes)
+                json_set_int(j, "undoes", desired->undoes);
         json_set_bool(j, "deleting", desired->wanted != STACK_UP);
         json_set_bool(j, "settled", settled);
         json_set_bool(j, "ok", settled && ok);
@@ -369,7 +376,8 @@ static void add_details(const struct daemon *d, json_t *j)
         json_set_str(probe, "state", health_state_name(in->probe.state));
         json_set_int(probe, "failures", in->probe.failures);
         json_set_int(probe, "exit_code", in->probe.last_code);
-        json_set_str(probe, "output", strbuf_str(&in->probe.output));
+        json_object_set_new(probe, "output",
+                            utf8_json(strbuf_str(&in->probe.output), in->probe.output.len));
         json_object_set_new(j, "healthcheck", probe);
 }
 

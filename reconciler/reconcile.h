@@ -106,6 +106,7 @@ struct reconcile_input {
 /** Decide. Never fails. *ret_plan: released with plan_release(). */
 void reconcile(const struct reconcile_input *input, struct plan *ret_plan);
 
+/** Free the steps and texts. A zeroed one is fine. */
 void plan_release(struct plan *plan);
 
 /** Names for display and JSON. */
@@ -140,6 +141,7 @@ struct stack_hashes {
         size_t services_len;
 };
 
+/** Hash each service of the stack with what is wished for it. free: NULL is fine. */
 struct stack_hashes *stack_hashes_new(const struct stack *stack, const struct stack_wishes *wishes);
 void stack_hashes_free(struct stack_hashes *hashes);
 AUTO_TYPE(stack_hashes)

@@ -212,6 +212,8 @@ void status_make(const struct view *view, struct unit *unit, const struct gate *
                 struct verdict verdict = judge(unit, slot, gate);
 
                 settled = settled && verdict.settled;
+                if (slot->state == SLOT_READY && rollout_is_update(unit))
+                        settled = settled && rollout_proven(view, unit, slot);
                 note_failures(unit, status, slot);
                 ok = ok && verdict.ok;
                 if (!speaker || phase_weight(verdict.phase) > phase_weight(status->phase)) {

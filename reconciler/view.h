@@ -111,6 +111,10 @@ struct view {
         size_t nets_len;
 };
 
+/**
+ * Sort the input for finding. The input is borrowed until view_release(), which frees the view's
+ * own.
+ */
 void view_init(struct view *view, const struct reconcile_input *input);
 void view_release(struct view *view);
 

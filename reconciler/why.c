@@ -82,7 +82,8 @@ static char *image_text(const struct unit *unit)
         if (!ref)
                 return xstrdup("it has no image");
         if (!unit->image || unit->image->state != IMAGE_MISSING)
-                return xasprintf("waiting for image %s", ref);
+                return with_cause(xasprintf("waiting for image %s", ref),
+                                  unit->image ? unit->image->message : NULL);
         return with_cause(xasprintf("image missing: %s", ref), unit->image->message);
 }
 

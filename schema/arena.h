@@ -13,6 +13,7 @@
 
 struct arena;
 
+/** An empty arena; freeing it frees all that came from it. NULL is fine. */
 struct arena *arena_new(void);
 void arena_free(struct arena *arena);
 AUTO_TYPE(arena)

@@ -74,7 +74,7 @@ static const char *item_name(struct reader *r, const struct node *item)
 {
         if (item->kind == NODE_STRING && item->text[0])
                 return item->text;
-        reader_error(r, &item->mark, "must be a name, not %s", node_kind_name(item));
+        reader_fault(r, DIAG_BAD_TYPE, &item->mark, "must be a name, not %s", node_kind_name(item));
         return NULL;
 }
 
@@ -89,7 +89,8 @@ static void read_network(struct reader *r, const char *name, const struct mark *
         if (options->kind == NODE_MAP)
                 fields_read(r, network_ref_fields, options, ref);
         else
-                reader_error(r, &options->mark, "must be a map, not %s", node_kind_name(options));
+                reader_fault(r, DIAG_BAD_TYPE, &options->mark, "must be a map, not %s",
+                             node_kind_name(options));
 }
 
 static void networks_read(struct reader *r, const struct field *field, const struct node *node,
@@ -176,7 +177,7 @@ static void read_depends(struct reader *r, const char *name, const struct mark *
                 if ((int)d->condition < 0)
                         d->condition = DEPENDS_STARTED;
         } else if (options && options->kind != NODE_NULL) {
-                reader_error(r, &options->mark,
+                reader_fault(r, DIAG_BAD_TYPE, &options->mark,
                              "must be a map such as {condition: service_healthy}, not %s",
                              node_kind_name(options));
         }

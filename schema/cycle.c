@@ -50,7 +50,7 @@ static void report(struct walk *w, const struct ref *closing, size_t start)
         if (w->depth - from > SHOWN_MAX)
                 strbuf_adds(&text, "... -> ");
         strbuf_adds(&text, w->draft->drafts[start].service.name);
-        diags_add(w->r->diags, DIAG_ERROR, &closing->mark, closing->path,
+        diags_add(w->r->diags, DIAG_CYCLE, &closing->mark, closing->path,
                   "the services wait for each other: %s; remove one of these depends_on",
                   strbuf_str(&text));
 }

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "schema/diag.h"
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
+#include "base/json.h"
 #include "base/mem.h"
+#include "schema/yaml.h"
 
 void diags_release(struct diags *diags)
 {
@@ -23,13 +27,13 @@ bool diags_full(const struct diags *diags)
         return diags->len > DIAGS_MAX;
 }
 
-/* A warning about an anchor's content need not be repeated for each alias. */
-static bool warned_before(const struct diags *diags, const struct mark *mark, const char *message)
+/* A finding about an anchor's content need not be repeated for each alias. */
+static bool told_before(const struct diags *diags, const struct mark *mark, const char *message)
 {
         for (size_t i = 0; mark && i < diags->len; i++) {
                 const struct diag *d = &diags->items[i];
 
-                if (d->severity == DIAG_WARNING && d->place.line == mark->line &&
+                if (d->place.line && d->place.line == mark->line &&
                     d->place.column == mark->column && streq(d->place.file, mark->file) &&
                     streq(d->message, message))
                         return true;
@@ -37,22 +41,57 @@ static bool warned_before(const struct diags *diags, const struct mark *mark, co
         return false;
 }
 
-void diags_addv(struct diags *diags, enum diag_severity severity, const struct mark *mark,
-                const char *path, const char *fmt, va_list ap)
+const char *diag_code_name(enum diag_code code)
 {
+        static const char *const names[] = {
+                [DIAG_YAML_SYNTAX] = "yaml-syntax",
+                [DIAG_DUPLICATE_KEY] = "duplicate-key",
+                [DIAG_UNKNOWN_KEY] = "unknown-key",
+                [DIAG_UNSUPPORTED_KEY] = "unsupported-key",
+                [DIAG_UNSUPPORTED_VALUE] = "unsupported-value",
+                [DIAG_BAD_TYPE] = "bad-type",
+                [DIAG_BAD_VALUE] = "bad-value",
+                [DIAG_BAD_VARIABLE] = "bad-variable",
+                [DIAG_MISSING_KEY] = "missing-key",
+                [DIAG_UNDEFINED] = "undefined",
+                [DIAG_CONFLICT] = "conflict",
+                [DIAG_CYCLE] = "cycle",
+                [DIAG_BAD_FILE] = "bad-file",
+                [DIAG_LIMIT] = "limit",
+                [DIAG_IGNORED_KEY] = "ignored-key",
+                [DIAG_UNSET_VARIABLE] = "unset-variable",
+                [DIAG_SUSPICIOUS] = "suspicious",
+        };
+
+        static_assert(ARRAY_SIZE(names) == DIAG_CODES, "each code has a name");
+        return names[code];
+}
+
+static enum diag_severity severity_of(enum diag_code code)
+{
+        return code < DIAG_IGNORED_KEY ? DIAG_ERROR : DIAG_WARNING;
+}
+
+void diags_addv(struct diags *diags, enum diag_code code, const struct mark *mark, const char *path,
+                const char *fmt, va_list ap)
+{
+        enum diag_severity severity = severity_of(code);
         AUTO_FREE char *message = NULL;
         struct diag *d;
 
-        if (severity == DIAG_ERROR)
-                diags->errors++;
-        if (diags_full(diags))
+        if (diags_full(diags)) {
+                diags->errors += severity == DIAG_ERROR;
                 return;
+        }
         message = xvasprintf(fmt, ap);
-        if (severity == DIAG_WARNING && warned_before(diags, mark, message))
+        if (told_before(diags, mark, message))
                 return;
+        diags->errors += severity == DIAG_ERROR;
         d = array_push(&diags->items, &diags->len);
         d->severity = severity;
+        d->code = code;
         if (diags->len > DIAGS_MAX) {
+                d->code = DIAG_LIMIT;
                 d->path = xstrdup("");
                 d->message = xasprintf("more than %d findings; the rest is not shown", DIAGS_MAX);
                 return;
@@ -66,14 +105,22 @@ void diags_addv(struct diags *diags, enum diag_severity severity, const struct m
         d->message = STEAL(message);
 }
 
-void diags_add(struct diags *diags, enum diag_severity severity, const struct mark *mark,
-               const char *path, const char *fmt, ...)
+void diags_add(struct diags *diags, enum diag_code code, const struct mark *mark, const char *path,
+               const char *fmt, ...)
 {
         va_list ap;
 
         va_start(ap, fmt);
-        diags_addv(diags, severity, mark, path, fmt, ap);
+        diags_addv(diags, code, mark, path, fmt, ap);
         va_end(ap);
+}
+
+void diags_harden(struct diags *diags)
+{
+        for (size_t i = 0; i < diags->len; i++) {
+                diags->errors += diags->items[i].severity == DIAG_WARNING;
+                diags->items[i].severity = DIAG_ERROR;
+        }
 }
 
 struct sort_key {
@@ -85,8 +132,14 @@ static int compare_keys(const void *a, const void *b)
 {
         const struct sort_key *x = a, *y = b;
 
+        int r = 0;
+
         if (x->file != y->file)
                 return x->file < y->file ? -1 : 1;
+        if (x->diag.place.file && y->diag.place.file)
+                r = strcmp(x->diag.place.file, y->diag.place.file);
+        if (r)
+                return r;
         if (x->diag.place.line != y->diag.place.line)
                 return x->diag.place.line < y->diag.place.line ? -1 : 1;
         if (x->diag.place.column != y->diag.place.column)
@@ -117,17 +170,93 @@ void diags_sort(struct diags *diags, const char *const *files, size_t file_count
                 diags->items[i] = keys[i].diag;
 }
 
+static void print_one(const struct diag *d, FILE *f)
+{
+        if (d->place.file && d->place.line)
+                (void)fprintf(f, "%s:%u:%u: ", d->place.file, d->place.line, d->place.column);
+        else if (d->place.file)
+                (void)fprintf(f, "%s: ", d->place.file);
+        (void)fprintf(f, "%s: %s%s%s\n", d->severity == DIAG_ERROR ? "error" : "warning", d->path,
+                      d->path[0] ? ": " : "", d->message);
+}
+
 void diags_print(const struct diags *diags, FILE *f)
 {
+        for (size_t i = 0; i < diags->len; i++)
+                print_one(&diags->items[i], f);
+}
+
+/* Longer lines are cut: the caret must be found on a screen. */
+#define SHOWN_MAX 160
+
+/* The line of the file that a finding is about, and a caret below its column. */
+static void show_line(const struct place *place, const char *text, FILE *f)
+{
+        unsigned column = 1;
+        size_t n;
+
+        for (unsigned line = 1; line < place->line && text; line++) {
+                text = strchr(text, '\n');
+                text = text ? text + 1 : NULL;
+        }
+        if (!text)
+                return;
+        n = strcspn(text, "\r\n");
+        if (place->column > SHOWN_MAX)
+                return;
+        (void)fprintf(f, "%6u | %.*s\n       | ", place->line, (int)(n < SHOWN_MAX ? n : SHOWN_MAX),
+                      text);
+        for (const char *p = text; column < place->column && p < text + n; p++) {
+                if (((unsigned char)*p & 0xc0) == 0x80) /* columns count characters */
+                        continue;
+                (void)fputc(*p == '\t' ? '\t' : ' ', f);
+                column++;
+        }
+        (void)fputs("^\n", f);
+}
+
+void diags_show(const struct diags *diags, FILE *f)
+{
+        AUTO_FREE char *text = NULL;
+        const char *shown = NULL;
+
+        for (size_t i = 0; i < diags->len; i++) {
+                const struct place *place = &diags->items[i].place;
+
+                print_one(&diags->items[i], f);
+                if (!place->file || !place->line || streq(place->file, "-"))
+                        continue;
+                if (!shown || !streq(shown, place->file)) {
+                        free(STEAL(text));
+                        (void)file_read(place->file, YAML_SIZE_MAX, &text, NULL,
+                                        NULL); /* without it, no line is shown */
+                        shown = place->file;
+                }
+                if (text)
+                        show_line(place, text, f);
+        }
+}
+
+json_t *diags_to_json(const struct diags *diags)
+{
+        json_t *array = json_array();
+
         for (size_t i = 0; i < diags->len; i++) {
                 const struct diag *d = &diags->items[i];
+                json_t *one = json_object();
 
-                if (d->place.file && d->place.line)
-                        (void)fprintf(f, "%s:%u:%u: ", d->place.file, d->place.line,
-                                      d->place.column);
-                else if (d->place.file)
-                        (void)fprintf(f, "%s: ", d->place.file);
-                (void)fprintf(f, "%s: %s%s%s\n", d->severity == DIAG_ERROR ? "error" : "warning",
-                              d->path, d->path[0] ? ": " : "", d->message);
+                json_set_str(one, "severity", d->severity == DIAG_ERROR ? "error" : "warning");
+                json_set_str(one, "code", diag_code_name(d->code));
+                if (d->place.file)
+                        json_set_str(one, "file", d->place.file);
+                if (d->place.line) {
+                        json_set_int(one, "line", d->place.line);
+                        json_set_int(one, "column", d->place.column);
+                }
+                json_set_str(one, "path", d->path);
+                json_set_str(one, "message", d->message);
+                if (json_array_append_new(array, one) < 0)
+                        bug("json_array_append_new");
         }
+        return array;
 }

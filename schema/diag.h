@@ -15,11 +15,13 @@ struct mark {
 };
 
 /** Add a finding; everything is copied. Past DIAGS_MAX only the count of errors goes on. */
-void diags_add(struct diags *diags, enum diag_severity severity, const struct mark *mark,
-               const char *path, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
-void diags_addv(struct diags *diags, enum diag_severity severity, const struct mark *mark,
-                const char *path, const char *fmt, va_list ap)
-        __attribute__((format(printf, 5, 0)));
+void diags_add(struct diags *diags, enum diag_code code, const struct mark *mark, const char *path,
+               const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+void diags_addv(struct diags *diags, enum diag_code code, const struct mark *mark, const char *path,
+                const char *fmt, va_list ap) __attribute__((format(printf, 5, 0)));
+
+/** Turn all warnings into errors. */
+void diags_harden(struct diags *diags);
 
 /** Whether further findings are only counted: no need to word them with care. */
 bool diags_full(const struct diags *diags);

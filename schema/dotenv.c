@@ -21,7 +21,7 @@ struct dotenv {
 
 static void refuse(struct dotenv *d, const char *what)
 {
-        diags_add(d->diags, DIAG_ERROR, &d->mark, d->path, "%s", what);
+        diags_add(d->diags, DIAG_BAD_FILE, &d->mark, d->path, "%s", what);
         d->failed = true;
 }
 
@@ -29,7 +29,7 @@ static void on_unset(void *arg, const char *name)
 {
         struct dotenv *d = arg;
 
-        diags_add(d->diags, DIAG_WARNING, &d->mark, d->path,
+        diags_add(d->diags, DIAG_UNSET_VARIABLE, &d->mark, d->path,
                   "variable %s is not set; an empty text is used", name);
 }
 

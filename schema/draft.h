@@ -28,6 +28,8 @@ struct service_draft {
         struct mark mark; /* of its key */
         struct env_file *env_files;
         size_t env_files_len;
+        struct env_file *label_files;
+        size_t label_files_len;
         struct link *links;
         size_t links_len;
         struct str_list profiles; /* heap, as all str_lists */

@@ -20,6 +20,7 @@ const char *env_get(const struct env *env, const char *name);
 /** Set a variable (copied); one of the environ or the parent still goes above it. */
 void env_set(struct env *env, const char *name, const char *value);
 
+/** Free the variables of this level; the parent is borrowed. A zeroed one is fine. */
 void env_release(struct env *env);
 
 #endif

@@ -28,14 +28,6 @@ static const char *form_name(const struct field *field)
         return field->kind ? field->kind->form : "";
 }
 
-/* What may stand below: keys, or those of an entry in its long form. */
-static const struct field *below(const struct field *field)
-{
-        const struct field *children = field_children(field);
-
-        return children || !field->kind ? children : field->kind->long_form;
-}
-
 static void print_children(const struct field *table, FILE *f)
 {
         (void)fprintf(f, "\nKeys:\n");
@@ -46,7 +38,7 @@ static void print_children(const struct field *table, FILE *f)
 
 static void print_field(const char *path, const struct field *field, FILE *f)
 {
-        const struct field *children = below(field);
+        const struct field *children = field_children(field);
 
         (void)fprintf(f, "%s: %s\n", path, field->doc);
         if (field->use != FIELD_USED)
@@ -88,7 +80,7 @@ int field_explain(const char *path, FILE *f, struct err *err)
                         return table ? refuse_unknown(step, table, err)
                                      : err_set(err, ENOENT, "nothing is below '%s'", found->name);
                 found = field;
-                table = below(field);
+                table = field_children(field);
                 named = field->kind &&
                         (field->kind->merge == MERGE_NAMED || field->kind->merge == MERGE_NAMES);
         }
@@ -102,13 +94,13 @@ int field_explain(const char *path, FILE *f, struct err *err)
 static void print_rows(const char *prefix, const struct field *table, FILE *f)
 {
         for (; table->name; table++) {
-                const struct field *children = below(table);
+                const struct field *children = field_children(table);
                 AUTO_FREE char *path = xasprintf("%s%s", prefix, table->name);
                 AUTO_FREE char *next = xasprintf("%s.", path);
 
                 (void)fprintf(f, "| `%s` | %s | %s | %s |\n", path, use_name(table),
                               form_name(table), table->doc);
-                if (children && table->kind->merge != MERGE_NAMED)
+                if (children && !(table->kind && table->kind->merge == MERGE_NAMED))
                         print_rows(next, children, f);
         }
 }
@@ -123,7 +115,7 @@ void field_print_markdown(FILE *f)
         for (table = stack_fields; table->name; table++) {
                 const struct field *children = field_children(table);
 
-                if (!children)
+                if (!children || !table->kind || table->kind->merge != MERGE_NAMED)
                         continue;
                 (void)fprintf(f,
                               "\n### %s.NAME\n\n| Key | Status | Value | Meaning |\n"

@@ -17,7 +17,19 @@ void reader_error(struct reader *r, const struct mark *mark, const char *fmt, ..
         va_list ap;
 
         va_start(ap, fmt);
-        diags_addv(r->diags, DIAG_ERROR, mark, shown_path(r), fmt, ap);
+        diags_addv(r->diags, DIAG_BAD_VALUE, mark, shown_path(r), fmt, ap);
+        va_end(ap);
+}
+
+void reader_fault(struct reader *r, enum diag_code code, const struct mark *mark, const char *fmt,
+                  ...)
+{
+        va_list ap;
+
+        if (code >= DIAG_IGNORED_KEY && !r->env)
+                return; /* as below */
+        va_start(ap, fmt);
+        diags_addv(r->diags, code, mark, shown_path(r), fmt, ap);
         va_end(ap);
 }
 
@@ -28,7 +40,7 @@ void reader_warn(struct reader *r, const struct mark *mark, const char *fmt, ...
         if (!r->env) /* JSON comes from a program: there is nobody to warn */
                 return;
         va_start(ap, fmt);
-        diags_addv(r->diags, DIAG_WARNING, mark, shown_path(r), fmt, ap);
+        diags_addv(r->diags, DIAG_SUSPICIOUS, mark, shown_path(r), fmt, ap);
         va_end(ap);
 }
 
@@ -39,10 +51,11 @@ void reader_refuse_kind(struct reader *r, const struct field *field, const struc
                 (node->kind == NODE_INT || node->kind == NODE_FLOAT || node->kind == NODE_BOOL);
 
         if (quotes)
-                reader_error(r, &node->mark, "must be %s, not %s; write \"%.40s\" in quotes",
-                             field->kind->form, node_kind_name(node), node->text);
+                reader_fault(r, DIAG_BAD_TYPE, &node->mark,
+                             "must be %s, not %s; write \"%.40s\" in quotes", field->kind->form,
+                             node_kind_name(node), node->text);
         else
-                reader_error(r, &node->mark, "must be %s, not %s", field->kind->form,
+                reader_fault(r, DIAG_BAD_TYPE, &node->mark, "must be %s, not %s", field->kind->form,
                              node_kind_name(node));
 }
 
@@ -71,11 +84,11 @@ const struct field *field_children(const struct field *field)
 {
         const struct named *named = field->arg;
 
-        if (field->kind && field->kind->merge == MERGE_OBJECT)
+        if (!field->kind || field->kind->merge == MERGE_OBJECT)
                 return field->arg;
-        if (field->kind && field->kind->merge == MERGE_NAMED)
+        if (field->kind->merge == MERGE_NAMED)
                 return named->table;
-        return NULL;
+        return field->kind->long_form;
 }
 
 void fields_init(const struct field *table, void *base)
@@ -92,9 +105,11 @@ static void refuse_unknown(struct reader *r, const struct field *table, const st
         for (; table->name && !diags_full(r->diags); table++)
                 suggest_offer(&s, table->name);
         if (s.best)
-                reader_error(r, &entry->mark, "unknown key; did you mean '%s'?", s.best);
+                reader_fault(r, DIAG_UNKNOWN_KEY, &entry->mark, "unknown key; did you mean '%s'?",
+                             s.best);
         else
-                reader_error(r, &entry->mark, "unknown key; keys of your own must begin with x-");
+                reader_fault(r, DIAG_UNKNOWN_KEY, &entry->mark,
+                             "unknown key; keys of your own must begin with x-");
 }
 
 /* An empty value, or one that variables made empty, is as good as none. */
@@ -122,10 +137,10 @@ static void read_entry(struct reader *r, const struct field *table, const struct
         case FIELD_QUIET:
                 break;
         case FIELD_IGNORED:
-                reader_warn(r, &entry->mark, "ignored: %s", field->doc);
+                reader_fault(r, DIAG_IGNORED_KEY, &entry->mark, "ignored: %s", field->doc);
                 break;
         case FIELD_REFUSED:
-                reader_error(r, &entry->mark, "%s", field->doc);
+                reader_fault(r, DIAG_UNSUPPORTED_KEY, &entry->mark, "%s", field->doc);
                 break;
         }
 }
@@ -141,7 +156,8 @@ void fields_read(struct reader *r, const struct field *table, const struct node 
                 const struct node *node = table->required ? node_get(map, table->name) : NULL;
 
                 if (table->required && (!node || is_absent(node)))
-                        reader_error(r, &map->mark, "'%s' is missing", table->name);
+                        reader_fault(r, DIAG_MISSING_KEY, &map->mark, "'%s' is missing",
+                                     table->name);
         }
 }
 

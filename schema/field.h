@@ -94,11 +94,20 @@ struct claim {
         size_t service;
 };
 
+/* A file that relative paths in it are resolved against a folder of its own: one that is included
+ * or extended. Files are told apart by their pointers: one may be read in several ways. */
+struct origin {
+        const char *file; /* as in marks */
+        const char *dir;
+};
+
 struct reader {
         struct arena *arena;
         struct diags *diags;
         const struct env *env; /* NULL: canonical JSON, no files and variables */
         const char *base_dir;  /* of relative paths; NULL likewise */
+        struct origin *origins;
+        size_t origins_len;
         struct path path;
         size_t service; /* index of the one that is being read */
         struct ref *refs;
@@ -113,9 +122,17 @@ void reader_error(struct reader *r, const struct mark *mark, const char *fmt, ..
 void reader_warn(struct reader *r, const struct mark *mark, const char *fmt, ...)
         __attribute__((format(printf, 3, 4)));
 
+/** The same with a code of its own; reader_error() is for bad values, reader_warn() for
+ *  suspicious ones. */
+void reader_fault(struct reader *r, enum diag_code code, const struct mark *mark, const char *fmt,
+                  ...) __attribute__((format(printf, 4, 5)));
+
 /** "must be A STRING, not a list" for the field's kind. */
 void reader_refuse_kind(struct reader *r, const struct field *field, const struct node *node);
 
+/**
+ * Note that this place names a thing of the stack: after reading, it must exist unless optional.
+ */
 void reader_add_ref(struct reader *r, enum ref_kind kind, const char *name, const struct mark *mark,
                     bool optional);
 
@@ -131,7 +148,7 @@ json_t *fields_write(const struct field *table, const void *base);
 /** The row of a key, or NULL. */
 const struct field *field_find(const struct field *table, const char *name);
 
-/** The keys below an object or a map of objects, by which files merge; NULL for other kinds. */
+/** The keys below: of an object, of each in a map of objects, of an entry's long form; or NULL. */
 const struct field *field_children(const struct field *field);
 
 #endif

@@ -36,6 +36,7 @@ bool reader_int(struct reader *r, const struct field *field, const struct node *
 /** A boolean, also in the words that Compose casts. False after an error. */
 bool reader_bool(struct reader *r, const struct field *field, const struct node *node, bool *ret);
 
+/** Lists: add a copy at the end (kv: key and value; value NULL stays so); write as a JSON array. */
 void str_list_add(struct str_list *list, const char *item);
 json_t *str_list_write(const struct str_list *list);
 void kv_list_add(struct kv_list *list, const char *key, const char *value);

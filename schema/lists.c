@@ -64,7 +64,7 @@ static void read_items(struct reader *r, const struct field *field, const struct
 
                 path_push_index(&r->path, i);
                 if (item->kind == NODE_SEQ || item->kind == NODE_MAP || item->kind == NODE_NULL)
-                        reader_error(r, &item->mark, "must be a string, not %s",
+                        reader_fault(r, DIAG_BAD_TYPE, &item->mark, "must be a string, not %s",
                                      node_kind_name(item));
                 else if (field->check)
                         field->check(r, item, item->text);
@@ -180,7 +180,8 @@ static void read_pair_text(struct reader *r, const struct node *item, struct kv_
         AUTO_FREE char *key = xstrndup(text, n);
 
         if (item->kind == NODE_SEQ || item->kind == NODE_MAP || item->kind == NODE_NULL) {
-                reader_error(r, &item->mark, "must be KEY=VALUE, not %s", node_kind_name(item));
+                reader_fault(r, DIAG_BAD_TYPE, &item->mark, "must be KEY=VALUE, not %s",
+                             node_kind_name(item));
                 return;
         }
         if (n == 0 || key[n - 1] == ' ')
@@ -316,7 +317,7 @@ static void read_named(struct reader *r, const struct named *named, const struct
         if (entry->value->kind == NODE_MAP)
                 fields_read(r, named->table, entry->value, element);
         else if (entry->value->kind != NODE_NULL || !named->null_ok)
-                reader_error(r, &entry->mark, "must be a map, not %s",
+                reader_fault(r, DIAG_BAD_TYPE, &entry->mark, "must be a map, not %s",
                              node_kind_name(entry->value));
 }
 

@@ -13,9 +13,9 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/value.h"
+#include "schema/assemble.h"
 #include "schema/dotenv.h"
 #include "schema/draft.h"
-#include "schema/merge.h"
 #include "schema/normalise.h"
 #include "schema/validate.h"
 #include "schema/variables.h"
@@ -28,6 +28,9 @@ struct loader {
         struct env project; /* COMPOSE_PROJECT_NAME of -p: above all others */
         struct env env;
         char *base_dir;
+        struct reader reader;
+        struct assembly assembly;
+        struct include_frame top; /* the first file: included again, it is a cycle */
         struct node **docs;
         size_t docs_len;
 };
@@ -99,32 +102,20 @@ static int read_environment(struct loader *l, struct err *err)
 static int read_file(struct loader *l, const char *file, struct err *err)
 {
         AUTO_FREE char *text = NULL;
-        struct yaml_docs docs = {0};
         size_t len = 0;
         int r = file_read(streq(file, "-") ? "/dev/stdin" : file, YAML_SIZE_MAX, &text, &len, err);
 
         if (r < 0)
                 return r;
-        (void)yaml_read(l->arena, file, text, len, l->diags, &docs); /* findings */
-        for (size_t i = 0; i < docs.len; i++) {
-                struct node **slot;
-
-                if (docs.items[i]->kind != NODE_MAP) {
-                        diags_add(l->diags, DIAG_ERROR, &docs.items[i]->mark, "",
-                                  "must be a map with the key 'services', not %s",
-                                  node_kind_name(docs.items[i]));
-                        continue;
-                }
-                slot = arena_push(l->arena, (void **)&l->docs, &l->docs_len, sizeof(*slot));
-                *slot = docs.items[i];
-        }
+        assemble_read_text(&l->assembly, file, text, len, &l->docs, &l->docs_len);
         return 0;
 }
 
 /* The name that variables can use, before anything is interpolated with it. */
 static const char *choose_name(struct loader *l)
 {
-        const char *given = env_get(&l->env, "COMPOSE_PROJECT_NAME");
+        const char *ours = l->options->project ? NULL : env_get(&l->env, "BERTH_PROJECT_NAME");
+        const char *given = ours ? ours : env_get(&l->env, "COMPOSE_PROJECT_NAME");
         const struct node *last = NULL;
         AUTO_FREE char *name = NULL;
 
@@ -204,40 +195,38 @@ static void check_stack_name(struct loader *l, const char *name)
         const struct mark mark = {file, 1, 1};
 
         if (!value_name_valid(name))
-                diags_add(l->diags, DIAG_ERROR, l->options->project ? NULL : &mark, "name",
+                diags_add(l->diags, DIAG_BAD_VALUE, l->options->project ? NULL : &mark, "name",
                           "'%.70s' is not a stack name; use a-z, 0-9, _ and -, a letter or digit "
                           "first, at most 63: write it as 'name:' or with -p",
                           name);
 }
 
-static struct node *merge_docs(struct loader *l, struct reader *r)
+/* --profile, and BERTH_PROFILES or COMPOSE_PROFILES: all in one list. */
+static const char *all_profiles(struct loader *l)
 {
-        struct node *root = l->docs[0];
+        const char *all = env_get(&l->env, "BERTH_PROFILES");
 
-        for (size_t i = 1; i < l->docs_len; i++)
-                merge_maps(r, stack_fields, root, l->docs[i]);
-        return root;
+        if (!all)
+                all = env_get(&l->env, "COMPOSE_PROFILES");
+        for (size_t i = 0; i < l->options->profile_count; i++)
+                all = arena_printf(l->arena, "%s,%s", all ? all : "", l->options->profiles[i]);
+        return all;
 }
 
 static void load_docs(struct loader *l, struct stack_draft *draft)
 {
-        struct reader r = {
-                .arena = l->arena, .diags = l->diags, .env = &l->env, .base_dir = l->base_dir};
         const char *name = choose_name(l);
-        const char *profiles = env_get(&l->env, "COMPOSE_PROFILES");
         struct node *root;
 
         env_set(&l->env, "COMPOSE_PROJECT_NAME", name);
         check_stack_name(l, name);
-        for (size_t i = 0; i < l->docs_len; i++)
-                variables_replace(l->arena, &l->env, l->diags, l->docs[i]);
-        root = merge_docs(l, &r);
+        root = assemble_docs(&l->assembly, &l->env, l->docs, l->docs_len);
         if (!node_find(root, "services"))
-                diags_add(l->diags, DIAG_ERROR, &root->mark, "",
+                diags_add(l->diags, DIAG_MISSING_KEY, &root->mark, "",
                           "no 'services': a stack needs at least that key%s",
                           node_find(root, "image") ? "; put the service below services: NAME:"
                                                    : "");
-        build(&r, root, name, profiles, draft);
+        build(&l->reader, root, name, all_profiles(l), draft);
 }
 
 static int load_files(struct loader *l, struct stack_draft *draft, struct err *err)
@@ -246,6 +235,11 @@ static int load_files(struct loader *l, struct stack_draft *draft, struct err *e
 
         if (r == 0)
                 r = read_environment(l, err);
+        l->reader = (struct reader){
+                .arena = l->arena, .diags = l->diags, .env = &l->env, .base_dir = l->base_dir};
+        l->top.path = arena_printf(l->arena, "%s/%s", l->base_dir,
+                                   basename(arena_strdup(l->arena, l->options->files[0])));
+        l->assembly = (struct assembly){.r = &l->reader, .frame = &l->top};
         for (size_t i = 0; r == 0 && i < l->options->file_count; i++)
                 r = read_file(l, l->options->files[i], err);
         if (r < 0)
@@ -253,7 +247,7 @@ static int load_files(struct loader *l, struct stack_draft *draft, struct err *e
         if (l->docs_len == 0 && l->diags->errors == 0) {
                 const struct mark mark = {l->options->files[0], 1, 1};
 
-                diags_add(l->diags, DIAG_ERROR, &mark, "", "the file is empty");
+                diags_add(l->diags, DIAG_MISSING_KEY, &mark, "", "the file is empty");
         }
         if (l->diags->errors == 0)
                 load_docs(l, draft);
@@ -271,6 +265,8 @@ int manifest_load(const struct load_options *options, struct stack **ret_stack, 
         if (options->file_count == 0)
                 return err_set(err, EINVAL, "no manifest given");
         r = load_files(&l, &draft, err);
+        if (options->strict)
+                diags_harden(diags);
         diags_sort(diags, options->files, options->file_count);
         if (r == 0 && diags->errors > 0)
                 r = err_set(err, EINVAL, "%s: %zu error%s", options->files[0], diags->errors,
@@ -322,7 +318,7 @@ int stack_from_json(const json_t *json, struct stack **ret_stack, struct diags *
                 return err_set(err, EINVAL, "a manifest must be a JSON object");
         root = tree_from_json(arena, json);
         if (!node_find(root, "name"))
-                diags_add(diags, DIAG_ERROR, NULL, "name", "'name' is missing");
+                diags_add(diags, DIAG_MISSING_KEY, NULL, "name", "'name' is missing");
         build(&r, root, NULL, NULL, &draft);
         if (diags->errors == 0)
                 *ret_stack = take_stack(&draft);

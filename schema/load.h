@@ -16,8 +16,34 @@
 
 enum diag_severity { DIAG_ERROR, DIAG_WARNING };
 
+/* What kind of finding; each has a stable name for programs (diag_code_name()). */
+enum diag_code {
+        DIAG_YAML_SYNTAX,       /* not YAML, or more of it than is taken */
+        DIAG_DUPLICATE_KEY,     /* one key twice in a map */
+        DIAG_UNKNOWN_KEY,       /* no such key */
+        DIAG_UNSUPPORTED_KEY,   /* a key of the language that cannot work here */
+        DIAG_UNSUPPORTED_VALUE, /* such a value */
+        DIAG_BAD_TYPE,          /* a list where text is needed */
+        DIAG_BAD_VALUE,
+        DIAG_BAD_VARIABLE, /* a malformed ${}, or one that must be set */
+        DIAG_MISSING_KEY,
+        DIAG_UNDEFINED, /* a name that leads nowhere */
+        DIAG_CONFLICT,  /* two things that exclude each other */
+        DIAG_CYCLE,
+        DIAG_BAD_FILE, /* a file that the manifest names cannot be used */
+        DIAG_LIMIT,
+        DIAG_IGNORED_KEY,    /* warning */
+        DIAG_UNSET_VARIABLE, /* warning */
+        DIAG_SUSPICIOUS,     /* warning */
+        DIAG_CODES,
+};
+
+/** "unknown-key": for programs, never changed. */
+const char *diag_code_name(enum diag_code code);
+
 /* One finding: "stack.yaml:12:5: services.web.ports[1]: 70000 is above 65535". */
 struct diag {
+        enum diag_code code;
         enum diag_severity severity;
         struct place place;
         char *path;    /* "services.web.ports[1]", "" for the whole file */
@@ -33,10 +59,17 @@ struct diags {
         size_t errors;
 };
 
+/** Free all findings. A zeroed one is fine. */
 void diags_release(struct diags *diags);
 
 /** Print one a line (with "error: "/"warning: " text as compilers do) to f. */
 void diags_print(const struct diags *diags, FILE *f);
+
+/** The same for people at a terminal: below each, its line of the file and a caret. */
+void diags_show(const struct diags *diags, FILE *f);
+
+/** [{severity, code, file, line, column, path, message}]. A new reference. */
+json_t *diags_to_json(const struct diags *diags);
 
 struct load_options {
         const char *const *files; /* -f order: later ones are merged over earlier ones */
@@ -45,6 +78,10 @@ struct load_options {
         const char *const *environ;   /* NAME=value for interpolation, above .env; NULL: none */
         const char *const *env_files; /* --env-file; none: .env beside the first file if there */
         size_t env_file_count;
+        const char *const *profiles; /* --profile, beside those of BERTH_PROFILES or
+                                        COMPOSE_PROFILES */
+        size_t profile_count;
+        bool strict; /* warnings are errors */
 };
 
 /**

@@ -7,7 +7,8 @@
 
 #include "base/mem.h"
 
-#define refuse(diags, mark, ...) (diags_add((diags), DIAG_ERROR, (mark), "", __VA_ARGS__), -EINVAL)
+#define refuse(diags, mark, ...) \
+        (diags_add((diags), DIAG_DUPLICATE_KEY, (mark), "", __VA_ARGS__), -EINVAL)
 
 static int compare_entries(const void *a, const void *b)
 {

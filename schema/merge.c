@@ -11,14 +11,6 @@
 static struct node *merge_value(struct reader *r, const struct field *field, struct node *base,
                                 struct node *over);
 
-static void remove_entry(struct node *map, struct entry *entry)
-{
-        size_t i = (size_t)(entry - map->entries);
-
-        memmove(entry, entry + 1, (map->len - i - 1) * sizeof(*entry));
-        map->len--;
-}
-
 static bool is_collection(const struct node *node)
 {
         return node->kind == NODE_SEQ || node->kind == NODE_MAP;
@@ -227,7 +219,7 @@ void merge_maps(struct reader *r, const struct field *table, struct node *base,
                         continue;
                 }
                 if (e->value->tag == TAG_RESET) {
-                        remove_entry(base, old);
+                        node_remove(base, e->key);
                         continue;
                 }
                 path_push_key(&r->path, e->key);

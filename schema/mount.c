@@ -50,6 +50,14 @@ static char *clean_path(struct arena *arena, const char *path)
         return out;
 }
 
+static const char *dir_of(const struct reader *r, const struct mark *mark)
+{
+        for (size_t i = 0; i < r->origins_len; i++)
+                if (r->origins[i].file == mark->file)
+                        return r->origins[i].dir;
+        return r->base_dir;
+}
+
 const char *reader_resolve_path(struct reader *r, const struct mark *mark, const char *path)
 {
         const char *home;
@@ -66,7 +74,7 @@ const char *reader_resolve_path(struct reader *r, const struct mark *mark, const
                         return clean_path(r->arena, arena_printf(r->arena, "%s%s", home, path + 1));
                 reader_error(r, mark, "HOME is not set, so '~' has no meaning");
         }
-        return clean_path(r->arena, arena_printf(r->arena, "%s/%s", r->base_dir, path));
+        return clean_path(r->arena, arena_printf(r->arena, "%s/%s", dir_of(r, mark), path));
 }
 
 static void check_bind(struct reader *r, const struct mark *mark, const char *path)
@@ -238,6 +246,11 @@ static const struct field tmpfs_option_fields[] = {
         {0},
 };
 
+static const struct field image_option_fields[] = {
+        {.name = "subpath", .use = FIELD_REFUSED, .doc = "folder of the image"},
+        {0},
+};
+
 static const struct field mount_fields[] = {
         {.name = "type",
          .kind = &kind_choice,
@@ -269,7 +282,10 @@ static const struct field mount_fields[] = {
          .arg = tmpfs_option_fields,
          .doc = "options of a tmpfs"},
         {.name = "consistency", .use = FIELD_QUIET, .doc = "always consistent"},
-        {.name = "image", .use = FIELD_REFUSED, .doc = "images cannot be mounted; use a volume"},
+        {.name = "image",
+         .use = FIELD_REFUSED,
+         .arg = image_option_fields,
+         .doc = "images cannot be mounted; use a volume"},
         {0},
 };
 
@@ -316,7 +332,8 @@ static void mounts_read(struct reader *r, const struct field *field, const struc
                 else if (item->kind == NODE_STRING)
                         read_short(r, item, value);
                 else
-                        reader_error(r, &item->mark, "must be SOURCE:/TARGET or a map, not %s",
+                        reader_fault(r, DIAG_BAD_TYPE, &item->mark,
+                                     "must be SOURCE:/TARGET or a map, not %s",
                                      node_kind_name(item));
                 path_pop(&r->path);
         }

@@ -16,7 +16,7 @@ static void fault_key(struct reader *r, const struct service_draft *draft, const
 {
         const struct node *at = node_get(draft->node, key);
 
-        diags_add(r->diags, DIAG_ERROR, at ? &at->mark : &draft->mark,
+        diags_add(r->diags, DIAG_CONFLICT, at ? &at->mark : &draft->mark,
                   arena_printf(r->arena, "services.%s.%s", draft->service.name, key), "%s",
                   problem);
 }
@@ -106,7 +106,7 @@ static void read_env_file(struct reader *r, const struct env_file *file, struct 
                 (void)dotenv_read(arena_strdup(r->arena, file->path), file->where, text, file->raw,
                                   into, r->diags); /* errors are findings */
         else if (file->required || err.code != ENOENT)
-                diags_add(r->diags, DIAG_ERROR, &file->mark, file->where, "%s%s", err.msg,
+                diags_add(r->diags, DIAG_BAD_FILE, &file->mark, file->where, "%s%s", err.msg,
                           err.code == ENOENT ? "; create it, or write {path, required: false}"
                                              : "");
 }
@@ -153,6 +153,27 @@ static void resolve_environment(struct reader *r, struct service_draft *draft)
         env_release(&files);
         add_variables(r, draft, &own);
         draft->service.environment = own;
+}
+
+/* Labels of files go below those of the manifest; variables in them are replaced. */
+static void read_labels(struct reader *r, struct service_draft *draft)
+{
+        struct kv_list own = draft->service.labels;
+        struct env files = {.parent = r->env};
+        struct kv_list all = {0};
+
+        if (draft->label_files_len == 0)
+                return;
+        for (size_t i = 0; i < draft->label_files_len; i++)
+                read_env_file(r, &draft->label_files[i], &files);
+        for (size_t i = 0; i < files.vars.len; i++)
+                kv_list_add(&all, files.vars.items[i].key, files.vars.items[i].value);
+        for (size_t i = 0; i < own.len; i++)
+                kv_list_add(&all, own.items[i].key, own.items[i].value);
+        kv_list_release(&own);
+        kv_list_sort(&all);
+        draft->service.labels = all;
+        env_release(&files);
 }
 
 static int compare_networks(const void *a, const void *b)
@@ -207,6 +228,7 @@ static void normalise_service(struct reader *r, struct service_draft *draft)
 
         fold_deploy(r, draft);
         resolve_environment(r, draft);
+        read_labels(r, draft);
         if (s->networks_len == 0 && !s->network_none)
                 (void)service_add_network(s, "default");
         if (draft->container_name)

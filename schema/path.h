@@ -19,6 +19,7 @@ struct path {
         size_t len;
 };
 
+/** One step deeper, or back. key: borrowed until the pop. Past PATH_DEPTH_MAX is a bug. */
 void path_push_key(struct path *path, const char *key);
 void path_push_index(struct path *path, size_t index);
 void path_pop(struct path *path);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The keys of a service. Supported ones first, in the order of the documentation. */
+#include "schema/assemble.h"
 #include "schema/attach.h"
 #include "schema/draft.h"
 #include "schema/kinds.h"
 #include "schema/mount.h"
 #include "schema/port.h"
 #include "schema/service_kinds.h"
+#include "schema/unused_fields.h"
 
 /* Smallest that Docker accepts: below, a program does not start. */
 #define MEM_LIMIT_MIN (INT64_C(6) << 20)
@@ -92,9 +94,11 @@ static const struct field reservation_fields[] = {
          .doc = "memory is not reserved; a VM takes what it uses"},
         {.name = "devices",
          .use = FIELD_REFUSED,
+         .arg = device_request_fields,
          .doc = "devices of the host cannot be passed to a VM yet"},
         {.name = "generic_resources",
          .use = FIELD_REFUSED,
+         .arg = generic_resource_fields,
          .doc = "there are no generic resources; remove the key"},
         {0},
 };
@@ -201,7 +205,10 @@ static const struct field deploy_fields[] = {
          .use = FIELD_IGNORED,
          .doc = "names resolve to all replicas in turn"},
         {.name = "labels", .use = FIELD_QUIET, .doc = "notes for people"},
-        {.name = "placement", .use = FIELD_IGNORED, .doc = "there is one host"},
+        {.name = "placement",
+         .use = FIELD_IGNORED,
+         .arg = placement_fields,
+         .doc = "there is one host"},
         {.name = "update_config",
          .kind = &kind_object,
          .offset = AT(update),
@@ -240,14 +247,16 @@ static const struct field berth_fields[] = {
         {0},
 };
 
-#define IGNORED(key, why)                                         \
-        {                                                         \
-                .name = (key), .use = FIELD_IGNORED, .doc = (why) \
+#define IGNORED_TABLE(key, table, why)                                            \
+        {                                                                         \
+                .name = (key), .use = FIELD_IGNORED, .arg = (table), .doc = (why) \
         }
-#define REFUSED(key, why)                                         \
-        {                                                         \
-                .name = (key), .use = FIELD_REFUSED, .doc = (why) \
+#define REFUSED_TABLE(key, table, why)                                            \
+        {                                                                         \
+                .name = (key), .use = FIELD_REFUSED, .arg = (table), .doc = (why) \
         }
+#define IGNORED(key, why) IGNORED_TABLE(key, NULL, why)
+#define REFUSED(key, why) REFUSED_TABLE(key, NULL, why)
 
 const struct field service_fields[] = {
         {.name = "image",
@@ -259,6 +268,10 @@ const struct field service_fields[] = {
          .kind = &kind_build,
          .in_only = true,
          .doc = "refused without 'image', ignored with it; load the image"},
+        {.name = "extends",
+         .kind = &kind_extends,
+         .in_only = true,
+         .doc = "another service, of this or another file, that this one begins as a copy of"},
         {.name = "pull_policy",
          .kind = &kind_pull_policy,
          .offset = AT(pull_policy),
@@ -452,17 +465,24 @@ const struct field service_fields[] = {
          .unset = -1,
          .doc = "processes the service may have; -1: no limit"},
         {.name = "labels", .kind = &kind_pairs, .offset = AT(labels), .doc = "notes for people"},
+        {.name = "label_file",
+         .kind = &kind_label_file,
+         .in_only = true,
+         .doc = "files with KEY=VALUE lines; 'labels' goes above them"},
         {.name = "profiles",
          .kind = &kind_strings,
          .offset = DRAFT(profiles),
          .in_only = true,
-         .doc = "run only when one of these is in COMPOSE_PROFILES"},
+         .doc = "run only when one of these is on: --profile, BERTH_PROFILES or COMPOSE_PROFILES"},
         {.name = "x-berth", .kind = &kind_object, .arg = berth_fields, .doc = "what only a VM has"},
 
         {.name = "annotations", .use = FIELD_QUIET, .doc = "notes for programs"},
         {.name = "attach", .use = FIELD_QUIET, .doc = "output is shown by `berth logs`"},
-        {.name = "develop", .use = FIELD_QUIET, .doc = "for development tools"},
-        IGNORED("blkio_config", "disks have no limits yet"),
+        {.name = "develop",
+         .use = FIELD_QUIET,
+         .arg = develop_fields,
+         .doc = "for development tools"},
+        IGNORED_TABLE("blkio_config", blkio_fields, "disks have no limits yet"),
         IGNORED("cgroup", "a VM has its own cgroups"),
         IGNORED("cgroup_parent", "a VM has its own cgroups"),
         IGNORED("cpu_count", "use cpus or x-berth.cpus"),
@@ -477,7 +497,8 @@ const struct field service_fields[] = {
         IGNORED("dns_opt", "the guest's resolver has its defaults"),
         IGNORED("ipc", "a VM has its own IPC"),
         IGNORED("isolation", "each service has a VM; see x-berth.isolation"),
-        IGNORED("logging", "output is kept and rotated by berth, see `berth logs`"),
+        IGNORED_TABLE("logging", logging_fields,
+                      "output is kept and rotated by berth, see `berth logs`"),
         IGNORED("mac_address", "the address is chosen"),
         IGNORED("mem_reservation", "memory is not reserved; a VM takes what it uses"),
         IGNORED("mem_swappiness", "guests have no swap"),
@@ -490,21 +511,25 @@ const struct field service_fields[] = {
         IGNORED("storage_opt", "a VM's disk grows as needed"),
         IGNORED("userns_mode", "a VM has its own users"),
         IGNORED("uts", "a VM has its own host name"),
-        REFUSED("post_start", "hooks are not run yet; put the command into the entrypoint, or into "
-                              "a service of its own"),
-        REFUSED("pre_stop", "hooks are not run yet; let the program handle stop_signal"),
-        REFUSED("pre_start", "steps before the start are not run yet; use a service of its own and "
-                             "depends_on with service_completed_successfully"),
-        REFUSED("credential_spec", "Windows credentials have no meaning here; remove the key"),
+        IGNORED_TABLE("post_start", hook_fields,
+                      "hooks are not run yet; put the command into the entrypoint, or into a "
+                      "service of its own"),
+        IGNORED_TABLE("pre_stop", hook_fields,
+                      "hooks are not run yet; let the program handle stop_signal"),
+        REFUSED_TABLE("pre_start", init_step_fields,
+                      "steps before the start are not run yet; use a service of its own and "
+                      "depends_on with service_completed_successfully"),
+        REFUSED_TABLE("credential_spec", credential_fields,
+                      "Windows credentials have no meaning here; remove the key"),
         REFUSED("devices", "devices of the host cannot be passed to a VM yet; remove the key, "
                            "/dev/net/tun and /dev/fuse are the guest's own"),
-        REFUSED("extends", "services cannot be extended yet; use an anchor and <<, or several -f "
-                           "files"),
         REFUSED("external_links", "other stacks cannot be linked; publish a port there"),
-        REFUSED("gpus", "devices of the host cannot be passed to a VM yet"),
-        REFUSED("label_file", "labels cannot be read from files yet; use labels"),
-        REFUSED("models", "AI models are not supported; run the model as a service"),
-        REFUSED("provider", "providers are programs of another tool; run it as a service"),
+        REFUSED_TABLE("gpus", device_request_fields,
+                      "devices of the host cannot be passed to a VM yet"),
+        REFUSED_TABLE("models", model_ref_fields,
+                      "AI models are not supported; run the model as a service"),
+        REFUSED_TABLE("provider", provider_fields,
+                      "providers are programs of another tool; run it as a service"),
         REFUSED("use_api_socket", "there is no Docker here"),
         REFUSED("volumes_from", "list the volumes in 'volumes' of this service too"),
         {0},

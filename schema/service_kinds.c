@@ -9,7 +9,7 @@
 #include "base/value.h"
 #include "schema/draft.h"
 #include "schema/kinds.h"
-#include "schema/mount.h"
+#include "schema/unused_fields.h"
 
 /* "no", "always", "on-failure[:N]", "unless-stopped"; always:N is what deploy.restart_policy can
  * say.
@@ -25,7 +25,7 @@ static void restart_read(struct reader *r, const struct field *field, const stru
         int64_t attempts = 0;
 
         if (node->kind == NODE_BOOL)
-                reader_error(r, &node->mark,
+                reader_fault(r, DIAG_BAD_TYPE, &node->mark,
                              "must be no, always, on-failure, on-failure:N or unless-stopped, not "
                              "a boolean");
         if (!text)
@@ -82,7 +82,7 @@ static void pull_read(struct reader *r, const struct field *field, const struct 
                             "by time",
                             text);
         else if (streq(text, "build"))
-                reader_error(r, &node->mark,
+                reader_fault(r, DIAG_UNSUPPORTED_VALUE, &node->mark,
                              "images are not built here; use missing, and load or "
                              "push the image first");
         else
@@ -168,11 +168,11 @@ static void network_mode_read(struct reader *r, const struct field *field, const
         if (streq(text, "none"))
                 service->network_none = true;
         else if (streq(text, "host"))
-                reader_error(r, &node->mark,
+                reader_fault(r, DIAG_UNSUPPORTED_VALUE, &node->mark,
                              "a VM cannot share the host's network; publish the ports it serves "
                              "with 'ports', and reach the host as host.docker.internal");
         else if (has_prefix(text, "service:") || has_prefix(text, "container:"))
-                reader_error(r, &node->mark,
+                reader_fault(r, DIAG_UNSUPPORTED_VALUE, &node->mark,
                              "a VM cannot share another one's network; put both on one network and "
                              "use the name '%.60s'",
                              strchr(text, ':') + 1);
@@ -318,7 +318,7 @@ static void read_host_entry(struct reader *r, const struct entry *entry, struct 
                 if (one->kind == NODE_STRING)
                         add_host(r, one, entry->key, one->text, list);
                 else
-                        reader_error(r, &one->mark, "must be an address, not %s",
+                        reader_fault(r, DIAG_BAD_TYPE, &one->mark, "must be an address, not %s",
                                      node_kind_name(one));
         }
 }
@@ -355,95 +355,27 @@ const struct kind kind_extra_hosts = {.form = "a list of NAME=ADDRESS or a map",
                                       .read = extra_hosts_read,
                                       .write = extra_hosts_write};
 
-static const char *const env_formats[] = {"default", "raw", NULL};
-
-struct env_file_spec {
-        char *path;
-        bool required;
-        int format;
-};
-
-static const struct field env_file_fields[] = {
-        {.name = "path",
-         .kind = &kind_string,
-         .offset = offsetof(struct env_file_spec, path),
-         .check = check_not_empty,
-         .required = true,
-         .doc = "file with KEY=VALUE lines"},
-        {.name = "required",
-         .kind = &kind_bool,
-         .offset = offsetof(struct env_file_spec, required),
-         .unset = true,
-         .doc = "false: the file may be missing"},
-        {.name = "format",
-         .kind = &kind_choice,
-         .offset = offsetof(struct env_file_spec, format),
-         .arg = env_formats,
-         .doc = "raw: values as they are, without quotes and variables"},
-        {0},
-};
-
-static void read_env_file(struct reader *r, const struct field *field, const struct node *item,
-                          struct service_draft *draft)
-{
-        struct env_file_spec spec = {NULL, true, 0};
-        struct env_file *file;
-
-        if (item->kind == NODE_MAP)
-                fields_read(r, env_file_fields, item, &spec);
-        else if (reader_string(r, field, item))
-                spec.path = xstrdup(item->text);
-        if (spec.path && spec.path[0]) {
-                file = arena_push(r->arena, (void **)&draft->env_files, &draft->env_files_len,
-                                  sizeof(*file));
-                file->path = reader_resolve_path(r, &item->mark, spec.path);
-                file->required = spec.required;
-                file->raw = spec.format == 1;
-                file->mark = item->mark;
-                file->where = path_text(&r->path, r->arena);
-        }
-        free(spec.path);
-}
-
-static void env_file_read(struct reader *r, const struct field *field, const struct node *node,
-                          void *value)
-{
-        if (!r->env) {
-                reader_error(r, &node->mark, "files are read by the command line, not from JSON");
-                return;
-        }
-        if (node->kind != NODE_SEQ) {
-                read_env_file(r, field, node, value);
-                return;
-        }
-        for (size_t i = 0; i < node->len; i++) {
-                path_push_index(&r->path, i);
-                read_env_file(r, field, node->items[i], value);
-                path_pop(&r->path);
-        }
-}
-
-const struct kind kind_env_file = {.form = "a string or a list of files",
-                                   .merge = MERGE_SET,
-                                   .long_form = env_file_fields,
-                                   .read = env_file_read};
-
 static void build_read(struct reader *r, const struct field *field, const struct node *node,
                        void *value)
 {
         const struct service_draft *draft = value;
 
         (void)field;
+        if (node->kind == NODE_MAP)
+                fields_read(r, build_fields, node, NULL); /* unknown keys */
+        else if (node->kind != NODE_STRING)
+                reader_refuse_kind(r, field, node);
         if (node_find(draft->node, "image"))
-                reader_warn(r, &node->mark,
-                            "ignored: images are not built here; the image is loaded or pulled");
+                reader_fault(r, DIAG_IGNORED_KEY, &node->mark,
+                             "ignored: images are not built here; the image is loaded or pulled");
         else
-                reader_error(r, &node->mark,
+                reader_fault(r, DIAG_UNSUPPORTED_VALUE, &node->mark,
                              "images are not built here; build it with another tool, load it with "
                              "`berth image load`, and name it with 'image'");
 }
 
-const struct kind kind_build = {.form = "a string or a map", .read = build_read};
+const struct kind kind_build = {
+        .form = "a string or a map", .long_form = build_fields, .read = build_read};
 
 static void isolation_read(struct reader *r, const struct field *field, const struct node *node,
                            void *value)
@@ -471,7 +403,7 @@ const struct kind kind_isolation = {
 void check_platform(struct reader *r, const struct node *node, const char *text)
 {
         if (!streq(text, "linux/amd64") && !streq(text, "linux") && !streq(text, "linux/x86_64"))
-                reader_error(r, &node->mark,
+                reader_fault(r, DIAG_UNSUPPORTED_VALUE, &node->mark,
                              "'%.40s' cannot run here; VMs are linux/amd64: use an image of that "
                              "platform",
                              text);

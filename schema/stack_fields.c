@@ -6,10 +6,12 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/value.h"
+#include "schema/assemble.h"
 #include "schema/base64.h"
 #include "schema/draft.h"
 #include "schema/kinds.h"
 #include "schema/source.h"
+#include "schema/unused_fields.h"
 
 #define SIZE_MIN  (INT64_C(1) << 20)
 #define SIZE_MAX_ (INT64_C(1) << 50)
@@ -57,7 +59,8 @@ static void subnet_check(struct reader *r, const struct node *node, const char *
         unsigned bits = 0;
 
         if (strchr(text, ':'))
-                reader_error(r, &node->mark, "'%.60s': networks are IPv4 only", text);
+                reader_fault(r, DIAG_UNSUPPORTED_VALUE, &node->mark,
+                             "'%.60s': networks are IPv4 only", text);
         else if (value_cidr4(text, &ip, &bits, &err) < 0)
                 reader_error(r, &node->mark, "%s", err.msg);
         else if (bits < 16 || bits > 29)
@@ -90,7 +93,8 @@ static void ipam_configs_read(struct reader *r, const struct field *field, const
 
                 path_push_index(&r->path, i);
                 if (item->kind != NODE_MAP)
-                        reader_error(r, &item->mark, "must be a map such as {subnet: 10.1.2.0/24}");
+                        reader_fault(r, DIAG_BAD_TYPE, &item->mark,
+                                     "must be a map such as {subnet: 10.1.2.0/24}");
                 else if (i > 0)
                         reader_error(r, &item->mark, "a network has one subnet; remove this one");
                 else
@@ -275,6 +279,9 @@ static const struct field source_berth_fields[] = {
                  .use = FIELD_REFUSED,                                                             \
                  .doc = "templates are not expanded"},                                             \
                 {.name = "driver", .use = FIELD_REFUSED, .doc = "there is no store of " what "s"}, \
+                {.name = "driver_opts",                                                            \
+                 .use = FIELD_REFUSED,                                                             \
+                 .doc = "there is no store of " what "s"},                                         \
                 {.name = "x-berth",                                                                \
                  .kind = &kind_object,                                                             \
                  .arg = source_berth_fields,                                                       \
@@ -398,10 +405,12 @@ const struct field stack_fields[] = {
          .doc = "files that services can have, and nobody is shown"},
         {.name = "version", .use = FIELD_IGNORED, .doc = "the key is obsolete; remove it"},
         {.name = "include",
-         .use = FIELD_REFUSED,
-         .doc = "files cannot be included yet; name them all with -f"},
+         .kind = &kind_include,
+         .in_only = true,
+         .doc = "files of other stacks to put below this one; what this file says goes above"},
         {.name = "models",
          .use = FIELD_REFUSED,
+         .arg = model_fields,
          .doc = "AI models are not supported; run the model as a service"},
         {0},
 };

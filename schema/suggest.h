@@ -20,6 +20,7 @@ struct suggestion {
                 (word), NULL, 3u \
         }
 
+/** Keep candidate (borrowed) in s->best when it is nearer to the word than what is there. */
 void suggest_offer(struct suggestion *s, const char *candidate);
 
 #endif

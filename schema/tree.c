@@ -58,6 +58,16 @@ struct entry *node_find(const struct node *node, const char *key)
         return NULL;
 }
 
+void node_remove(struct node *map, const char *key)
+{
+        struct entry *entry = node_find(map, key);
+
+        if (!entry)
+                return;
+        map->len--;
+        memmove(entry, entry + 1, (size_t)(map->entries + map->len - entry) * sizeof(*entry));
+}
+
 const struct node *node_get(const struct node *node, const char *key)
 {
         const struct entry *entry = node_find(node, key);

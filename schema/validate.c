@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "base/value.h"
+#include "schema/sharing.h"
 #include "schema/suggest.h"
 
 static bool ref_exists(const struct stack_draft *draft, const struct ref *ref)
@@ -66,13 +67,13 @@ static void refuse_ref(struct reader *r, const struct stack_draft *draft, const 
         const char *name = names[ref->kind];
 
         if (best)
-                diags_add(r->diags, DIAG_ERROR, &ref->mark, ref->path,
+                diags_add(r->diags, DIAG_UNDEFINED, &ref->mark, ref->path,
                           "%s '%.60s' does not exist; did you mean '%s'?", name, ref->name, best);
         else if (ref->kind == REF_SERVICE)
-                diags_add(r->diags, DIAG_ERROR, &ref->mark, ref->path,
+                diags_add(r->diags, DIAG_UNDEFINED, &ref->mark, ref->path,
                           "service '%.60s' does not exist", ref->name);
         else
-                diags_add(r->diags, DIAG_ERROR, &ref->mark, ref->path,
+                diags_add(r->diags, DIAG_UNDEFINED, &ref->mark, ref->path,
                           "%s '%.60s' is not declared; add it to '%ss' at the top level", name,
                           ref->name, name);
 }
@@ -91,7 +92,7 @@ static void check_refs(struct reader *r, const struct stack_draft *draft)
                 }
                 target = ref->kind == REF_SERVICE ? draft_find(draft, ref->name) : NULL;
                 if (target && target->disabled)
-                        diags_add(r->diags, DIAG_ERROR, &ref->mark, ref->path,
+                        diags_add(r->diags, DIAG_UNDEFINED, &ref->mark, ref->path,
                                   "service '%.60s' is off, as none of its profiles is on; set "
                                   "COMPOSE_PROFILES=%.60s, or required: false",
                                   ref->name, target->profiles.items[0]);
@@ -125,7 +126,7 @@ static void refuse_clash(struct reader *r, const struct claim *a, const struct c
                      (a->mark.line == b->mark.line && a->mark.column > b->mark.column);
         const struct claim *first = later ? b : a, *second = later ? a : b;
 
-        diags_add(r->diags, DIAG_ERROR, &second->mark, second->path,
+        diags_add(r->diags, DIAG_CONFLICT, &second->mark, second->path,
                   "host port %u is published by %s already; choose another one", second->published,
                   first->path);
 }
@@ -168,7 +169,7 @@ static void fault_address(struct reader *r, const struct service_draft *d,
         const struct node *networks = node_get(d->node, "networks");
         const struct node *at = node_get(node_get(networks, ref->network), "ipv4_address");
 
-        diags_add(r->diags, DIAG_ERROR, at ? &at->mark : &d->mark,
+        diags_add(r->diags, DIAG_CONFLICT, at ? &at->mark : &d->mark,
                   arena_printf(r->arena, "services.%s.networks.%s.ipv4_address", d->service.name,
                                ref->network),
                   "%s: %s", ref->ipv4_address, problem);
@@ -248,11 +249,12 @@ static void check_addresses(struct reader *r, const struct stack_draft *draft)
 }
 
 /* Not given, or empty: a value of another type has its finding already. */
-static bool lacks_image(const struct service_draft *d)
+static bool lacks_image(const struct reader *r, const struct service_draft *d)
 {
         const struct node *image = node_get(d->node, "image");
 
         return !d->service.image && d->node->kind == NODE_MAP && !node_find(d->node, "build") &&
+               !(r->diags->errors > 0 && node_find(d->node, "extends")) &&
                (!image || image->kind == NODE_NULL || image->kind == NODE_STRING);
 }
 
@@ -262,14 +264,14 @@ static void check_service(struct reader *r, const struct service_draft *d)
         const char *path = arena_printf(r->arena, "services.%s", s->name);
         const struct node *mode = node_get(d->node, "network_mode");
 
-        if (lacks_image(d))
-                diags_add(r->diags, DIAG_ERROR, &d->mark, path,
+        if (lacks_image(r, d))
+                diags_add(r->diags, DIAG_MISSING_KEY, &d->mark, path,
                           "'image' is missing: the image that the service runs");
         if (s->network_none && s->networks_len > 0)
-                diags_add(r->diags, DIAG_ERROR, mode ? &mode->mark : &d->mark, path,
+                diags_add(r->diags, DIAG_CONFLICT, mode ? &mode->mark : &d->mark, path,
                           "network_mode and networks exclude each other; remove one");
         if (s->network_none && s->ports_len > 0)
-                diags_add(r->diags, DIAG_ERROR, mode ? &mode->mark : &d->mark, path,
+                diags_add(r->diags, DIAG_CONFLICT, mode ? &mode->mark : &d->mark, path,
                           "without a network no port can be published; remove 'ports' or "
                           "network_mode");
 }
@@ -282,7 +284,7 @@ static void check_sources(struct reader *r, const char *section, const struct fi
                                           sources[i].place.column};
 
                 if (!sources[i].content)
-                        diags_add(r->diags, DIAG_ERROR, &mark,
+                        diags_add(r->diags, DIAG_MISSING_KEY, &mark,
                                   arena_printf(r->arena, "%s.%s", section, sources[i].name),
                                   "has no content; add file, environment or content");
         }
@@ -298,5 +300,6 @@ void validate(struct reader *r, struct stack_draft *draft)
         check_addresses(r, draft);
         check_sources(r, "configs", draft->stack.configs, draft->stack.configs_len);
         check_sources(r, "secrets", draft->stack.secrets, draft->stack.secrets_len);
+        validate_sharing(r, draft);
         validate_cycles(r, draft);
 }

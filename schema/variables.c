@@ -33,7 +33,7 @@ static void on_unset(void *arg, const char *name)
                 slot = arena_push(w->arena, (void **)&w->warned, &w->warned_len, sizeof(*slot));
                 *slot = arena_strdup(w->arena, name);
         }
-        diags_add(w->diags, DIAG_WARNING, &w->at->mark, path_text(&w->path, w->arena),
+        diags_add(w->diags, DIAG_UNSET_VARIABLE, &w->at->mark, path_text(&w->path, w->arena),
                   "variable %s is not set; an empty text is used", name);
 }
 
@@ -48,8 +48,8 @@ static void replace_scalar(struct walk *w, struct node *node)
         if (r == 0 && !text_valid(value, strlen(value)))
                 r = err_set(&err, EINVAL, "a variable's value is not UTF-8 text");
         if (r < 0)
-                diags_add(w->diags, DIAG_ERROR, &node->mark, path_text(&w->path, w->arena), "%s",
-                          err.msg);
+                diags_add(w->diags, DIAG_BAD_VARIABLE, &node->mark, path_text(&w->path, w->arena),
+                          "%s", err.msg);
         if (r != 0)
                 return;
         node->text = arena_strdup(w->arena, value);

@@ -35,7 +35,8 @@ static struct mark mark_of(const struct composer *c, const yaml_mark_t *mark)
         return (struct mark){c->file, (unsigned)mark->line + 1, (unsigned)mark->column + 1};
 }
 
-#define refuse(c, mark, ...) (diags_add((c)->diags, DIAG_ERROR, (mark), "", __VA_ARGS__), -EINVAL)
+#define refuse(c, mark, ...) \
+        (diags_add((c)->diags, DIAG_YAML_SYNTAX, (mark), "", __VA_ARGS__), -EINVAL)
 
 /* libyaml's words, with a way out where they are hard to understand. */
 static int refuse_syntax(struct composer *c)

@@ -51,7 +51,7 @@ void ext4_measure(const struct tree *tree, uint64_t *ret_blocks, uint32_t *ret_i
  */
 int ext4_put_tree(struct ext4 *ext4, const struct tree *tree, struct err *err);
 
-/*
+/**
  * Content of one regular file, front to back: begin, data..., end. Blocks of zeros become holes.
  */
 int ext4_file_begin(struct ext4 *ext4, const struct tree_inode *inode, struct err *err);
@@ -66,12 +66,14 @@ struct ext4_count {
         bool zero;
 };
 
+/** The next piece, as ext4_file_data() takes it; then the end, which counts the last run. */
 void ext4_count_data(struct ext4_count *count, const void *data, size_t len, int64_t offset);
 void ext4_count_end(struct ext4_count *count);
 
 /* An ext4 file read, for seeding volumes. */
 struct ext4_source;
 
+/** Open for reading; ret is the caller's to free. Fails for a file that is no ext4. */
 int ext4_source_open(const char *path, struct ext4_source **ret, struct err *err);
 void ext4_source_free(struct ext4_source *source);
 AUTO_TYPE(ext4_source)

@@ -124,10 +124,11 @@ static const char *id_of(const char *ref)
 
 static int missing(const char *ref, struct err *err)
 {
-        return err_set(err, ENOENT,
-                       "no such image: %.200s; get it with 'berth image load FILE' or "
-                       "'berth image import FILE NAME'",
-                       ref);
+        return err_set(
+                err, ENOENT,
+                "no such image: %.200s; get it with 'berth image pull NAME', 'berth image load "
+                "FILE' or 'berth image import FILE NAME'",
+                ref);
 }
 
 /* Which index entry, or which digest, a reference means. *ret_digest is borrowed. */

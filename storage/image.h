@@ -55,6 +55,7 @@ struct image {
         char *rootfs_path; /* of the unpacked disk; NULL: not unpacked yet */
 };
 
+/** NULL is fine. */
 void image_free(struct image *image);
 AUTO_TYPE(image)
 

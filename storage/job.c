@@ -36,6 +36,8 @@ struct storage_job {
                 store; /* a copy: the caller's may close before a cancelled worker is gone */
         enum storage_job_kind kind;
         char *digest; /* UNPACK */
+        char *ref;    /* PULL: normalised */
+        char *known;  /* PULL: what the reference meant at the registry last time */
         struct storage_job_events events;
         bool cancelled, exited, ended;
 
@@ -68,8 +70,24 @@ static void job_free(void *p)
         strbuf_release(&job->lines);
         free(job->staging_path);
         free(job->digest);
+        free(job->ref);
+        free(job->known);
         free(job->store.dir);
         free(job);
+}
+
+static int publish(struct storage_job *job, json_t **ret, struct err *err)
+{
+        switch (job->kind) {
+        case JOB_UNPACK:
+                return publish_rootfs(&job->store, job->staging, job->digest, ret, err);
+        case JOB_LOAD:
+        case JOB_IMPORT:
+                return publish_images(&job->store, job->staging, job->result, ret, err);
+        case JOB_PULL:
+                return publish_pulled(&job->store, job->staging, job->result, job->ref, ret, err);
+        }
+        bug("an unknown kind of job");
 }
 
 /* The last act: tell the owner, then go. */
@@ -85,10 +103,7 @@ static void job_finish(struct storage_job *job)
                             WIFSIGNALED(job->status) ? WTERMSIG(job->status)
                                                      : WEXITSTATUS(job->status));
         if (r == 0 && !job->cancelled)
-                r = job->kind == JOB_UNPACK ? publish_rootfs(&job->store, job->staging, job->digest,
-                                                             &published, &err)
-                                            : publish_images(&job->store, job->staging, job->result,
-                                                             &published, &err);
+                r = publish(job, &published, &err);
         if (!job->cancelled)
                 job->events.on_done(job->events.ctx, published, r < 0 ? &err : NULL);
         loop_defer_free(job->loop, job_free, job);
@@ -115,6 +130,12 @@ static void handle_line(struct storage_job *job, const char *line, size_t len)
                 job->events.on_progress(job->events.ctx, json_str(message, "stage", ""),
                                         json_int(message, "done", 0),
                                         json_int(message, "total", 0));
+        if (streq(event, "layer") && job->events.on_layer && !job->cancelled)
+                job->events.on_layer(job->events.ctx, json_str(message, "digest", ""),
+                                     json_str(message, "state", ""), json_int(message, "done", 0),
+                                     json_int(message, "total", 0));
+        if (streq(event, "notice") && job->events.on_notice && !job->cancelled)
+                job->events.on_notice(job->events.ctx, json_str(message, "text", ""));
         if (streq(event, "done") && !job->result)
                 job->result = json_incref(json_object_get(message, "result"));
         if (streq(event, "error")) {
@@ -188,10 +209,26 @@ static void on_job_done_already(struct ev_loop *loop, ev_timer *w, int revents)
         loop_defer_free(loop, job_free, job);
 }
 
-static int make_request(const struct storage_job_request *request, int *ret_fd, struct err *err)
+static bool needs_network(enum storage_job_kind kind)
+{
+        return kind == JOB_PULL;
+}
+
+/* Whether a job reads the store's blobs; others read an archive. */
+static bool reads_blobs(enum storage_job_kind kind)
+{
+        return kind == JOB_UNPACK || kind == JOB_PULL;
+}
+
+static int make_request(const struct storage_job *job, const struct storage_job_request *request,
+                        int *ret_fd, struct err *err)
 {
         static const char *const names[] = {
-                [JOB_LOAD] = "load", [JOB_IMPORT] = "import", [JOB_UNPACK] = "unpack"};
+                [JOB_LOAD] = "load",
+                [JOB_IMPORT] = "import",
+                [JOB_UNPACK] = "unpack",
+                [JOB_PULL] = "pull",
+        };
         AUTO_JSON json_t *json = json_object();
         AUTO_FREE char *text = NULL;
         AUTO_CLOSE int fd = memfd_create("request", MFD_CLOEXEC);
@@ -202,6 +239,9 @@ static int make_request(const struct storage_job_request *request, int *ret_fd, 
         json_set_str(json, "job", names[request->kind]);
         json_set_str(json, "ref", request->ref);
         json_set_str(json, "digest", request->digest);
+        json_set_str(json, "auth_file", request->auth_file);
+        json_set_str(json, "known", job->known);
+        json_set_bool(json, "network", needs_network(request->kind));
         if (request->changes)
                 (void)json_object_set_new(json, "changes",
                                           json_deep_copy(request->changes)); /* OOM only */
@@ -230,8 +270,8 @@ static int spawn_worker(struct storage_job *job, const char *worker,
         AUTO_CLOSE int ask = -1, out_r = -1, out_w = -1, blobs = -1;
         int pipefd[2], pidfd, r;
 
-        r = make_request(request, &ask, err);
-        if (r == 0 && request->kind == JOB_UNPACK)
+        r = make_request(job, request, &ask, err);
+        if (r == 0 && reads_blobs(request->kind))
                 r = open_blobs(&job->store, &blobs, err);
         if (r < 0)
                 return r;
@@ -245,8 +285,7 @@ static int spawn_worker(struct storage_job *job, const char *worker,
                         {ask, 0},
                         {out_w, 1},
                         {STDERR_FILENO, 2},
-                        {request->kind == JOB_UNPACK ? blobs : request->archive_fd,
-                         WORKER_FD_INPUT},
+                        {reads_blobs(request->kind) ? blobs : request->archive_fd, WORKER_FD_INPUT},
                         {job->staging, WORKER_FD_STAGING}};
                 const struct spawn spec = {.argv = argv, .fds = fds, .fd_count = ARRAY_SIZE(fds)};
 
@@ -263,12 +302,14 @@ static int spawn_worker(struct storage_job *job, const char *worker,
 static int start_worker(struct storage_job *job, const char *worker,
                         const struct storage_job_request *request, struct err *err)
 {
-        int r = store_staging_new(&job->store, &job->staging_path, &job->staging, err);
+        int r = job->kind == JOB_PULL
+                        ? store_partial_open(&job->store, &job->staging, err)
+                        : store_staging_new(&job->store, &job->staging_path, &job->staging, err);
 
         if (r < 0)
                 return r;
         if (geteuid() == 0 && fchown(job->staging, WORKER_UID, WORKER_GID) < 0)
-                return err_errno(err, errno, "%s", job->staging_path);
+                return err_errno(err, errno, "staging folder");
         return spawn_worker(job, worker, request, err);
 }
 
@@ -277,6 +318,7 @@ int storage_job_start(struct ev_loop *loop, struct image_store *store, const cha
                       const struct storage_job_events *events, struct storage_job **ret_job,
                       struct err *err)
 {
+        AUTO_FREE char *ref = NULL;
         struct storage_job *job;
         int r = 0;
 
@@ -284,11 +326,18 @@ int storage_job_start(struct ev_loop *loop, struct image_store *store, const cha
         if (request->kind == JOB_UNPACK && !digest_valid(request->digest ? request->digest : ""))
                 return err_set(err, EINVAL, "unpack: '%.90s' is not a digest",
                                request->digest ? request->digest : "");
+        if (needs_network(request->kind))
+                r = image_ref_normalise(request->ref ? request->ref : "", &ref, err);
+        if (r < 0)
+                return r;
         job = xnew(struct storage_job);
         job->loop = loop;
         job->store.dir = xstrdup(store->dir);
         job->kind = request->kind;
         job->digest = xstrdup(request->digest);
+        if (job->kind == JOB_PULL)
+                job->known = store_known_source(store, ref);
+        job->ref = STEAL(ref);
         job->events = *events;
         job->staging = job->output.fd = -1;
         job->lines.max = WORKER_LINE_MAX;

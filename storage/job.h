@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Disk-heavy and hostile work in a worker process of the same binary ("berthd --storage-worker"):
- * reading image archives and unpacking layers. The worker drops root (to nobody), cannot gain it
- * back, has no network, and sees the descriptors it needs; the daemon's side moves finished,
+ * reading image archives, unpacking layers, talking to registries. The worker drops root (to
+ * nobody), cannot gain it back, has no network unless its job is the registry's, and sees the
+ * descriptors it needs; the daemon's side moves finished,
  * verified results into the store. Requests and progress are JSON lines over pipes.
  */
 #ifndef STORAGE_JOB_H
@@ -19,6 +20,7 @@ enum storage_job_kind {
                      */
         JOB_IMPORT, /* archive_fd: a root file system tar -> image `ref` with config `changes` */
         JOB_UNPACK, /* digest -> DIR/rootfs/<hex>.ext4; done at once when it is there */
+        JOB_PULL,   /* ref, from its registry or a mirror -> reference; goes on where one ended */
 };
 
 struct storage_job_request {
@@ -26,6 +28,7 @@ struct storage_job_request {
         int archive_fd;     /* LOAD, IMPORT: borrowed until the job ends; may be a pipe or socket */
         const char *ref;    /* IMPORT: name; LOAD: NULL, or the name for a nameless archive */
         const char *digest; /* UNPACK: manifest digest */
+        const char *auth_file; /* PULL: asked before the usual files of credentials; or NULL */
         const json_t *changes; /* IMPORT: OCI config keys {"Cmd": [...], "Env": [...], ...} */
 };
 
@@ -35,8 +38,17 @@ struct storage_job_events {
         /* Progress of the present stage ("layer 2/5"); total 0 when unknown. May be NULL. */
         void (*on_progress)(void *ctx, const char *stage, int64_t done, int64_t total);
         /*
+         * A layer of PULL: "queued", "shared" (another pull brings it), "download", "waiting",
+         * "done" or "present". May be NULL.
+         */
+        void (*on_layer)(void *ctx, const char *digest, const char *state, int64_t done,
+                         int64_t total);
+        /* For people: why it takes longer ("rate limited; trying again in 5 s"). May be NULL. */
+        void (*on_notice)(void *ctx, const char *text);
+        /*
          * Called once. err NULL: done, result borrowed: LOAD/IMPORT
-         * {"images":[{"ref","digest"}]}, UNPACK {"path"}. The job is freed after it returns.
+         * {"images":[{"ref","digest"}]}, UNPACK {"path"}, PULL as LOAD with "unchanged": true
+         * when the store had it all. The job is freed after it returns.
          */
         void (*on_done)(void *ctx, const json_t *result, const struct err *err);
         void *ctx;

@@ -40,6 +40,7 @@ int layer_open(int fd, enum layer_mode mode, struct layer **ret, struct err *err
 void layer_free(struct layer *layer);
 AUTO_TYPE(layer)
 
+/** How the file is compressed, known once layer_open() is back. */
 enum layer_compression layer_compression(const struct layer *layer);
 
 /** Bytes read from fd so far. */

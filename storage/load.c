@@ -197,7 +197,8 @@ static int read_members(struct load *load, int archive, struct err *err)
                 if (r == 0)
                         r = read_member(load, layer, &entry, regular, err);
                 if (r == 0)
-                        job_progress_report(load->progress, "read", layer_consumed(layer), total);
+                        job_progress_report(load->progress, "reading the archive",
+                                            layer_consumed(layer), total);
         }
         /* To the end: a pipe's writer must not be cut off, and a broken end must show. */
         return r < 0 ? r : layer_finish(layer, digest, diff_id, err);

@@ -38,7 +38,7 @@ static int copy_archive(int archive, int out, struct job_progress *progress, str
                 r = fd_write_all(out, chunk, (size_t)n, err);
                 if (r < 0)
                         return r;
-                job_progress_report(progress, "read", done, total);
+                job_progress_report(progress, "reading the archive", done, total);
         }
         return fsync(out) < 0 ? err_errno(err, errno, "sync") : 0;
 }

@@ -28,8 +28,9 @@
 #define OCI_TYPE_CONFIG   "application/vnd.oci.image.config.v1+json"
 #define OCI_TYPE_LAYER    "application/vnd.oci.image.layer.v1.tar" /* + "", "+gzip", "+zstd" */
 
-#define OCI_NOTE_REF  "org.opencontainers.image.ref.name"
-#define OCI_NOTE_NAME "io.containerd.image.name"
+#define OCI_NOTE_REF    "org.opencontainers.image.ref.name"
+#define OCI_NOTE_NAME   "io.containerd.image.name"
+#define OCI_NOTE_SOURCE "berth.image.source" /* the digest that the registry has for the name */
 
 struct oci_descriptor {
         char digest[DIGEST_TEXT_MAX];
@@ -43,6 +44,7 @@ struct oci_manifest {
         size_t layers_len;
 };
 
+/** NULL is fine. */
 void oci_manifest_free(struct oci_manifest *manifest);
 AUTO_TYPE(oci_manifest)
 

@@ -67,6 +67,40 @@ int publish_images(const struct image_store *store, int staging, const json_t *m
         return 0;
 }
 
+/* Nothing came: the reference stays as it is, if it is still there. */
+static int publish_unchanged(const struct image_store *store, const char *ref, json_t **ret,
+                             struct err *err)
+{
+        AUTO_JSON json_t *index = NULL;
+        const json_t *entry;
+        int r = store_index_read(store, &index, err);
+
+        if (r < 0)
+                return r;
+        entry = store_index_find(index, ref);
+        if (!entry)
+                return err_set(err, EAGAIN, "%s was removed meanwhile; pull it again", ref);
+        *ret = json_pack("{s:[{s:s, s:s}], s:b}", "images", "ref", ref, "digest",
+                         json_str(entry, "digest", ""), "unchanged", 1);
+        return 0;
+}
+
+int publish_pulled(const struct image_store *store, int staging, const json_t *made,
+                   const char *ref, json_t **ret, struct err *err)
+{
+        int r;
+
+        if (json_bool(made, "unchanged", false))
+                return publish_unchanged(store, ref, ret, err);
+        r = publish_images(store, staging, made, ret, err);
+        if (r == -ENOENT)
+                return err_set(err, EAGAIN,
+                               "%s: a layer of it was removed meanwhile; pull it again", ref);
+        if (r == 0)
+                json_set_int(*ret, "received", json_int(made, "received", 0));
+        return r;
+}
+
 int publish_rootfs(const struct image_store *store, int staging, const char *digest, json_t **ret,
                    struct err *err)
 {

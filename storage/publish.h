@@ -15,6 +15,13 @@ bool publish_has_rootfs(const struct image_store *store, const char *digest);
 int publish_images(const struct image_store *store, int staging, const json_t *made, json_t **ret,
                    struct err *err);
 
+/**
+ * The same of pull_image(), whose staging is the partial folder. known: what unchanged refers to.
+ * *ret has "unchanged" too. EAGAIN: an image was removed meanwhile, and blobs with it.
+ */
+int publish_pulled(const struct image_store *store, int staging, const json_t *made,
+                   const char *ref, json_t **ret, struct err *err);
+
 /** *ret: {"path"}. */
 int publish_rootfs(const struct image_store *store, int staging, const char *digest, json_t **ret,
                    struct err *err);

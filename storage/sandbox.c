@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "storage/sandbox.h"
 
+#include <assert.h>
 #include <grp.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/prctl.h>
@@ -58,29 +60,89 @@ static const int allowed[] = {
 #endif
 };
 
-static int filter_calls(struct err *err)
+/* What speaking over the network takes besides; threads are those of curl's name resolver. */
+static const int network[] = {
+        SYS_socket,
+        SYS_connect,
+        SYS_sendto,
+        SYS_recvfrom,
+        SYS_sendmsg,
+        SYS_recvmsg,
+        SYS_sendmmsg,
+        SYS_recvmmsg,
+        SYS_getsockopt,
+        SYS_setsockopt,
+        SYS_getsockname,
+        SYS_getpeername,
+        SYS_bind,
+        SYS_shutdown,
+        SYS_socketpair,
+        SYS_epoll_create1,
+        SYS_epoll_ctl,
+        SYS_epoll_pwait,
+        SYS_eventfd2,
+        SYS_pipe2,
+        SYS_timerfd_create,
+        SYS_timerfd_settime,
+        SYS_clone,
+        SYS_clone3,
+        SYS_set_robust_list,
+        SYS_rseq,
+        SYS_sched_yield,
+        SYS_sched_getaffinity,
+        SYS_flock,
+        SYS_getdents64,
+        SYS_set_tid_address,
+        SYS_clock_nanosleep,
+        SYS_readlinkat,
+        SYS_faccessat,
+        SYS_faccessat2,
+        SYS_fstatfs,
+        SYS_statfs,
+#if defined(__x86_64__)
+        SYS_epoll_wait,
+        SYS_readlink,
+        SYS_access,
+        SYS_open,
+        SYS_stat,
+        SYS_lstat,
+        SYS_time,
+        SYS_select,
+#endif
+};
+
+static_assert(ARRAY_SIZE(allowed) + ARRAY_SIZE(network) < 255, "a jump's length is one byte");
+
+static int filter_calls(bool with_network, struct err *err)
 {
 #ifdef SANDBOX_ARCH
-        enum { COUNT = ARRAY_SIZE(allowed), HEAD = 4 };
+        enum { COUNT = ARRAY_SIZE(allowed) + ARRAY_SIZE(network), HEAD = 4 };
         struct sock_filter code[HEAD + COUNT + 2] = {
                 BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
                 BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SANDBOX_ARCH, 1, 0),
                 BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
                 BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
         };
-        const struct sock_fprog program = {.len = ARRAY_SIZE(code), .filter = code};
+        unsigned count = ARRAY_SIZE(allowed) + (with_network ? ARRAY_SIZE(network) : 0);
+        const struct sock_fprog program = {.len = (unsigned short)(HEAD + count + 2),
+                                           .filter = code};
 
-        for (unsigned i = 0; i < COUNT; i++)
-                code[HEAD + i] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
-                                                              (unsigned)allowed[i], COUNT - i, 0);
-        code[HEAD + COUNT] =
+        for (unsigned i = 0; i < count; i++) {
+                int call = i < ARRAY_SIZE(allowed) ? allowed[i] : network[i - ARRAY_SIZE(allowed)];
+
+                code[HEAD + i] = (struct sock_filter)BPF_JUMP(
+                        BPF_JMP | BPF_JEQ | BPF_K, (unsigned)call, (unsigned char)(count - i), 0);
+        }
+        code[HEAD + count] =
                 (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM);
-        code[HEAD + COUNT + 1] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+        code[HEAD + count + 1] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
         if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
                 return err_errno(err, errno, "limit system calls");
 #else
+        (void)with_network;
         (void)err;
         (void)allowed;
+        (void)network;
 #endif
         return 0;
 }
@@ -107,11 +169,11 @@ static int set_limits(struct err *err)
         return r;
 }
 
-static int drop_root(struct err *err)
+static int drop_root(bool with_network, struct err *err)
 {
         if (geteuid() != 0)
                 return 0;
-        if (unshare(CLONE_NEWNET | CLONE_NEWIPC) < 0)
+        if (unshare(CLONE_NEWIPC | (with_network ? 0 : CLONE_NEWNET)) < 0)
                 return err_errno(err, errno, "leave the network");
         if (setgroups(0, NULL) < 0 || setresgid(WORKER_GID, WORKER_GID, WORKER_GID) < 0 ||
             setresuid(WORKER_UID, WORKER_UID, WORKER_UID) < 0)
@@ -119,9 +181,9 @@ static int drop_root(struct err *err)
         return 0;
 }
 
-int sandbox_enter(struct err *err)
+static int enter(bool with_network, struct err *err)
 {
-        int r = drop_root(err);
+        int r = drop_root(with_network, err);
 
         if (r == 0 && (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || chdir("/") < 0))
                 r = err_errno(err, errno, "give up privileges");
@@ -130,5 +192,15 @@ int sandbox_enter(struct err *err)
                 r = err_errno(err, errno, "die with the parent");
         if (r == 0)
                 r = set_limits(err);
-        return r == 0 && !SANITIZED ? filter_calls(err) : r;
+        return r == 0 && !SANITIZED ? filter_calls(with_network, err) : r;
+}
+
+int sandbox_enter(struct err *err)
+{
+        return enter(false, err);
+}
+
+int sandbox_enter_network(struct err *err)
+{
+        return enter(true, err);
 }

@@ -12,4 +12,7 @@
  */
 int sandbox_enter(struct err *err);
 
+/** The same with the network: for the worker that talks to registries. */
+int sandbox_enter_network(struct err *err);
+
 #endif

@@ -14,7 +14,8 @@
 #include "base/file.h"
 #include "base/mem.h"
 
-#define INDEX_MAX (16u << 20) /* some 30 000 references */
+#define INDEX_MAX      (16u << 20)     /* some 30 000 references */
+#define PARTIAL_KEEP_S (7 * 24 * 3600) /* a pull that nobody goes on with */
 
 static const char *hex_of(const char *digest)
 {
@@ -80,7 +81,7 @@ int image_store_open(const char *dir, struct image_store **ret_store, struct err
         static const struct {
                 const char *name;
                 mode_t mode;
-        } folders[] = {{"blobs/sha256", 0755}, {"rootfs", 0700}, {"tmp", 0700}};
+        } folders[] = {{"blobs/sha256", 0755}, {"rootfs", 0700}, {"tmp", 0700}, {"partial", 0700}};
         AUTO(image_store) struct image_store *store = xnew(struct image_store);
         AUTO_CLOSE int lock = -1;
         int r;
@@ -107,6 +108,7 @@ int image_store_open(const char *dir, struct image_store **ret_store, struct err
                 r = sweep_staging(store, err);
         if (r < 0)
                 return err_wrap(err, "image store");
+        (void)store_partial_sweep(store, PARTIAL_KEEP_S);
         *ret_store = STEAL(store);
         return 0;
 }
@@ -259,8 +261,10 @@ int store_publish_refs(const struct image_store *store, const json_t *images, st
                         return r;
                 entry = oci_descriptor_json(&descriptor);
                 (void)json_object_set_new(entry, "annotations",
-                                          json_pack("{s:s, s:s}", OCI_NOTE_NAME, ref, OCI_NOTE_REF,
-                                                    ref)); /* OOM aborts later */
+                                          json_pack("{s:s, s:s, s:s*}", OCI_NOTE_NAME, ref,
+                                                    OCI_NOTE_REF, ref, OCI_NOTE_SOURCE,
+                                                    json_str(image, "source", NULL))); /* OOM
+                                                                                aborts later */
                 old = store_index_find(index, ref);
                 if (old) {
                         (void)json_object_clear(old);

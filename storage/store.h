@@ -50,7 +50,23 @@ int store_publish_rootfs(const struct image_store *store, int staging, const cha
 /** Make the names of a folder of the store durable. */
 int store_sync(const struct image_store *store, const char *folder, struct err *err);
 
-/** Point references at manifests. images: [{"ref", "descriptor"}]. The lock is held. */
+/**
+ * The folder of blobs that pulls left half done, by hex digest, which survives everything. Each is
+ * flock()ed while somebody is at it.
+ */
+int store_partial_open(const struct image_store *store, int *ret_fd, struct err *err);
+
+/** Remove partial blobs that nobody has touched for that long. Returns the bytes given back. */
+int64_t store_partial_sweep(const struct image_store *store, int64_t older_than_s);
+
+/**
+ * What a normalised reference meant at its registry when it was pulled (of an index: not the
+ * manifest in it), if all of that image is still here. NULL: no. On the heap.
+ */
+char *store_known_source(const struct image_store *store, const char *ref);
+
+/** Point references at manifests. images: [{"ref", "descriptor", "source"}]; source may be absent:
+ * the digest that the registry has for the name. The lock is held. */
 int store_publish_refs(const struct image_store *store, const json_t *images, struct err *err);
 
 /** Remove blobs and disks that no reference and no digest of in_use needs. The lock is held. */

@@ -15,6 +15,7 @@ struct tree {
         uint64_t seed;              /* against chosen collisions */
 };
 
+/** The index of nodes by parent and name: set up for an empty tree, enter a node, take it out. */
 void tree_hash_init(struct tree *tree);
 void tree_hash_insert(struct tree *tree, struct tree_node *node);
 void tree_hash_remove(struct tree *tree, struct tree_node *node);

@@ -113,7 +113,7 @@ static int index_entries(struct unpack *u, size_t i, struct layer *layer, struct
                 }
                 if (r < 0)
                         return r;
-                report(u, "read", i, layer);
+                report(u, "reading layers", i, layer);
         }
         return r < 0 ? r : 0;
 }

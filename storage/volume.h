@@ -30,6 +30,7 @@ struct volume_info {
         int64_t created_ms;             /* wall clock */
 };
 
+/** NULL is fine. */
 void volume_info_free(struct volume_info *info);
 AUTO_TYPE(volume_info)
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The worker's side of a job: it enters the sandbox, reads one request, does it, answers, ends.
+ * The worker's side of a job: it reads one request, enters the sandbox, does it, answers, ends.
  *
  *   0  request, one JSON line      1  progress and the result, JSON lines
  *   3  the archive, or the folder of blobs      4  the staging folder, writable
@@ -102,11 +102,15 @@ int storage_worker_main(int argc, char **argv)
         (void)argc;
         (void)argv;
         (void)setlocale(LC_CTYPE, "C.UTF-8"); /* else names in pax headers would be refused */
-        r = sandbox_enter(&err);
-        if (r == 0)
-                r = read_request(&request, &err);
-        if (r == 0)
-                r = run(request, &progress, &result, &err);
+        /* The request is the daemon's own. A registry job reads credentials before it lets go. */
+        r = read_request(&request, &err);
+        if (r == 0 && json_bool(request, "network", false)) {
+                r = registry_worker_run(request, &result, &err);
+        } else if (r == 0) {
+                r = sandbox_enter(&err);
+                if (r == 0)
+                        r = run(request, &progress, &result, &err);
+        }
         if (r == 0) {
                 answer(json_pack("{s:s, s:o}", "event", "done", "result", result));
         } else {

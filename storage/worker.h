@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What job.c (daemon) and worker.c (worker) must agree on. */
+/* What job.c (daemon) and worker.c, registry_worker.c (worker) must agree on. */
 #ifndef STORAGE_WORKER_H
 #define STORAGE_WORKER_H
+
+#include "base/err.h"
+#include "base/json.h"
 
 #define WORKER_OPTION     "--storage-worker"
 #define WORKER_FD_INPUT   3
@@ -9,5 +12,8 @@
 #define WORKER_UID        65534 /* nobody */
 #define WORKER_GID        65534
 #define WORKER_LINE_MAX   (4u << 20) /* bytes of one line of output */
+
+/** Do a registry job; progress and notices go to standard output. Sandboxes itself. */
+int registry_worker_run(const json_t *request, json_t **ret, struct err *err);
 
 #endif

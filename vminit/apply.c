@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "vminit/cgroup.h"
+#include "vminit/devices.h"
 #include "vminit/net.h"
 #include "vminit/rootfs.h"
 #include "vminit/sys.h"
@@ -85,11 +86,16 @@ static int set_sysctls(const struct config *c, struct fail *f)
         return 0;
 }
 
+static int bind_devices(const struct config *c, struct fail *f)
+{
+        return devices_bind(c->n_disks + c->shares.n + c->n_interfaces, f);
+}
+
 int apply_config(const struct config *c, struct fail *f)
 {
         static int (*const steps[])(const struct config *, struct fail *) = {
-                seed_random, set_clock,    set_names,    net_apply,
-                set_sysctls, rootfs_build, cgroup_setup,
+                seed_random, set_clock,   bind_devices, set_names,
+                net_apply,   set_sysctls, rootfs_build, cgroup_setup,
         };
         for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
                 int rc = steps[i](c, f);

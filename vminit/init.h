@@ -39,7 +39,7 @@ struct init_phase {
 struct init {
         struct port port;
         int epoll, signals, timer, oom_events, cgroup, own_pid_ns, main_pidfd;
-        char boot_id[40];
+        char boot_id[40]; /* "" before the configuration */
 
         struct config config;
         struct config_exec exec;                /* the EXEC being handled */

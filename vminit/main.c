@@ -140,7 +140,6 @@ static int boot(struct init *in, struct fail *f)
         }
         if (null > 2)
                 close(null);
-        (void)sys_read_file("/proc/sys/kernel/random/boot_id", in->boot_id, sizeof(in->boot_id));
         config_reset(&in->config);
         in->cgroup = in->oom_events = in->main_pidfd = -1;
         rc = port_open(&in->port, f);

@@ -49,6 +49,9 @@ void service_configure(struct init *in)
         int rc = config_finish(&in->config, &in->fail);
         if (rc == 0)
                 rc = apply_config(&in->config, &in->fail);
+        /* The kernel makes it up when it is first read: after the seed, or all clones have the
+         * same. */
+        (void)sys_read_file("/proc/sys/kernel/random/boot_id", in->boot_id, sizeof(in->boot_id));
         in->state = rc ? WIRE_S_BROKEN : WIRE_S_CONFIGURED;
         in->tell_configured = true;
         if (rc) {

@@ -50,7 +50,7 @@ uint64_t sys_now_ns(void);
  */
 void sys_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* Linux calls without a wrapper in every libc; as in their manual pages, -1 with errno. */
+/** Linux calls without a wrapper in every libc; as in their manual pages, -1 with errno. */
 int sys_pivot_root(const char *new_root, const char *put_old);
 int sys_openat_in_root(int root_fd, const char *path, int flags, mode_t mode);
 pid_t sys_clone(uint64_t flags, int cgroup_fd);

@@ -81,6 +81,7 @@ static void put_configured(struct init *in, struct wire_writer *w)
         wire_begin(w, in->state == WIRE_S_BROKEN ? WIRE_CONFIG_FAILED : WIRE_CONFIGURED, 0);
         if (in->state == WIRE_S_BROKEN)
                 put_fail(w, &in->fail);
+        wire_put_str(w, WIRE_T_BOOT_ID, in->boot_id);
         (void)wire_end(w);
 }
 

@@ -19,9 +19,9 @@
 #include "base/mem.h"
 #include "vz/guest.h"
 #include "vz/process.h"
+#include "vz/program.h"
 #include "vz/vm_file.h"
 
-#define QEMU        "qemu-system-x86_64"
 #define KVM         "/dev/kvm"
 #define CACHE_NAME  "accel.json"
 #define CACHE_MAX   (16 << 10)
@@ -59,23 +59,6 @@ static void destroy(void *p)
         free(d->cache_dir);
         free(d->dir);
         free(d);
-}
-
-/* The path that execvp() would take. */
-static char *find_program(const char *name)
-{
-        AUTO_FREE char *path = xstrdup(getenv("PATH"));
-        char *rest = path, *dir;
-
-        if (strchr(name, '/'))
-                return xstrdup(name);
-        while ((dir = strsep(&rest, ":")) != NULL) {
-                AUTO_FREE char *candidate = file_join(*dir ? dir : ".", name);
-
-                if (access(candidate, X_OK) == 0)
-                        return STEAL(candidate);
-        }
-        return NULL;
 }
 
 /* A verdict holds for one boot of the host, one QEMU and one kernel. */
@@ -317,7 +300,7 @@ int accel_decide(struct ev_loop *loop, const struct accel_request *request,
                  void (*cb)(void *ctx, const struct accel_verdict *verdict, const struct err *err),
                  void *ctx, struct err *err)
 {
-        const char *qemu = request->qemu ? request->qemu : QEMU;
+        const char *qemu = request->qemu ? request->qemu : PROGRAM_QEMU;
         struct decision *d;
         int r;
 
@@ -328,7 +311,7 @@ int accel_decide(struct ev_loop *loop, const struct accel_request *request,
         d = xnew(struct decision);
         d->loop = loop;
         d->must_kvm = streq(request->wanted, "kvm");
-        d->qemu = find_program(qemu);
+        d->qemu = program_find(qemu);
         d->kernel = xstrdup(request->kernel);
         d->initrd = xstrdup(request->initrd);
         d->cache_dir = xstrdup(request->cache_dir);

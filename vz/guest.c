@@ -47,6 +47,11 @@ void guest_free(struct guest *g)
         loop_defer_free(g->loop, delete, g);
 }
 
+const char *guest_boot_id(const struct guest *g)
+{
+        return g->boot_id;
+}
+
 bool guest_is_live(const struct guest *g)
 {
         return g->live;

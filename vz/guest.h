@@ -176,7 +176,7 @@ struct guest_phase {
 /* State of the guest when the conversation starts. */
 struct guest_hello {
         unsigned version;
-        char boot_id[40];
+        char boot_id[40]; /* "" before the guest is configured: see guest_boot_id() */
         enum wire_state state;
         uint64_t run;           /* RUN requests the guest has seen; 0: none */
         int pid;                /* main process as vminit sees it, when running */
@@ -268,6 +268,12 @@ void guest_free(struct guest *guest);
  * true between on_hello and on_lost. All calls below need it; otherwise they fail with ENOTCONN.
  */
 bool guest_is_live(const struct guest *guest);
+
+/**
+ * The guest kernel's boot id, as it says; "" before on_configured or a hello that comes later. It
+ * is made after the seed: before that all clones of a template are alike.
+ */
+const char *guest_boot_id(const struct guest *guest);
 
 /**
  * Configure the guest; once per VM, state WIRE_S_NEW. on_configured answers.

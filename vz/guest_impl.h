@@ -30,7 +30,8 @@ struct guest {
         int fd; /* -1: hung up */
         ev_io reader, writer;
         bool live;
-        bool freed; /* by the user, maybe in a callback: no more callbacks */
+        bool freed;       /* by the user, maybe in a callback: no more callbacks */
+        char boot_id[40]; /* "" : not told yet */
         uint8_t nonce[WIRE_MAGIC_LEN];
         struct wire_rx rx;
         uint8_t *rx_data;

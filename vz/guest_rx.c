@@ -137,6 +137,7 @@ static int on_hello(struct guest *g, const struct wire_frame *frame, struct err 
         if (rc)
                 return rc;
         memcpy(hello.boot_id, f.boot_id, sizeof(hello.boot_id));
+        memcpy(g->boot_id, f.boot_id, sizeof(g->boot_id));
         memcpy(hello.phases, f.phases, sizeof(hello.phases));
         hello.n_phases = f.n_phases;
         g->live = true;
@@ -162,6 +163,8 @@ static int on_configured(struct guest *g, const struct wire_frame *frame, struct
 {
         struct fields f;
         int rc = read_fields(frame, &f, err);
+        if (rc == 0)
+                memcpy(g->boot_id, f.boot_id, sizeof(g->boot_id));
         if (rc == 0 && g->cb->on_configured)
                 g->cb->on_configured(g->arg, frame->type == WIRE_CONFIGURED ? NULL : f.text);
         return rc;

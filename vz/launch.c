@@ -64,12 +64,14 @@ static int check_spec(const struct vm_spec *spec, struct err *err)
         return 0;
 }
 
-static int spawn_qemu(const struct vm_spec *spec, char **argv, struct vm_process *p,
-                      struct err *err)
+static int spawn_qemu(const struct vm_spec *spec, const struct process_mode *mode, char **argv,
+                      struct vm_process *p, struct err *err)
 {
         AUTO_CLOSE int qmp = -1, guest = -1, console = -1;
         struct fds fds = {.len = 0};
-        struct spawn spawn = {.argv = (const char *const *)(void *)argv, .fds = fds.list};
+        struct spawn spawn = {.argv = (const char *const *)(void *)argv,
+                              .fds = fds.list,
+                              .die_with_us = mode->role == MACHINE_TEMPLATE};
         int r = listen_at(spec->dir, "qmp.sock", &qmp, err);
 
         if (r == 0)
@@ -83,6 +85,10 @@ static int spawn_qemu(const struct vm_spec *spec, char **argv, struct vm_process
         pass(&fds, qmp, MACHINE_FD_QMP);
         pass(&fds, guest, MACHINE_FD_GUEST);
         pass(&fds, console, MACHINE_FD_CONSOLE);
+        if (mode->memory_fd >= 0)
+                pass(&fds, mode->memory_fd, MACHINE_FD_MEMORY);
+        if (mode->state_fd >= 0)
+                pass(&fds, mode->state_fd, MACHINE_FD_STATE);
         for (size_t i = 0; i < spec->disks_len; i++)
                 pass(&fds, spec->disks[i].fd, MACHINE_FD_DISK + (int)i);
         for (size_t i = 0; i < spec->nics_len; i++)
@@ -117,23 +123,29 @@ static void free_argv(char ***argv)
         machine_argv_free(*argv);
 }
 
-int process_launch(const struct vm_spec *spec, struct vm_process *ret, struct err *err)
+int process_launch(const struct vm_spec *spec, const struct process_mode *mode,
+                   struct vm_process *ret, struct err *err)
 {
+        static const struct process_mode cold = {MACHINE_COLD, -1, -1, 0};
+        const struct process_mode *how = mode ? mode : &cold;
+        unsigned tsc_khz = mode || spec->accel != ACCEL_TCG ? how->tsc_khz : tsc_measure_khz();
         __attribute__((cleanup(free_argv))) char **argv = NULL;
-        struct vm_process p = {.pidfd = -1, .accel = spec->accel};
-        struct vm_file file = {
-                .accel = spec->accel, .memory_bytes = spec->memory_bytes, .cpus = spec->cpus};
+        struct vm_process p = {
+                .pidfd = -1, .accel = spec->accel, .clone = how->role == MACHINE_CLONE};
+        struct vm_file file = {.accel = spec->accel,
+                               .memory_bytes = spec->memory_bytes,
+                               .cpus = spec->cpus,
+                               .clone = how->role == MACHINE_CLONE};
         int r = check_spec(spec, err);
 
         if (r == 0)
-                r = machine_argv(spec, spec->accel == ACCEL_TCG ? tsc_measure_khz() : 0, &argv,
-                                 err);
+                r = machine_argv(spec, how->role, tsc_khz, &argv, err);
         if (r == 0)
                 r = vm_file_boot_id(file.boot_id, err);
         if (r == 0)
                 r = vm_file_write(spec->dir, &file, err);
         if (r == 0)
-                r = spawn_qemu(spec, argv, &p, err);
+                r = spawn_qemu(spec, how, argv, &p, err);
         if (r == 0)
                 r = describe(spec, &file, &p, err);
         if (r == 0)

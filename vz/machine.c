@@ -109,7 +109,8 @@ static int check(const struct vm_spec *spec, struct err *err)
         return check_devices(spec, err);
 }
 
-static void add_machine(struct words *w, const struct vm_spec *spec, bool pit)
+static void add_machine(struct words *w, const struct vm_spec *spec, enum machine_role role,
+                        bool pit)
 {
         AUTO_FREE char *id = quoted(spec->id ? spec->id : "vm");
         int64_t mib = (spec->memory_bytes + (2 << 20) - 1) / (2 << 20) * 2;
@@ -126,8 +127,9 @@ static void add_machine(struct words *w, const struct vm_spec *spec, bool pit)
         word(w, "-machine");
         word(w,
              "microvm,acpi=off,auto-kernel-cmdline=off,x-option-roms=off,isa-serial=off,"
-             "pit=%s,pic=%s,rtc=on,mem-merge=off,dump-guest-core=off",
-             pit ? "on" : "off", pit ? "on" : "off"); /* a PIT without a PIC hangs the boot */
+             "pit=%s,pic=%s,rtc=on,mem-merge=off,dump-guest-core=off%s",
+             pit ? "on" : "off", pit ? "on" : "off", /* a PIT without a PIC hangs the boot */
+             role == MACHINE_COLD ? "" : ",memory-backend=ram");
         word(w, "-accel");
         if (spec->accel == ACCEL_KVM)
                 word(w, "kvm");
@@ -139,6 +141,11 @@ static void add_machine(struct words *w, const struct vm_spec *spec, bool pit)
         word(w, "cpus=%u", spec->cpus);
         word(w, "-m");
         word(w, "size=%lldM", (long long)mib);
+        if (role != MACHINE_COLD) {
+                word(w, "-object");
+                word(w, "memory-backend-file,id=ram,size=%lldM,mem-path=/proc/self/fd/%d,share=%s",
+                     (long long)mib, MACHINE_FD_MEMORY, role == MACHINE_TEMPLATE ? "on" : "off");
+        }
         word(w, "-global");
         word(w, "virtio-mmio.force-legacy=false");
 }
@@ -212,7 +219,8 @@ static void add_share(struct words *w, size_t i, const struct vm_share *share)
  * controller) and -no-reboot ends QEMU then. Under TCG the host knows the clock's rate better than
  * the guest could measure it, patching code is expensive, and there is no boundary to mitigate.
  */
-static void add_kernel(struct words *w, const struct vm_spec *spec, unsigned tsc_khz)
+static void add_kernel(struct words *w, const struct vm_spec *spec, unsigned slots,
+                       unsigned tsc_khz)
 {
         AUTO_STRBUF struct strbuf line = STRBUF_INIT(2048); /* the kernel's own limit */
 
@@ -222,7 +230,7 @@ static void add_kernel(struct words *w, const struct vm_spec *spec, unsigned tsc
                 strbuf_adds(&line, " tsc=reliable mitigations=off noreplace-smp no_timer_check");
         if (tsc_khz)
                 strbuf_addf(&line, " tsc_early_khz=%u", tsc_khz);
-        for (unsigned i = 0; i < w->slot; i++)
+        for (unsigned i = 0; i < slots; i++)
                 strbuf_addf(&line, " virtio_mmio.device=0x%x@0x%x:%u", SLOT_STRIDE,
                             SLOT_BASE + i * SLOT_STRIDE, SLOT_IRQ + i);
         word(w, "-kernel");
@@ -233,7 +241,8 @@ static void add_kernel(struct words *w, const struct vm_spec *spec, unsigned tsc
         word(w, "%s", strbuf_str(&line));
 }
 
-int machine_argv(const struct vm_spec *spec, unsigned tsc_khz, char ***ret_argv, struct err *err)
+int machine_argv(const struct vm_spec *spec, enum machine_role role, unsigned tsc_khz,
+                 char ***ret_argv, struct err *err)
 {
         struct words w = {NULL, 0, 0};
         char **end;
@@ -243,7 +252,7 @@ int machine_argv(const struct vm_spec *spec, unsigned tsc_khz, char ***ret_argv,
                 return r;
         if (spec->accel == ACCEL_KVM)
                 tsc_khz = 0;
-        add_machine(&w, spec, spec->accel == ACCEL_TCG && !tsc_khz);
+        add_machine(&w, spec, role, spec->accel == ACCEL_TCG && !tsc_khz);
         add_channels(&w);
         for (size_t i = 0; i < spec->disks_len; i++)
                 add_disk(&w, i, &spec->disks[i]);
@@ -251,7 +260,13 @@ int machine_argv(const struct vm_spec *spec, unsigned tsc_khz, char ***ret_argv,
                 add_nic(&w, i, &spec->nics[i]);
         for (size_t i = 0; i < spec->shares_len; i++)
                 add_share(&w, i, &spec->shares[i]);
-        add_kernel(&w, spec, tsc_khz);
+        if (role == MACHINE_CLONE) {
+                word(&w, "-incoming");
+                word(&w, "defer");
+        } else {
+                /* A template's kernel must know the slots that its clones will use. */
+                add_kernel(&w, spec, role == MACHINE_TEMPLATE ? MACHINE_SLOTS : w.slot, tsc_khz);
+        }
         end = array_push(&w.argv, &w.len);
         *end = NULL;
         *ret_argv = w.argv;

@@ -22,17 +22,27 @@ enum machine_fd {
         MACHINE_FD_QMP = 3,     /* listening socket */
         MACHINE_FD_GUEST = 4,   /* listening socket */
         MACHINE_FD_CONSOLE = 5, /* open for appending */
+        MACHINE_FD_MEMORY = 8,  /* a template's memory; not of a MACHINE_COLD */
+        MACHINE_FD_STATE = 9,   /* a template's device state, of a MACHINE_CLONE, at its start */
         MACHINE_FD_DISK = 10,   /* and following, in the order of vm_spec.disks */
         MACHINE_FD_TAP = 20,    /* and following, in the order of vm_spec.nics */
 };
+
+/*
+ * How a machine comes to life. A template boots without devices in slots 1 to 7, in shared memory
+ * that is saved; a clone has the same machine with a private copy of that memory, waits for the
+ * device state (QMP migrate-incoming), and has no kernel: it is in memory already.
+ */
+enum machine_role { MACHINE_COLD, MACHINE_TEMPLATE, MACHINE_CLONE };
 
 /**
  * The argument vector (argv[0] is the program), NULL at its end, for machine_argv_free().
  * tsc_khz: rate of the host's time stamp counter, which a TCG guest sees unchanged; 0: unknown,
  * then the machine gets a PIT and the guest measures. Ignored with KVM. EINVAL: the spec describes
- * no machine; err names the item and what would fit.
+ * no machine; err names the item and what would fit. A clone needs its template's tsc_khz.
  */
-int machine_argv(const struct vm_spec *spec, unsigned tsc_khz, char ***ret_argv, struct err *err);
+int machine_argv(const struct vm_spec *spec, enum machine_role role, unsigned tsc_khz,
+                 char ***ret_argv, struct err *err);
 
 /** Free a vector and its strings; NULL is fine. */
 void machine_argv_free(char **argv);

@@ -11,18 +11,31 @@
 #include <sys/types.h>
 
 #include "base/err.h"
-#include "vz/vm.h"
+#include "vz/machine.h"
 
 struct vm_process {
         pid_t pid;
         int pidfd;  /* owned */
         bool child; /* ours to reap */
         enum vm_accel accel;
+        bool clone;         /* of a template */
         int64_t spawned_ns; /* CLOCK_MONOTONIC */
 };
 
-/** vm_start's blocking part: sockets, description, spawn. On failure nothing is left running. */
-int process_launch(const struct vm_spec *spec, struct vm_process *ret, struct err *err);
+/* How to start it; descriptors are borrowed, -1 where the role has none. */
+struct process_mode {
+        enum machine_role role;
+        int memory_fd;    /* a template's or clone's */
+        int state_fd;     /* a clone's; a description of its own, at the start */
+        unsigned tsc_khz; /* a clone's: its template's; a template's: measured by its maker */
+};
+
+/**
+ * vm_start's blocking part: sockets, description, spawn. mode: NULL: a cold boot. On failure
+ * nothing is left running. A template's process dies with us: nobody would take it over.
+ */
+int process_launch(const struct vm_spec *spec, const struct process_mode *mode,
+                   struct vm_process *ret, struct err *err);
 
 /** Find the live process of dir/vm.json. ESRCH: it is gone; err has its last trace. */
 int process_find(const char *dir, struct vm_process *ret, struct err *err);

@@ -11,7 +11,11 @@
  * QEMU ends itself when the guest resets (-no-reboot); a guest that powers off or panics is ended
  * by the daemon or found ended by the next one: its reason is not lost.
  *
- *   STARTING --QMP ready--> UP --vm_stop/exit--> GONE
+ *   STARTING --QMP ready--> UP --vm_kill/exit--> GONE
+ *
+ * With a template at hand (template.h) it is a clone of that, and RESTORING before it is UP. Until
+ * its owner said vm_confirm() a clone that ends or keeps silent is replaced by a cold boot in the
+ * same folder; only vm_birth() tells the difference.
  */
 #ifndef VZ_VM_H
 #define VZ_VM_H
@@ -49,6 +53,8 @@ struct vm_share {
         bool read_only;
 };
 
+struct templates;
+
 struct vm_spec {
         const char *id;     /* for the process title: -name */
         const char *dir;    /* exists; its path is shorter than 90 bytes */
@@ -64,6 +70,13 @@ struct vm_spec {
         size_t nics_len;
         struct vm_share shares[VM_SHARES_MAX];
         size_t shares_len;
+        struct templates *templates; /* outlives the VM's start; NULL: always a cold boot */
+};
+
+/* How a VM came to life. */
+struct vm_birth {
+        bool clone;
+        const char *reason; /* why it is not a clone, "" when that was not wanted; the VM's */
 };
 
 enum vm_end {
@@ -101,6 +114,15 @@ void vm_kill(struct vm *vm);
 void vm_free(struct vm *vm);
 AUTO_TYPE(vm)
 
+/**
+ * The guest works: it said hello. Call it once; a clone cannot fall back to a cold boot any more.
+ */
+void vm_confirm(struct vm *vm);
+
+/** As it is now; final after vm_confirm(). */
+struct vm_birth vm_birth(const struct vm *vm);
+
+/** What is known of a VM: QEMU's pid, its accelerator, its folder (borrowed). */
 pid_t vm_pid(const struct vm *vm);
 enum vm_accel vm_accel(const struct vm *vm);
 const char *vm_dir(const struct vm *vm);

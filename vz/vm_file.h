@@ -7,6 +7,7 @@
 #ifndef VZ_VM_FILE_H
 #define VZ_VM_FILE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -24,6 +25,7 @@ struct vm_file {
         int64_t memory_bytes;
         unsigned cpus;
         int64_t spawned_ns; /* CLOCK_MONOTONIC */
+        bool clone;         /* of a template */
 };
 
 /** The host's boot id. */

@@ -113,7 +113,8 @@ static void start_upload(struct request *req, struct daemon *d, enum storage_job
 {
         struct upload *u = xnew(struct upload);
         struct storage_job_request request = {.kind = kind};
-        const struct storage_job_events events = {on_upload_progress, on_upload_done, u};
+        const struct storage_job_events events = {
+                .on_progress = on_upload_progress, .on_done = on_upload_done, .ctx = u};
         struct err err = ERR_INIT;
         int r;
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The handlers of api/wire.h, by file; routes.c lists them. ctx is the struct daemon. */
+/* The handlers of api/wire.h, by file; routes.c lists them. Each takes req and answers it, now or
+ * later; ctx is the struct daemon. */
 #ifndef ORCHESTRATOR_API_HANDLERS_H
 #define ORCHESTRATOR_API_HANDLERS_H
 
@@ -7,7 +8,7 @@
 
 struct daemon;
 
-/* handle_system.c */
+/** handle_system.c; the routes of each in api/wire.h. */
 void handle_version(struct request *req, void *ctx);
 void handle_info(struct request *req, void *ctx);
 void handle_shutdown(struct request *req, void *ctx);
@@ -15,7 +16,7 @@ void handle_volumes(struct request *req, void *ctx);
 void handle_volume_delete(struct request *req, void *ctx);
 void handle_networks(struct request *req, void *ctx);
 
-/* handle_stack.c */
+/** handle_stack.c; the routes of each in api/wire.h. */
 void handle_stacks(struct request *req, void *ctx);
 void handle_stack_get(struct request *req, void *ctx);
 void handle_stack_put(struct request *req, void *ctx);
@@ -23,26 +24,29 @@ void handle_stack_diff(struct request *req, void *ctx);
 void handle_stack_delete(struct request *req, void *ctx);
 void handle_stack_status(struct request *req, void *ctx);
 
-/* handle_change.c */
+/** handle_change.c; the routes of each in api/wire.h. */
 void handle_stack_change(struct request *req, void *ctx);
 void handle_stack_history(struct request *req, void *ctx);
 
-/* handle_replica.c */
+/** handle_replica.c; the routes of each in api/wire.h. */
 void handle_ps(struct request *req, void *ctx);
 void handle_service(struct request *req, void *ctx);
 void handle_service_replica(struct request *req, void *ctx);
 
-/* handle_exec.c */
+/** handle_exec.c; the routes of each in api/wire.h. */
 void handle_exec(struct request *req, void *ctx);
 
-/* handle_logs.c */
+/** handle_logs.c; the routes of each in api/wire.h. */
 void handle_logs(struct request *req, void *ctx);
 void handle_events(struct request *req, void *ctx);
 
-/* handle_image.c */
+/** handle_image.c; the routes of each in api/wire.h. */
 void handle_images(struct request *req, void *ctx);
 void handle_image_load(struct request *req, void *ctx);
 void handle_image_import(struct request *req, void *ctx);
 void handle_image_delete(struct request *req, void *ctx);
+
+/* handle_registry.c */
+void handle_image_pull(struct request *req, void *ctx);
 
 #endif

@@ -23,6 +23,7 @@ const struct route api_routes[] = {
         {"GET", "/v1/images", handle_images, 0},
         {"POST", "/v1/images/load", handle_image_load, ROUTE_UPLOAD},
         {"POST", "/v1/images/import", handle_image_import, ROUTE_UPLOAD},
+        {"POST", "/v1/images/pull", handle_image_pull, 0},
         {"DELETE", "/v1/images", handle_image_delete, 0},
         {"GET", "/v1/volumes", handle_volumes, 0},
         {"DELETE", "/v1/volumes/:volume", handle_volume_delete, 0},

@@ -38,12 +38,15 @@
  *   POST   /v1/images/load?ref=R      body: archive -> stream of {stage, done, total}, then
  *                                     {"images": [{ref, digest}]} or {"error": ...}
  *   POST   /v1/images/import?ref=R&changes=JSON   body: root tar -> the same
+ *   POST   /v1/images/pull            {ref, auth_file} -> stream of {stage, done, total}, {layer, state,
+ *                                     done, total} and {notice}, then {"images": [{ref, digest}],
+ *                                     unchanged, received} or {"error": ...}
  *   DELETE /v1/images?ref=R           {}
  *   GET    /v1/volumes                [{name, stack, size_bytes, used_bytes, created, in_use}]
  *   DELETE /v1/volumes/NAME           {}
  *   GET    /v1/networks               [{stack, name, subnet, gateway, pid, up, members}]
  *
- * STATUS  {name, revision, settled, ok, services: [{service, phase, why, settled, ok, replicas_wanted,
+ * STATUS  {name, revision, undoes: the revision whose update failed and that this one takes back, settled, ok, services: [{service, phase, why, settled, ok, replicas_wanted,
  *          replicas_ready, failures, retry_at, one_shot, replicas: [REPLICA]}]}
  *          (failures: ends in a row of the worst replica; 3 are a crash loop)
  * REPLICA {stack, service, replica, name: "shop/web/1", id, state, health, since, phase, why,

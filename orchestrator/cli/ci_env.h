@@ -32,6 +32,7 @@ void ci_env_set(struct ci_env *env, const char *name, const char *value);
 int ci_env_build(struct ci_env *env, const char *const *inherited, const json_t *status,
                  struct err *err);
 
+/** Free all variables. A zeroed one is fine. */
 void ci_env_release(struct ci_env *env);
 
 /** "my-app" -> "MY_APP", on the heap. */

@@ -145,12 +145,14 @@ static int on_stream_tick(void *arg)
 int client_follow(struct cli *cli, const struct client_stream *stream, struct err *err)
 {
         AUTO_FREE char *socket = roots_run_path(&cli->roots, API_SOCKET_NAME);
+        AUTO_FREE char *text = stream->body ? json_text(stream->body) : NULL;
         struct follow follow = {stream, err, false};
         struct http_response response = {0};
         struct http_request request = {
                 .socket = socket,
-                .method = stream->upload ? "POST" : "GET",
+                .method = stream->upload || text ? "POST" : "GET",
                 .path = stream->path,
+                .body = text,
                 .upload = stream->upload,
                 .upload_fd = stream->upload_fd,
                 .on_line = on_stream_line,

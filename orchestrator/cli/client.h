@@ -40,7 +40,8 @@ struct client_stream {
         int64_t deadline_ms; /* 0: none */
         bool wake;
         int wake_fd;
-        bool upload; /* POST upload_fd; else GET */
+        const json_t *body; /* POST it; NULL: upload or GET */
+        bool upload;        /* POST upload_fd; else GET */
         int upload_fd;
 };
 

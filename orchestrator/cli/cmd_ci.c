@@ -27,6 +27,8 @@ static const struct option_def options[] = {
         OPTION_FILE,
         OPTION_PROJECT,
         OPTION_ENV_FILE,
+        OPTION_PROFILE,
+        OPTION_STRICT,
         {0, "up-timeout", "TIME", "time for the stack to become healthy (default 5m)"},
         {0, "timeout", "TIME", "time for all of it (default: no limit)"},
         {0, "keep", "WHEN", "leave the stack running: never (default), on-failure, always"},

@@ -16,6 +16,8 @@ static const struct option_def options[] = {
         OPTION_FILE,
         OPTION_PROJECT,
         OPTION_ENV_FILE,
+        OPTION_PROFILE,
+        OPTION_STRICT,
         {'v', "volumes", NULL, "remove the stack's named volumes too: their data is lost"},
         {0, "timeout", "TIME", "give up waiting after TIME (default 2m)"},
         {'d', "detach", NULL, "do not wait until all is gone"},

@@ -4,7 +4,8 @@
 #include "orchestrator/cli/stacks.h"
 
 static const struct option_def options[] = {
-        OPTION_FILE, OPTION_PROJECT, OPTION_ENV_FILE, OPTION_OUTPUT, {0, NULL, NULL, NULL},
+        OPTION_FILE,   OPTION_PROJECT, OPTION_ENV_FILE,       OPTION_PROFILE,
+        OPTION_STRICT, OPTION_OUTPUT,  {0, NULL, NULL, NULL},
 };
 
 /* 1 means "differences found" here, so that a failure needs another code. */

@@ -12,6 +12,7 @@ extern const struct command cmd_ps, cmd_inspect, cmd_why, cmd_wait;
 extern const struct command cmd_logs, cmd_events, cmd_exec;
 extern const struct command cmd_config, cmd_validate, cmd_explain;
 extern const struct command cmd_watch, cmd_ci;
+extern const struct command cmd_image_pull;
 extern const struct command cmd_image_load, cmd_image_import, cmd_image_ls, cmd_image_rm;
 extern const struct command cmd_volume_ls, cmd_volume_rm, cmd_network_ls;
 extern const struct command cmd_system_info, cmd_system_start, cmd_system_stop, cmd_system_status;

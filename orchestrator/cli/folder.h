@@ -38,6 +38,7 @@ struct folder {
         size_t files_len;
 };
 
+/** A folder that was not read yet. path: copied. Then free what it holds. */
 void folder_init(struct folder *folder, const char *path);
 void folder_release(struct folder *folder);
 

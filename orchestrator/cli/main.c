@@ -26,8 +26,9 @@ static const struct command *const look_commands[] = {
 static const struct command *const manifest_commands[] = {&cmd_validate, &cmd_config, &cmd_explain,
                                                           NULL};
 static const struct command *const object_commands[] = {
-        &cmd_image_ls,  &cmd_image_load, &cmd_image_import, &cmd_image_rm,
-        &cmd_volume_ls, &cmd_volume_rm,  &cmd_network_ls,   NULL};
+        &cmd_image_pull,   &cmd_image_ls,   &cmd_image_load,
+        &cmd_image_import, &cmd_image_rm,   &cmd_volume_ls,
+        &cmd_volume_rm,    &cmd_network_ls, NULL};
 static const struct command *const system_commands[] = {&cmd_system_info,  &cmd_system_status,
                                                         &cmd_system_start, &cmd_system_stop,
                                                         &cmd_version,      NULL};
@@ -67,7 +68,7 @@ static const struct command *match_command(void *arg, const struct command *c)
         const char *space = strchr(c->name, ' ');
         size_t len = space ? (size_t)(space - c->name) : strlen(c->name);
 
-        if (!space && (streq(c->name, wanted->one) || streq(c->alias, wanted->one))) {
+        if ((!space && streq(c->name, wanted->one)) || streq(c->alias, wanted->one)) {
                 wanted->words = 1;
                 return c;
         }

@@ -50,12 +50,62 @@ static int load(const struct load_options *options, struct source *ret, struct d
         return 0;
 }
 
-static const char *default_file(void)
+struct names {
+        char **items;
+        size_t len;
+};
+
+static void names_release(struct names *names)
 {
-        for (size_t i = 0; i < ARRAY_SIZE(default_files); i++)
-                if (access(default_files[i], F_OK) == 0)
-                        return default_files[i];
-        return NULL;
+        for (size_t i = 0; i < names->len; i++)
+                free(names->items[i]);
+        free(names->items);
+        *names = (struct names){0};
+}
+
+/* BERTH_FILE or COMPOSE_FILE: names between colons. */
+static void split_files(const char *list, struct names *names)
+{
+        while (*list) {
+                size_t n = strcspn(list, ":");
+
+                if (n > 0)
+                        *array_push(&names->items, &names->len) = xstrndup(list, n);
+                list += n + (list[n] == ':');
+        }
+}
+
+/* The first of the usual names, and the one that is meant to go over it. */
+static void default_names(struct names *names)
+{
+        for (size_t i = 0; i < ARRAY_SIZE(default_files); i++) {
+                const char *name = default_files[i], *dot = strrchr(name, '.');
+                AUTO_FREE char *over = NULL;
+
+                if (access(name, F_OK) < 0)
+                        continue;
+                *array_push(&names->items, &names->len) = xstrdup(name);
+                over = xasprintf("%.*s.override%s", (int)(dot - name), name, dot);
+                if (access(over, F_OK) == 0)
+                        *array_push(&names->items, &names->len) = STEAL(over);
+                return;
+        }
+}
+
+static void find_files(const struct args *args, struct names *names)
+{
+        size_t count = 0;
+        AUTO_FREE const char **given = args_values(args, "file", &count);
+        const char *list = getenv("BERTH_FILE");
+
+        for (size_t i = 0; i < count; i++)
+                *array_push(&names->items, &names->len) = xstrdup(given[i]);
+        if (!list)
+                list = getenv("COMPOSE_FILE");
+        if (count == 0 && list)
+                split_files(list, names);
+        if (names->len == 0)
+                default_names(names);
 }
 
 static int load_failed(const struct err *err)
@@ -67,37 +117,60 @@ static int load_failed(const struct err *err)
         return cli_fail_input(err);
 }
 
-int source_load(const struct args *args, struct source *ret)
+/* A finding with its line for people at a terminal; one line each for programs. */
+static void print_findings(const struct diags *diags)
 {
-        size_t file_count = 0, env_count = 0;
-        AUTO_FREE const char **files = args_values(args, "file", &file_count);
+        if (isatty(STDERR_FILENO))
+                diags_show(diags, stderr);
+        else
+                diags_print(diags, stderr);
+}
+
+int source_load_findings(const struct args *args, struct source *ret, struct diags *ret_diags)
+{
+        struct names files = {0};
+        size_t env_count = 0, profile_count = 0;
         AUTO_FREE const char **env_files = args_values(args, "env-file", &env_count);
-        const char *fallback = default_file();
+        AUTO_FREE const char **profiles = args_values(args, "profile", &profile_count);
         struct load_options options = {
-                .files = file_count ? files : &fallback,
-                .file_count = file_count ? file_count : 1,
                 .project = args_value(args, "project-name"),
                 .environ = (const char *const *)environ,
                 .env_files = env_files,
                 .env_file_count = env_count,
+                .profiles = profiles,
+                .profile_count = profile_count,
+                .strict = args_flag(args, "strict"),
         };
         struct source source = {0};
         struct diags diags = {0};
         struct err err = ERR_INIT;
         int r;
 
-        if (!file_count && !fallback)
+        find_files(args, &files);
+        if (files.len == 0)
                 return cli_error(CLI_NO_INPUT, "no stack.yaml or compose.yaml in this folder; name "
                                                "the manifest with -f FILE");
+        options.files = (const char *const *)files.items;
+        options.file_count = files.len;
         r = load(&options, &source, &diags, &err);
-        diags_print(&diags, stderr);
-        diags_release(&diags);
+        names_release(&files);
+        if (ret_diags) {
+                *ret_diags = diags;
+        } else {
+                print_findings(&diags);
+                diags_release(&diags);
+        }
         if (r < 0) {
                 source_release(&source);
-                return load_failed(&err);
+                return ret_diags && err.code == EINVAL ? CLI_INVALID : load_failed(&err);
         }
         *ret = source;
         return CLI_OK;
+}
+
+int source_load(const struct args *args, struct source *ret)
+{
+        return source_load_findings(args, ret, NULL);
 }
 
 int source_load_file(const char *path, struct source *ret, struct diags *ret_diags, struct err *err)

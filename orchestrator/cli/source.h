@@ -24,6 +24,14 @@
         {                                                                            \
                 0, "env-file", "FILE", "values for ${NAME} instead of those in .env" \
         }
+#define OPTION_PROFILE                                                                   \
+        {                                                                                \
+                0, "profile", "NAME", "services of this profile, too; repeat it; *: all" \
+        }
+#define OPTION_STRICT                                         \
+        {                                                     \
+                0, "strict", NULL, "take warnings for errors" \
+        }
 
 struct source {
         struct stack *stack;
@@ -33,15 +41,20 @@ struct source {
 };
 
 /**
- * Load what the options name (rows OPTION_FILE, OPTION_PROJECT, OPTION_ENV_FILE must be in the
- * table). Findings go to standard error. Returns CLI_OK, or an exit code after printing why.
+ * Load what the options name (rows OPTION_FILE, OPTION_PROJECT, OPTION_ENV_FILE, OPTION_PROFILE
+ * and OPTION_STRICT must be in the table). Findings go to standard error. Returns CLI_OK, or an
+ * exit code after printing why.
  */
 int source_load(const struct args *args, struct source *ret);
+
+/** The same; findings are collected in *ret_diags and not printed, unless ret_diags is NULL. */
+int source_load_findings(const struct args *args, struct source *ret, struct diags *ret_diags);
 
 /** The same for one file without options. quiet: findings are collected in *ret_diags instead. */
 int source_load_file(const char *path, struct source *ret, struct diags *ret_diags,
                      struct err *err);
 
+/** Free what was read. A zeroed one is fine. */
 void source_release(struct source *source);
 
 /** The name of the stack that options mean for delete: read from the manifest. */

@@ -24,6 +24,7 @@ int target_service(struct cli *cli, const char *text, struct target *ret, struct
 /** A stack or a service: a single word is a stack if there is one, else a unique service. */
 int target_any(struct cli *cli, const char *text, struct target *ret, struct err *err);
 
+/** Free the names. A zeroed one is fine. */
 void target_release(struct target *target);
 
 /** Path of the API for a service: "/v1/services/STACK/SERVICE[/N]", encoded. On the heap. */

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Rules that grep can check: licence lines, one door for each library, public prototypes documented.
+# Rules that grep can check: licence lines, one door for each library, contracts of public functions,
+# no paths of the machine this was written on.
 set -eu
 
 bad=0
@@ -23,11 +24,29 @@ door() {
 }
 
 door 'yaml.h' 'schema/yaml\.c'
-door 'curl/' 'base/http\.c'
+door 'curl/' 'base/http[a-z_]*\.c'
 door 'archive' 'storage/(layer|tar|archive)[a-z_]*\.c' 'tests/unit/storage/[a-z_]*\.c'
 door 'ext2fs/' 'storage/ext4[a-z_]*\.[ch]' 'tests/unit/storage/[a-z_]*\.c'
 door 'sqlite3.h' 'orchestrator/store[a-z_]*\.[ch]' 'tests/unit/orchestrator/[a-z_]*\.c'
 door 'openssl/' 'base/digest\.c'
 door 'llhttp.h' 'orchestrator/api/[a-z_]*\.[ch]'
+
+found=$(git ls-files '*.h' ':!tests' | xargs awk -f tests/lint/contracts.awk || true)
+[ -z "$found" ] || complain "every public function has a /** block" "$found"
+
+# Paths that only this machine has: the tree itself and what is above it, and the home folder.
+mine=$HOME
+folder=$(pwd -P)
+while [ "$folder" != / ]; do
+        case $folder in
+        /home | /root | /tmp | /usr | /usr/* | /var | /var/* | /srv | /opt | /mnt | /builds) ;;
+        *)
+                mine="$mine|$folder"
+                ;;
+        esac
+        folder=$(dirname "$folder")
+done
+found=$(git grep -nE "(^|[^A-Za-z0-9_./)])($mine)/" || true)
+[ -z "$found" ] || complain "a path of this machine" "$found"
 
 exit $bad

@@ -428,7 +428,7 @@ static void test_reattach(void)
         static const char *const argv[] = {"sleep", "1000"};
         struct guest_exec exec = {.argv = argv, .n_argv = 2};
         char boot_id[40];
-        memcpy(boot_id, t.hello.boot_id, sizeof(boot_id));
+        (void)snprintf(boot_id, sizeof(boot_id), "%s", guest_boot_id(t.guest));
         struct session *s = open_session(&exec, NULL, 0);
         ok(wait_for(s->started), "a session of the old host");
         guest_free(t.guest);
@@ -438,6 +438,7 @@ static void test_reattach(void)
         }
         attach();
         free_session(s);
+        is_int((int64_t)strlen(boot_id), 36, "a boot id came with the configuration");
         is_str(t.hello.boot_id, boot_id, "the same guest");
         ok(t.hello.state == WIRE_S_RUNNING && t.hello.run == 1 && t.hello.pid > 0,
            "with its service running");
@@ -487,8 +488,8 @@ static void test_start(void)
 {
         struct err err = ERR_INIT;
         attach();
-        ok(t.hello.state == WIRE_S_NEW && strlen(t.hello.boot_id) == 36,
-           "and waits for its configuration");
+        ok(t.hello.state == WIRE_S_NEW && !*t.hello.boot_id,
+           "and waits for its configuration, without a boot id");
         ok(guest_run(t.guest, &err) == 0, "to run without one is ignored");
         t.hold_acks = true;
         is_int(configure(&err), 0, "configure %s", err.msg);

@@ -73,7 +73,7 @@ hear() { # NAME PATTERN: the next line; sets $heard
 }
 pid_of() { sed -n 's/.*"pid": \([0-9]*\).*/\1/p' "$dir/netd.json"; }
 inside() { "$enter" "$pid" "$@"; }
-ask() { inside dig @10.77.0.1 +tries=1 +time=2 "$@" 2>&1; }
+ask() { inside dig @10.77.0.1 +tries=1 +time=10 "$@" 2>&1; }
 short() { ask +short "$@" | sort | tr '\n' ' ' | sed 's/ $//'; }
 status() { ask "$@" | sed -n 's/.*status: \([A-Z]*\),.*/\1/p'; }
 # serve COMMAND...: a socat server in the background, itself $served; returns once it listens

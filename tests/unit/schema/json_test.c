@@ -117,8 +117,7 @@ static void try_json(const json_t *json, size_t *accepted, size_t *errors)
         struct stack *stack = NULL;
 
         if (stack_from_json(json, &stack, &diags, NULL) == 0) {
-                AUTO_JSON json_t *back = stack_to_json(stack);
-
+                json_decref(stack_to_json(stack));
                 (*accepted)++;
         } else {
                 (*errors)++;
@@ -267,7 +266,7 @@ static void test_speed(void)
                 (void)fprintf(f,
                               "  s%d:\n    image: team/app:1\n    command: [a, b, '%d']\n"
                               "    environment: {A: '1', B: \"${SET}\", C: x}\n"
-                              "    ports: ['%d:80']\n    volumes: ['v:/v']\n"
+                              "    ports: ['%d:80']\n    volumes: ['v:/v:ro']\n"
                               "    healthcheck: {test: [CMD, x], interval: 5s}\n"
                               "    depends_on: [s%d]\n",
                               i, i, 1000 + i, i ? i - 1 : 1);

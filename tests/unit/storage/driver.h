@@ -39,6 +39,12 @@ static void driver_on_progress(void *ctx, const char *stage, int64_t done, int64
         ((struct driver *)ctx)->progress++;
 }
 
+static void driver_on_notice(void *ctx, const char *text)
+{
+        (void)ctx;
+        (void)fprintf(stderr, "# %s\n", text);
+}
+
 static void driver_on_done(void *ctx, const json_t *result, const struct err *err)
 {
         struct driver *d = ctx;
@@ -56,7 +62,10 @@ static int driver_run(struct image_store *store, const struct storage_job_reques
                       json_t **ret_result, struct err *err)
 {
         struct driver d = {.loop = ev_default_loop(0), .err = ERR_INIT};
-        const struct storage_job_events events = {driver_on_progress, driver_on_done, &d};
+        const struct storage_job_events events = {.on_progress = driver_on_progress,
+                                                  .on_notice = driver_on_notice,
+                                                  .on_done = driver_on_done,
+                                                  .ctx = &d};
         struct storage_job *job;
         int r = storage_job_start(d.loop, store, "/proc/self/exe", request, &events, &job, err);
 
@@ -100,6 +109,14 @@ __attribute__((unused)) static int driver_unpack(struct image_store *store, cons
 {
         const struct storage_job_request request = {
                 .kind = JOB_UNPACK, .archive_fd = -1, .digest = digest};
+
+        return driver_run(store, &request, ret, err);
+}
+
+__attribute__((unused)) static int driver_pull(struct image_store *store, const char *ref,
+                                               json_t **ret, struct err *err)
+{
+        const struct storage_job_request request = {.kind = JOB_PULL, .archive_fd = -1, .ref = ref};
 
         return driver_run(store, &request, ret, err);
 }

@@ -3,6 +3,7 @@
  * Jobs in real worker processes, on archives that are wrong in one way each. With arguments it is
  * the tool of tests/system/storage.t:
  *   job_test load STORE FILE [REF] | import STORE FILE REF | unpack STORE REF | remove STORE REF
+ *   job_test pull STORE REF
  *   job_test scratch STORE PATH | volume STORE REF PATH
  */
 #include <dirent.h>
@@ -60,6 +61,8 @@ static int tool(int argc, char **argv)
                 r = driver_import(store, argv[3], extra, NULL, &result, &err);
         else if (r == 0 && streq(verb, "unpack"))
                 r = tool_unpack(store, argv[3], &result, &err);
+        else if (r == 0 && streq(verb, "pull"))
+                r = driver_pull(store, argv[3], &result, &err);
         else if (r == 0 && streq(verb, "remove"))
                 r = image_remove(store, argv[3], NULL, 0, &err);
         else if (r == 0 && streq(verb, "scratch"))
@@ -440,7 +443,8 @@ static void test_worker_failures(void)
 {
         struct err err = ERR_INIT;
         struct driver d = {.loop = ev_default_loop(0), .err = ERR_INIT};
-        const struct storage_job_events events = {driver_on_progress, driver_on_done, &d};
+        const struct storage_job_events events = {
+                .on_progress = driver_on_progress, .on_done = driver_on_done, .ctx = &d};
         struct storage_job_request request = {.kind = JOB_LOAD, .archive_fd = -1};
         struct storage_job *job;
         int pipefd[2];
@@ -496,7 +500,8 @@ static void test_sandbox(void)
         AUTO_FREE char *status = NULL;
         struct err err = ERR_INIT;
         struct driver d = {.loop = ev_default_loop(0), .err = ERR_INIT};
-        const struct storage_job_events events = {on_first_progress, driver_on_done, &d};
+        const struct storage_job_events events = {
+                .on_progress = on_first_progress, .on_done = driver_on_done, .ctx = &d};
         struct storage_job_request request = {.kind = JOB_LOAD};
         struct storage_job *job;
         int pipefd[2];

@@ -38,14 +38,16 @@ static struct vm_spec full(void)
         return s;
 }
 
-static void golden(const char *name, const struct vm_spec *spec, unsigned tsc_khz)
+static void golden(const char *name, const struct vm_spec *spec, enum machine_role role,
+                   unsigned tsc_khz)
 {
         AUTO_STRBUF struct strbuf got = STRBUF_INIT(64 << 10);
         AUTO_FREE char *path = NULL, *want = NULL;
         struct err err = ERR_INIT;
         char **argv = NULL;
 
-        if (!ok(machine_argv(spec, tsc_khz, &argv, &err) == 0, "%s: an argv (%s)", name, err.msg))
+        if (!ok(machine_argv(spec, role, tsc_khz, &argv, &err) == 0, "%s: an argv (%s)", name,
+                err.msg))
                 return;
         for (size_t i = 0; argv[i]; i++)
                 strbuf_addf(&got, "%s\n", argv[i]);
@@ -62,7 +64,7 @@ static void refused(const struct vm_spec *spec, const char *part)
         struct err err = ERR_INIT;
         char **argv = NULL;
 
-        is_int(machine_argv(spec, 0, &argv, &err), -EINVAL, "refused: %s", part);
+        is_int(machine_argv(spec, MACHINE_COLD, 0, &argv, &err), -EINVAL, "refused: %s", part);
         has_str(err.msg, part, "says so");
         ok(!argv, "no argv");
         machine_argv_free(argv);
@@ -101,10 +103,13 @@ int main(void)
 {
         struct vm_spec s = full();
 
-        golden("small-tcg.argv", &small, 2596128);
-        golden("full-tcg-pit.argv", &s, 0);
+        golden("small-tcg.argv", &small, MACHINE_COLD, 2596128);
+        golden("full-tcg-pit.argv", &s, MACHINE_COLD, 0);
         s.accel = ACCEL_KVM;
-        golden("full-kvm.argv", &s, 2596128);
+        golden("full-kvm.argv", &s, MACHINE_COLD, 2596128);
+        golden("template-tcg.argv", &small, MACHINE_TEMPLATE, 2596128);
+        s.accel = ACCEL_TCG;
+        golden("clone-tcg.argv", &s, MACHINE_CLONE, 2596128);
         test_refusals();
         return tap_done();
 }

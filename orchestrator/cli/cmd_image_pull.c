@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Images from registries. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/auto.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "orchestrator/cli/client.h"
+#include "orchestrator/cli/commands.h"
+#include "orchestrator/cli/layers.h"
+#include "orchestrator/cli/registry.h"
+
+static const struct option_def pull_options[] = {
+        {'q', "quiet", NULL, "no progress"},
+        OPTION_OUTPUT,
+        {0, NULL, NULL, NULL},
+};
+
+struct pulling {
+        struct layers layers;
+        json_t *last; /* the line with the images */
+};
+
+static int on_pull_item(void *arg, json_t *item)
+{
+        struct pulling *pulling = arg;
+
+        if (!json_object_get(item, "images")) {
+                layers_update(&pulling->layers, item);
+                return 0;
+        }
+        json_decref(pulling->last);
+        pulling->last = json_incref(item);
+        return 0;
+}
+
+static void show_pulled(const json_t *last)
+{
+        const json_t *image;
+        size_t i;
+
+        json_array_foreach(json_object_get(last, "images"), i, image)
+                (void)printf("%s  %s%s\n", json_str(image, "ref", "?"),
+                             json_str(image, "digest", "?"),
+                             json_bool(last, "unchanged", false) ? "  (unchanged)" : "");
+}
+
+static int pull_one(struct cli *cli, const struct args *args, const char *ref, json_t *results)
+{
+        AUTO_FREE char *auth_file = registry_auth_file();
+        AUTO_JSON json_t *body = json_pack("{s:s, s:s*}", "ref", ref, "auth_file", auth_file);
+        struct pulling pulling = {.layers = {.live = cli->err_tty && cli->colour_err,
+                                             .quiet = args_flag(args, "quiet")}};
+        const struct client_stream stream = {
+                .path = "/v1/images/pull", .on_item = on_pull_item, .arg = &pulling, .body = body};
+        AUTO_JSON json_t *last = NULL;
+        struct err err = ERR_INIT;
+        int r;
+
+        if (!body)
+                return cli_usage(args->command, "the name is not valid UTF-8");
+        r = client_follow(cli, &stream, &err);
+        last = pulling.last;
+        layers_clear(&pulling.layers);
+        layers_release(&pulling.layers);
+        if (r < 0)
+                return cli_fail(&err);
+        if (!last)
+                return cli_error(CLI_FAILED, "%s: berthd ended before the image was whole", ref);
+        if (cli->format != FORMAT_TABLE)
+                (void)json_array_extend(results, json_object_get(last, "images")); /* OOM only */
+        else
+                show_pulled(last);
+        return CLI_OK;
+}
+
+static int run_pull(struct cli *cli, const struct args *args)
+{
+        AUTO_JSON json_t *results = json_array();
+        int result = CLI_OK;
+
+        for (size_t i = 0; i < args->operands_len; i++) {
+                int code = pull_one(cli, args, args_operand(args, i), results);
+
+                result = code != CLI_OK ? code : result;
+        }
+        if (result == CLI_OK && cli->format != FORMAT_TABLE)
+                return cli_print_value(cli, results);
+        return result;
+}
+
+const struct command cmd_image_pull = {
+        .name = "image pull",
+        .alias = "pull",
+        .usage = "NAME... [OPTIONS]",
+        .about = "get images from their registry, ready to run",
+        .help = "Names are as Docker writes them; what a former pull left half done is gone on "
+                "with. Credentials come from berth registry login, docker login or podman "
+                "login.\n\n"
+                "Examples:\n"
+                "  berth image pull redis:7\n"
+                "  berth image pull registry.lan:5000/team/web@sha256:...\n",
+        .options = pull_options,
+        .operands_min = 1,
+        .operands_max = 100,
+        .run = run_pull,
+};

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vminit/devices.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "vminit/sys.h"
+
+#define DRIVER "/sys/bus/platform/drivers/virtio-mmio/"
+
+int devices_bind(size_t n, struct fail *f)
+{
+        for (size_t slot = 1; slot <= n; slot++) {
+                char name[32], path[96];
+                (void)snprintf(name, sizeof(name), "virtio-mmio.%zu", slot);
+                (void)snprintf(path, sizeof(path), DRIVER "%s", name);
+                if (access(path, F_OK) == 0)
+                        continue;
+                int rc = sys_write_file(DRIVER "bind", name);
+                if (rc)
+                        return fail_set(f, -rc, "bind the device in slot %zu", slot);
+        }
+        return 0;
+}

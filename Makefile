@@ -78,14 +78,33 @@ test_set = $(if $(filter orchestrator,$(1)),orchestrator $(filter-out $(drivers)
 $(foreach l,$(LAYERS),$(foreach t,$(filter $(BUILD)/bin/tests/unit/$(l)/%,$(tests)),\
         $(eval $(t): $(t:$(BUILD)/bin/%=$(BUILD)/obj/%.o) $(call libs,$(call test_set,$(l))))))
 # Programs that the tests of one driver on a real system use.
-drivers_of_tests := $(addprefix $(BUILD)/bin/tests/system/,net_driver net_enter guest_driver)
+drivers_of_tests := $(addprefix $(BUILD)/bin/tests/system/,net_driver net_enter guest_driver \
+        template_driver)
 $(BUILD)/bin/tests/system/net_driver: $(call objs,tests/system/net_driver.c) \
         $(call libs,network base)
 $(BUILD)/bin/tests/system/net_enter: $(call objs,tests/system/net_enter.c)
 $(BUILD)/bin/tests/system/guest_driver: $(call objs,tests/system/guest_driver.c) \
         $(call libs,vz $(uses_vz))
+$(BUILD)/bin/tests/system/template_driver: $(call objs,tests/system/template_driver.c) \
+        $(call libs,vz $(uses_vz))
 $(foreach t,$(filter $(BUILD)/bin/tests/unit/cli/%,$(tests)),\
         $(eval $(t): $(t:$(BUILD)/bin/%=$(BUILD)/obj/%.o) $(call libs,cli schema base)))
+
+# A fuzz harness tests/fuzz/fuzz_NAME.c links what a unit test of the layer below does. Without
+# libFuzzer (SAN=fuzzer-no-link,...) it gets a main that replays tests/fuzz/corpus/NAME.
+fuzz_layer_dns      := network
+fuzz_layer_http     := orchestrator
+fuzz_layer_layer    := storage
+fuzz_layer_manifest := schema
+fuzz_layer_oci      := storage
+fuzz_layer_qmp      := vz
+fuzz_layer_wire     := vminit
+fuzz_names := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+fuzzers    := $(addprefix $(BUILD)/bin/tests/fuzz/,$(fuzz_names))
+fuzz_main  := $(if $(findstring fuzzer,$(SAN)),,$(call objs,tests/fuzz/replay.c))
+$(foreach n,$(fuzz_names),$(if $(fuzz_layer_$(n)),,$(error fuzz_layer_$(n) is not set))\
+        $(eval $(BUILD)/bin/tests/fuzz/$(n): $(call objs,tests/fuzz/fuzz_$(n).c) $(fuzz_main) \
+        $(call libs,$(call test_set,$(fuzz_layer_$(n))) base)))
 
 $(BUILD)/obj/llhttp/%.o: $(LLHTTP)/%.c Makefile
 	$(q)mkdir -p $(@D)
@@ -101,7 +120,8 @@ $(BUILD)/lib/%.a:
 	@echo "  AR    $@"
 	$(q)mkdir -p $(@D) && rm -f $@ && $(AR) rcs $@ $^
 
-$(bins) $(tests) $(drivers_of_tests):
+$(fuzzers): LDFLAGS += $(if $(findstring fuzzer,$(SAN)),-fsanitize=fuzzer)
+$(bins) $(tests) $(fuzzers) $(drivers_of_tests):
 	@echo "  LINK  $@"
 	$(q)mkdir -p $(@D)
 	$(q)$(CC) $(CFLAGS) $(host_ldflags) $(LDFLAGS) -o $@ $^ $(LDLIBS)
@@ -143,15 +163,25 @@ test: deps                      ## install what tests need, then run all of them
 	$(q)$(MAKE) --no-print-directory -j2 all tests sanitized
 	$(q)$(MAKE) --no-print-directory test-images
 	$(q)BUILD=$(BUILD) BERTH_TEST_IMAGES=$(CURDIR)/build/tests/images \
-	        prove --jobs 2 --exec '' $(tests) $(sanitized_tests) \
+	        prove --jobs 2 --exec '' $(tests) $(fuzzers) $(sanitized_tests) \
 	        $(sort $(wildcard tests/system/*.t tests/cli/*.t tests/vm/*.t))
 
-tests: $(tests) $(drivers_of_tests)
+tests: $(tests) $(fuzzers) $(drivers_of_tests)
 check: tests                    ## unit and scenario tests only: no root, no network, no VM
-	$(q)prove --jobs 2 --exec '' $(tests)
+	$(q)prove --jobs 2 --exec '' $(tests) $(fuzzers)
+
+FUZZ         ?= $(fuzz_names)
+FUZZ_SECONDS ?= 60
+FUZZ_BUILD   := build/fuzz
+fuzz:                           ## fuzz each parser for FUZZ_SECONDS (60); FUZZ="dns http" names some
+	$(q)$(MAKE) --no-print-directory -s -j2 CC=clang BUILD=$(FUZZ_BUILD) \
+	        SAN=fuzzer-no-link,address,undefined fuzzers
+	$(q)printf '%s\n' $(FUZZ) | xargs -P 2 -I NAME \
+	        sh tests/fuzz/run.sh $(FUZZ_SECONDS) $(FUZZ_BUILD)/bin/tests/fuzz/NAME
+fuzzers: $(fuzzers)
 
 # The same unit tests under AddressSanitizer and UBSan.
-sanitized_tests := $(patsubst $(BUILD)/%,build/san/%,$(if $(SAN),,$(tests)))
+sanitized_tests := $(patsubst $(BUILD)/%,build/san/%,$(if $(SAN),,$(tests) $(fuzzers)))
 sanitized:
 	$(q)$(if $(SAN),,$(MAKE) --no-print-directory SAN=address,undefined tests)
 
@@ -205,6 +235,6 @@ clean:                          ## remove what was built
 help:                           ## this list
 	@sed -n 's/^\([a-z-]*\):.*## */  \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
 
-.PHONY: all host guest demo test tests check sanitized test-images lint lint-layers lint-source \
+.PHONY: all host guest demo test tests check fuzz fuzzers sanitized test-images lint lint-layers lint-source \
         lint-shell lint-format lint-cppcheck format tidy lint-clang install deps clean help
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -1,12 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fuzzing of the API server: the input is what a client sends, in pieces of a size that the first
- * byte chooses, to a server with one route of each kind. Build (docs/api.md is what it speaks):
- *
- *   make SAN=address,undefined build/san/lib/{orchestrator,base,llhttp}.a
- *   clang -fsanitize=fuzzer,address,undefined -g -D_GNU_SOURCE -I. -isystem
- *       /usr/share/include/llhttp tests/fuzz/fuzz_http.c build/san/lib/{orchestrator,base,llhttp}.a
- *       -ljansson -lcrypto -lev -lsqlite3 -o fuzz_http
+ * The API server (docs/api.md is what it speaks): the input is what a client sends, in pieces of a
+ * size that the first byte chooses, to a server with one route of each kind.
  */
 #include <fcntl.h>
 #include <stdint.h>

@@ -2,12 +2,6 @@
 /*
  * Manifests from anyone: YAML files, canonical JSON, env files and variables. What loads must come
  * back the same through JSON and through YAML.
- *
- *   clang -g -O1 -fsanitize=fuzzer,address,undefined -std=gnu17 -D_GNU_SOURCE -I. -include \
- *         base/banned.h tests/fuzz/fuzz_manifest.c schema/[a-z]*.c base/[a-z]*.c -ljansson -lyaml \
- *         -lcrypto -lev -lm
- *
- * The inputs in tests/fuzz/corpus/manifest are replayed by tests/unit/schema/corpus_test.c.
  */
 #include <stdint.h>
 #include <stdio.h>

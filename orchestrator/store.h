@@ -101,6 +101,9 @@ int store_set_wanted(struct store *store, const char *name, enum stack_wanted wa
                      struct err *err);
 
 /** All stacks, also those that are to be deleted. ret: the caller's to release. */
+/** Change only the wishes of a stack. */
+int store_set_wishes(struct store *store, const char *name, const char *wishes, struct err *err);
+
 int store_list_stacks(struct store *store, struct stored_stacks *ret, struct err *err);
 
 /** Remove the stack with its history, replicas, leases and subnets: one transaction. Its events

@@ -124,7 +124,7 @@ static int get_document(struct fetch *f, const char *ref, const struct oci_descr
                 .method = "GET", .tail = tail, .headers = accept_headers};
         AUTO_FREE char *what =
                 xasprintf("%s%s%s", f->registry->repository, digest_valid(ref) ? "@" : ":", ref);
-        struct registry_answer answer;
+        struct registry_answer answer = {0};
         const char *type = NULL;
         int r = registry_call(f->registry, &request, &answer, err);
 

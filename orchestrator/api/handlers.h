@@ -46,7 +46,7 @@ void handle_image_load(struct request *req, void *ctx);
 void handle_image_import(struct request *req, void *ctx);
 void handle_image_delete(struct request *req, void *ctx);
 
-/* handle_registry.c */
+/** handle_registry.c; the routes of each in api/wire.h. */
 void handle_image_pull(struct request *req, void *ctx);
 
 #endif

@@ -78,11 +78,14 @@ test_set = $(if $(filter orchestrator,$(1)),orchestrator $(filter-out $(drivers)
 $(foreach l,$(LAYERS),$(foreach t,$(filter $(BUILD)/bin/tests/unit/$(l)/%,$(tests)),\
         $(eval $(t): $(t:$(BUILD)/bin/%=$(BUILD)/obj/%.o) $(call libs,$(call test_set,$(l))))))
 # Programs that the tests of one driver on a real system use.
-drivers_of_tests := $(addprefix $(BUILD)/bin/tests/system/,net_driver net_enter guest_driver)
+drivers_of_tests := $(addprefix $(BUILD)/bin/tests/system/,net_driver net_enter guest_driver \
+        template_driver)
 $(BUILD)/bin/tests/system/net_driver: $(call objs,tests/system/net_driver.c) \
         $(call libs,network base)
 $(BUILD)/bin/tests/system/net_enter: $(call objs,tests/system/net_enter.c)
 $(BUILD)/bin/tests/system/guest_driver: $(call objs,tests/system/guest_driver.c) \
+        $(call libs,vz $(uses_vz))
+$(BUILD)/bin/tests/system/template_driver: $(call objs,tests/system/template_driver.c) \
         $(call libs,vz $(uses_vz))
 $(foreach t,$(filter $(BUILD)/bin/tests/unit/cli/%,$(tests)),\
         $(eval $(t): $(t:$(BUILD)/bin/%=$(BUILD)/obj/%.o) $(call libs,cli schema base)))

@@ -10,6 +10,7 @@
 
 #include "base/auto.h"
 #include "base/clock.h"
+#include "base/fd.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
 
@@ -24,6 +25,7 @@ struct exchange {
         struct strbuf body; /* collected answer */
         struct strbuf line; /* unfinished line of a stream */
         int read_errno;     /* of the upload */
+        int write_errno;    /* of the download */
         bool stopped;
         bool line_overflow;
         char text[CURL_ERROR_SIZE];
@@ -70,6 +72,13 @@ static size_t on_body(char *data, size_t size, size_t count, void *arg)
         struct exchange *x = arg;
         size_t n = size * count, left = n;
 
+        if (x->request->download && exchange_status(x) <= 299) {
+                struct err err = ERR_INIT;
+
+                if (fd_write_all(x->request->download_fd, data, n, &err) < 0)
+                        x->write_errno = err.code;
+                return x->write_errno ? 0 : n;
+        }
         if (!x->request->on_line || exchange_status(x) > 299) {
                 strbuf_add(&x->body, data, n);
                 return strbuf_failed(&x->body) ? 0 : n;
@@ -163,6 +172,8 @@ static int exchange_verdict(const struct exchange *x, CURLcode code, struct err 
                 return HTTP_STOPPED;
         if (x->read_errno)
                 return err_errno(err, x->read_errno, "read what is to be sent");
+        if (x->write_errno)
+                return err_errno(err, x->write_errno, "write what came");
         if (x->line_overflow || strbuf_failed(&x->body))
                 return err_set(err, EFBIG, "%s: the answer to %s is too large", socket,
                                x->request->path);

@@ -30,6 +30,8 @@ struct http_request {
         const char *body;   /* sent as application/json; NULL: no body, or upload */
         bool upload;        /* send upload_fd to its end as application/octet-stream */
         int upload_fd;
+        bool download; /* write a 2xx answer to download_fd instead of collecting it */
+        int download_fd;
 
         /*
          * Called for each line of a 2xx answer, without its newline and with a NUL behind it;

@@ -268,6 +268,8 @@ static size_t on_call_upload(char *data, size_t size, size_t count, void *arg)
         if (n < 0 || (n == 0 && want > 0))
                 return CURL_READFUNC_ABORT; /* the blob is damaged: it ends too early */
         call->uploaded += n;
+        if (call->spec.on_sent)
+                call->spec.on_sent(call->spec.ctx, call->uploaded);
         return (size_t)n;
 }
 

@@ -53,6 +53,7 @@ struct http_call_spec {
         bool (*may_follow)(void *ctx, const char *url);
         /* Part of a 2xx body. 0, HTTP_PAUSE, or < 0 to end the call. NULL: collect body_max. */
         int (*on_data)(void *ctx, const void *data, size_t n);
+        void (*on_sent)(void *ctx, int64_t sent); /* of an upload; may be NULL */
         size_t collect_max; /* bytes of a collected body (also of any status above 299) */
         void (*on_done)(void *ctx);
         void *ctx;

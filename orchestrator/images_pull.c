@@ -112,7 +112,7 @@ static void on_pull_notice(void *ctx, const char *text)
 static bool may_pass(const struct err *err)
 {
         return err->code == EHOSTUNREACH || err->code == ETIMEDOUT || err->code == EPIPE ||
-               err->code == EBUSY || err->code == EAGAIN;
+               err->code == EBUSY || err->code == EAGAIN || err->code == EREMOTEIO;
 }
 
 static void on_again(struct ev_loop *loop, ev_timer *w, int revents)

@@ -470,21 +470,26 @@ static void on_guest_exec_exited(void *arg, void *exec, const struct guest_exit 
         session->on_exited(session, exit);
 }
 
+void instance_reconnect(struct instance *in, const struct err *why)
+{
+        if (!in->vm || in->powered_off || in->state == VM_FAILED)
+                return;
+        if (++in->reconnects > RECONNECTS_MAX) {
+                instance_fail(in, EXIT_VMM, why->msg);
+                return;
+        }
+        ev_timer_stop(in->env->loop, &in->reconnect);
+        ev_timer_set(&in->reconnect, RECONNECT_MS / 1000.0, 0.0);
+        ev_timer_start(in->env->loop, &in->reconnect);
+}
+
 static void on_guest_lost(void *arg, const struct err *err)
 {
         struct instance *in = arg;
 
         log_debug("guest", in->id, "%s", err->msg);
         drop_guest(in);
-        if (!in->vm || in->powered_off || in->state == VM_FAILED)
-                return;
-        if (++in->reconnects > RECONNECTS_MAX) {
-                instance_fail(in, EXIT_VMM, err->msg);
-                return;
-        }
-        ev_timer_stop(in->env->loop, &in->reconnect);
-        ev_timer_set(&in->reconnect, RECONNECT_MS / 1000.0, 0.0);
-        ev_timer_start(in->env->loop, &in->reconnect);
+        instance_reconnect(in, err);
 }
 
 static const struct guest_callbacks guest_callbacks = {
@@ -527,7 +532,7 @@ static void on_reconnect_due(struct ev_loop *loop, ev_timer *w, int revents)
         (void)loop;
         (void)revents;
         if (instance_connect(in, &err) < 0)
-                instance_fail(in, EXIT_VMM, err.msg);
+                instance_reconnect(in, &err);
 }
 
 /* --------------------------------------------------------------------------------------- health */

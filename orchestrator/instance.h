@@ -168,6 +168,8 @@ void instance_set_state(struct instance *instance, enum vm_state state);
 void instance_fail(struct instance *instance, enum exit_reason reason, const char *message);
 /** QEMU was started or adopted: watch it and talk to the guest. */
 int instance_connect(struct instance *instance, struct err *err);
+/** The guest cannot be reached (a clone that failed is being replaced): try again, a few times. */
+void instance_reconnect(struct instance *instance, const struct err *why);
 extern const struct vm_events instance_vm_events;
 /** The answers of taps that are under way find nobody any more. */
 void instance_forget_taps(struct instance *instance);

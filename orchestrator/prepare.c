@@ -373,6 +373,7 @@ static int start_vm(struct instance *in, struct attachments *at, const struct se
 static int boot(struct instance *in, const struct service *service, struct err *err)
 {
         struct attachments at = {0};
+        struct err why = ERR_INIT;
         int r;
 
         r = attach(in, &at, service, err);
@@ -383,8 +384,8 @@ static int boot(struct instance *in, const struct service *service, struct err *
         attachments_release(&at);
         if (r == 0)
                 r = instance_save(in, err);
-        if (r == 0)
-                r = instance_connect(in, err);
+        if (r == 0 && instance_connect(in, &why) < 0)
+                instance_reconnect(in, &why);
         return r;
 }
 

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "schema/draft.h"
 #include "schema/kinds.h"
+#include "schema/shapes.h"
 
 /* Networks of a service: each is an interface of its VM. */
 #define NETWORKS_MAX 32
@@ -141,7 +142,8 @@ static json_t *networks_write(const struct field *field, const void *value)
         return object;
 }
 
-const struct kind kind_networks = {.form = "a list or a map of networks",
+const struct kind kind_networks = {.schema = SHAPE_NAMES,
+                                   .form = "a list or a map of networks",
                                    .merge = MERGE_NAMES,
                                    .long_form = network_ref_fields,
                                    .read = networks_read,
@@ -230,7 +232,8 @@ static json_t *depends_write(const struct field *field, const void *value)
         return object;
 }
 
-const struct kind kind_depends_on = {.form = "a list or a map of services",
+const struct kind kind_depends_on = {.schema = SHAPE_NAMES,
+                                     .form = "a list or a map of services",
                                      .merge = MERGE_NAMES,
                                      .long_form = depends_fields,
                                      .read = depends_read,
@@ -268,7 +271,10 @@ static void links_read(struct reader *r, const struct field *field, const struct
 }
 
 const struct kind kind_links = {
-        .form = "a list of SERVICE or SERVICE:ALIAS", .merge = MERGE_SET, .read = links_read};
+        .schema = "{'type':['array','null'],'items':{'type':'string','minLength':1}}",
+        .form = "a list of SERVICE or SERVICE:ALIAS",
+        .merge = MERGE_SET,
+        .read = links_read};
 
 static void check_number_text(struct reader *r, const struct node *node, const char *text)
 {
@@ -391,12 +397,14 @@ static json_t *secrets_write(const struct field *field, const void *value)
         return write_files(service->secrets, service->secrets_len);
 }
 
-const struct kind kind_configs = {.form = "a list of configs",
+const struct kind kind_configs = {.schema = SHAPE_ENTRIES("{'type':'string','minLength':1}"),
+                                  .form = "a list of configs",
                                   .merge = MERGE_TARGET,
                                   .long_form = file_fields,
                                   .read = configs_read,
                                   .write = configs_write};
-const struct kind kind_secrets = {.form = "a list of secrets",
+const struct kind kind_secrets = {.schema = SHAPE_ENTRIES("{'type':'string','minLength':1}"),
+                                  .form = "a list of secrets",
                                   .merge = MERGE_TARGET,
                                   .long_form = file_fields,
                                   .read = secrets_read,

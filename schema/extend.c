@@ -51,8 +51,11 @@ static const struct field extends_fields[] = {
         {0},
 };
 
-const struct kind kind_extends = {
-        .form = "a service's name or a map", .long_form = extends_fields, .read = assemble_refuse};
+const struct kind kind_extends = {.schema =
+                                          "{'anyOf':[{'type':['string','null']},{'$ref':'#long'}]}",
+                                  .form = "a service's name or a map",
+                                  .long_form = extends_fields,
+                                  .read = assemble_refuse};
 
 static void complete(struct extender *x, struct book *book, struct entry *entry,
                      const struct chain *outer);
@@ -110,8 +113,8 @@ static void refuse_missing(struct reader *r, const struct node *at, const struct
         for (size_t i = 0; book->services && i < book->services->len; i++)
                 suggest_offer(&s, book->services->entries[i].key);
         reader_fault(r, DIAG_UNDEFINED, &at->mark, "service '%.60s' does not exist in %s%s%s%s",
-                     name, book->path ? book->path : "this file", s.best ? "; did you mean '" : "",
-                     s.best ? s.best : "", s.best ? "'?" : "");
+                     name, book->path ? assemble_shown(r->arena, book->path) : "this file",
+                     s.best ? "; did you mean '" : "", s.best ? s.best : "", s.best ? "'?" : "");
 }
 
 /* The service to begin with, itself complete; NULL after a finding. */

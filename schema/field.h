@@ -31,7 +31,9 @@ enum merge_rule {
 };
 
 struct kind {
-        const char *form; /* what is expected: "a string", "a list of strings" */
+        const char *form;   /* what is expected: "a string", "a list of strings" */
+        const char *schema; /* JSON Schema of it, {"$ref":"#long"} for the long form; NULL: follows
+                               from the merge rule and arg */
         enum merge_rule merge;
         const struct field *long_form; /* keys of an entry that is a map, for explanations */
         void (*init)(const struct field *field, void *value); /* NULL: zero is "unset" */

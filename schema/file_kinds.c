@@ -84,10 +84,13 @@ static void env_file_read(struct reader *r, const struct field *field, const str
         read_list(r, field, node, value, read_env_file);
 }
 
-const struct kind kind_env_file = {.form = "a string or a list of files",
-                                   .merge = MERGE_SET,
-                                   .long_form = env_file_fields,
-                                   .read = env_file_read};
+const struct kind kind_env_file = {
+        .schema = "{'anyOf':[{'type':['string','null']},{'$ref':'#long'},{'type':'array','items':{'"
+                  "anyOf':[{'type':'string'},{'$ref':'#long'}]}}]}",
+        .form = "a string or a list of files",
+        .merge = MERGE_SET,
+        .long_form = env_file_fields,
+        .read = env_file_read};
 
 static void read_label_file(struct reader *r, const struct field *field, const struct node *item,
                             struct service_draft *draft)
@@ -112,4 +115,7 @@ static void label_file_read(struct reader *r, const struct field *field, const s
 }
 
 const struct kind kind_label_file = {
-        .form = "a string or a list of strings", .merge = MERGE_SET, .read = label_file_read};
+        .schema = "{'type':['string','array','null'],'items':{'type':'string'}}",
+        .form = "a string or a list of strings",
+        .merge = MERGE_SET,
+        .read = label_file_read};

@@ -12,6 +12,7 @@
 #include "schema/kinds.h"
 #include "schema/merge.h"
 #include "schema/mount.h"
+#include "schema/shapes.h"
 
 struct include_spec {
         struct str_list path, env_file;
@@ -45,8 +46,10 @@ void assemble_refuse(struct reader *r, const struct field *field, const struct n
                      "files are read by the command line, not from JSON");
 }
 
-const struct kind kind_include = {
-        .form = "a list of files", .long_form = include_fields, .read = assemble_refuse};
+const struct kind kind_include = {.schema = SHAPE_ENTRIES("{'type':'string'}"),
+                                  .form = "a list of files",
+                                  .long_form = include_fields,
+                                  .read = assemble_refuse};
 
 static void read_env_file(struct reader *r, const char *path, const struct mark *mark,
                           struct env *env)

@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "base/value.h"
+#include "schema/shapes.h"
 #include "schema/suggest.h"
 
 const char *reader_string(struct reader *r, const struct field *field, const struct node *node)
@@ -61,7 +62,8 @@ static json_t *string_write(const struct field *field, const void *value)
         return *slot ? json_string(*slot) : NULL;
 }
 
-const struct kind kind_string = {.form = "a string", .read = string_read, .write = string_write};
+const struct kind kind_string = {
+        .schema = SHAPE_STRING, .form = "a string", .read = string_read, .write = string_write};
 
 bool reader_bool(struct reader *r, const struct field *field, const struct node *node, bool *ret)
 {
@@ -105,8 +107,11 @@ static json_t *bool_write(const struct field *field, const void *value)
         return b == (field->unset != 0) ? NULL : json_boolean(b);
 }
 
-const struct kind kind_bool = {
-        .form = "true or false", .init = bool_init, .read = bool_read, .write = bool_write};
+const struct kind kind_bool = {.schema = SHAPE_BOOL,
+                               .form = "true or false",
+                               .init = bool_init,
+                               .read = bool_read,
+                               .write = bool_write};
 
 bool reader_int(struct reader *r, const struct field *field, const struct node *node, int64_t min,
                 int64_t max, int64_t *ret)
@@ -159,8 +164,11 @@ static json_t *int_write(const struct field *field, const void *value)
         return n == field->unset ? NULL : json_integer(n);
 }
 
-const struct kind kind_int = {
-        .form = "a whole number", .init = int_init, .read = int_read, .write = int_write};
+const struct kind kind_int = {.schema = SHAPE_INT,
+                              .form = "a whole number",
+                              .init = int_init,
+                              .read = int_read,
+                              .write = int_write};
 
 static void int32_init(const struct field *field, void *value)
 {
@@ -183,8 +191,11 @@ static json_t *int32_write(const struct field *field, const void *value)
         return n == field->unset ? NULL : json_integer(n);
 }
 
-const struct kind kind_int32 = {
-        .form = "a whole number", .init = int32_init, .read = int32_read, .write = int32_write};
+const struct kind kind_int32 = {.schema = SHAPE_INT,
+                                .form = "a whole number",
+                                .init = int32_init,
+                                .read = int32_read,
+                                .write = int32_write};
 
 static void unsigned_init(const struct field *field, void *value)
 {
@@ -207,7 +218,8 @@ static json_t *unsigned_write(const struct field *field, const void *value)
         return n == (unsigned)field->unset ? NULL : json_integer(n);
 }
 
-const struct kind kind_unsigned = {.form = "a whole number",
+const struct kind kind_unsigned = {.schema = SHAPE_INT,
+                                   .form = "a whole number",
                                    .init = unsigned_init,
                                    .read = unsigned_read,
                                    .write = unsigned_write};
@@ -240,7 +252,10 @@ static json_t *float_write(const struct field *field, const void *value)
         return d > 0 ? json_real(d) : NULL;
 }
 
-const struct kind kind_float = {.form = "a number", .read = float_read, .write = float_write};
+const struct kind kind_float = {.schema = "{'type':['number','string','null']}",
+                                .form = "a number",
+                                .read = float_read,
+                                .write = float_write};
 
 static void bytes_read(struct reader *r, const struct field *field, const struct node *node,
                        void *value)
@@ -267,7 +282,8 @@ static void bytes_read(struct reader *r, const struct field *field, const struct
                 *(int64_t *)value = n;
 }
 
-const struct kind kind_bytes = {.form = "a size such as 64m or 1.5g",
+const struct kind kind_bytes = {.schema = "{'type':['number','string','null']}",
+                                .form = "a size such as 64m or 1.5g",
                                 .init = int_init,
                                 .read = bytes_read,
                                 .write = int_write};
@@ -297,7 +313,8 @@ static json_t *duration_write(const struct field *field, const void *value)
         return json_string(text);
 }
 
-const struct kind kind_duration = {.form = "a duration such as 30s or 1m30s",
+const struct kind kind_duration = {.schema = "{'type':['string','integer','null']}",
+                                   .form = "a duration such as 30s or 1m30s",
                                    .init = int_init,
                                    .read = duration_read,
                                    .write = duration_write};
@@ -333,7 +350,8 @@ static json_t *mode_write(const struct field *field, const void *value)
         return json_string(text);
 }
 
-const struct kind kind_mode = {.form = "a file mode such as \"0440\"",
+const struct kind kind_mode = {.schema = "{'type':['string','integer','null']}",
+                               .form = "a file mode such as \"0440\"",
                                .init = int32_init,
                                .read = mode_read,
                                .write = mode_write};
@@ -349,11 +367,13 @@ static void choice_read(struct reader *r, const struct field *field, const struc
         if (!text)
                 return;
         for (int i = 0; words[i]; i++) {
+                if (!words[i][0])
+                        continue; /* "not given" has no word */
                 if (streq(words[i], text)) {
                         *(int *)value = i;
                         return;
                 }
-                used += (size_t)snprintf(all + used, sizeof(all) - used, "%s%s", i ? ", " : "",
+                used += (size_t)snprintf(all + used, sizeof(all) - used, "%s%s", used ? ", " : "",
                                          words[i]);
                 if (used >= sizeof(all))
                         break;

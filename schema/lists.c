@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "schema/kinds.h"
+#include "schema/shapes.h"
 #include "schema/words.h"
 
 /* Longer lists keep equal items: looking for them costs the square of the length. */
@@ -89,7 +90,8 @@ static void strings_read(struct reader *r, const struct field *field, const stru
         }
 }
 
-const struct kind kind_strings = {.form = "a string or a list of strings",
+const struct kind kind_strings = {.schema = SHAPE_WORDS,
+                                  .form = "a string or a list of strings",
                                   .merge = MERGE_SET,
                                   .read = strings_read,
                                   .write = strings_write};
@@ -129,8 +131,10 @@ static json_t *argv_write(const struct field *field, const void *value)
         return str_list_write(value);
 }
 
-const struct kind kind_argv = {
-        .form = "a string or a list of strings", .read = argv_read, .write = argv_write};
+const struct kind kind_argv = {.schema = SHAPE_WORDS,
+                               .form = "a string or a list of strings",
+                               .read = argv_read,
+                               .write = argv_write};
 
 void kv_list_add(struct kv_list *list, const char *key, const char *value)
 {
@@ -262,11 +266,13 @@ static json_t *pairs_write(const struct field *field, const void *value)
         return object;
 }
 
-const struct kind kind_pairs = {.form = "a map or a list of KEY=VALUE",
+const struct kind kind_pairs = {.schema = SHAPE_PAIRS,
+                                .form = "a map or a list of KEY=VALUE",
                                 .merge = MERGE_PAIRS,
                                 .read = pairs_read,
                                 .write = pairs_write};
-const struct kind kind_environ = {.form = "a map or a list of KEY=VALUE",
+const struct kind kind_environ = {.schema = SHAPE_PAIRS,
+                                  .form = "a map or a list of KEY=VALUE",
                                   .merge = MERGE_PAIRS,
                                   .read = environ_read,
                                   .write = pairs_write};

@@ -217,11 +217,13 @@ static void load_docs(struct loader *l, struct stack_draft *draft)
 {
         const char *name = choose_name(l);
         struct node *root;
+        size_t errors;
 
         env_set(&l->env, "COMPOSE_PROJECT_NAME", name);
         check_stack_name(l, name);
+        errors = l->diags->errors;
         root = assemble_docs(&l->assembly, &l->env, l->docs, l->docs_len);
-        if (!node_find(root, "services"))
+        if (!node_find(root, "services") && l->diags->errors == errors)
                 diags_add(l->diags, DIAG_MISSING_KEY, &root->mark, "",
                           "no 'services': a stack needs at least that key%s",
                           node_find(root, "image") ? "; put the service below services: NAME:"

@@ -154,7 +154,7 @@ static void merge_named(struct reader *r, const struct field *table, struct node
                          e->value->tag == TAG_NONE && old->value->tag != TAG_RESET)
                         merge_maps(r, table, old->value, e->value);
                 else if (e->value->kind != NODE_NULL || e->value->tag == TAG_RESET)
-                        old->value = e->value;
+                        *old = *e;
                 path_pop(&r->path);
         }
 }

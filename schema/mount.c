@@ -8,6 +8,7 @@
 #include "base/strbuf.h"
 #include "base/value.h"
 #include "schema/kinds.h"
+#include "schema/shapes.h"
 
 static const char *const mount_types[] = {"volume", "bind", "tmpfs", NULL};
 
@@ -355,7 +356,8 @@ static json_t *mounts_write(const struct field *field, const void *value)
         return array;
 }
 
-const struct kind kind_mounts = {.form = "a list of mounts such as \"data:/var/lib/data\"",
+const struct kind kind_mounts = {.schema = SHAPE_ENTRIES("{'type':'string'}"),
+                                 .form = "a list of mounts such as \"data:/var/lib/data\"",
                                  .merge = MERGE_TARGET,
                                  .long_form = mount_fields,
                                  .read = mounts_read,
@@ -421,8 +423,10 @@ static void tmpfs_read(struct reader *r, const struct field *field, const struct
         }
 }
 
-const struct kind kind_tmpfs = {
-        .form = "a string or a list of paths", .merge = MERGE_SET, .read = tmpfs_read};
+const struct kind kind_tmpfs = {.schema = SHAPE_WORDS,
+                                .form = "a string or a list of paths",
+                                .merge = MERGE_SET,
+                                .read = tmpfs_read};
 
 const char *mount_merge_key(struct arena *arena, const struct node *item)
 {

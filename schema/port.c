@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/value.h"
 #include "schema/kinds.h"
+#include "schema/shapes.h"
 
 static const char *const protocols[] = {"tcp", "udp", NULL};
 
@@ -83,6 +84,22 @@ static void check_host_ip(struct reader *r, const struct mark *mark, const char 
                 reader_error(r, mark, "'%.60s' is not an address of this host", text);
 }
 
+/* Longer lists keep equal ports: looking for them costs the square of the length. */
+#define UNIQUE_MAX 1000
+
+/* As Compose: what is written twice is one port. */
+static bool has_port(const struct service *service, const struct port *port)
+{
+        for (size_t i = 0; i < service->ports_len && service->ports_len < UNIQUE_MAX; i++) {
+                const struct port *p = &service->ports[i];
+
+                if (p->target == port->target && p->published == port->published &&
+                    p->protocol == port->protocol && streq(p->host_ip, port->host_ip))
+                        return true;
+        }
+        return false;
+}
+
 static void add_ports(struct reader *r, const struct mark *mark, const struct spec *spec,
                       struct service *service)
 {
@@ -101,13 +118,19 @@ static void add_ports(struct reader *r, const struct mark *mark, const struct sp
                 return;
         }
         for (unsigned i = 0; i <= guests; i++) {
-                struct port *port = array_push(&service->ports, &service->ports_len);
+                struct port one = {.host_ip = (char *)(uintptr_t)spec->host_ip,
+                                   .target = (uint16_t)(spec->guest.first + i),
+                                   .protocol = spec->protocol};
+                struct port *port;
                 struct claim *claim;
 
+                if (spec->host.first)
+                        one.published = (uint16_t)(spec->host.first + i);
+                if (has_port(service, &one))
+                        continue;
+                port = array_push(&service->ports, &service->ports_len);
+                *port = one;
                 port->host_ip = xstrdup(spec->host_ip);
-                port->target = (uint16_t)(spec->guest.first + i);
-                port->published = spec->host.first ? (uint16_t)(spec->host.first + i) : 0;
-                port->protocol = spec->protocol;
                 if (!port->published)
                         continue;
                 claim = arena_push(r->arena, (void **)&r->claims, &r->claims_len, sizeof(*claim));
@@ -175,7 +198,9 @@ static void guest_read(struct reader *r, const struct field *field, const struct
                 (void)parse_range(r, &node->mark, text, value); /* an error is a finding */
 }
 
-static const struct kind kind_guest = {.form = "a port number", .read = guest_read};
+static const struct kind kind_guest = {.schema = "{'type':['integer','string','null']}",
+                                       .form = "a port number",
+                                       .read = guest_read};
 
 static void host_read(struct reader *r, const struct field *field, const struct node *node,
                       void *value)
@@ -186,7 +211,8 @@ static void host_read(struct reader *r, const struct field *field, const struct 
                 (void)parse_range(r, &node->mark, text, value); /* an error is a finding */
 }
 
-static const struct kind kind_host = {.form = "a string", .read = host_read};
+static const struct kind kind_host = {
+        .schema = "{'type':['integer','string','null']}", .form = "a string", .read = host_read};
 
 static void protocol_read(struct reader *r, const struct field *field, const struct node *node,
                           void *value)
@@ -197,7 +223,8 @@ static void protocol_read(struct reader *r, const struct field *field, const str
                 (void)parse_protocol(r, &node->mark, text, value); /* an error is a finding */
 }
 
-static const struct kind kind_protocol = {.form = "a string", .read = protocol_read};
+static const struct kind kind_protocol = {
+        .schema = SHAPE_STRING, .form = "a string", .read = protocol_read};
 
 static void ip_check(struct reader *r, const struct node *node, const char *text)
 {
@@ -283,7 +310,8 @@ static json_t *ports_write(const struct field *field, const void *value)
         return array;
 }
 
-const struct kind kind_ports = {.form = "a list of ports such as \"8080:80\"",
+const struct kind kind_ports = {.schema = SHAPE_ENTRIES("{'type':['string','integer']}"),
+                                .form = "a list of ports such as \"8080:80\"",
                                 .merge = MERGE_PORTS,
                                 .long_form = port_fields,
                                 .read = ports_read,
@@ -312,7 +340,10 @@ static void expose_read(struct reader *r, const struct field *field, const struc
 }
 
 const struct kind kind_expose = {
-        .form = "a list of ports", .merge = MERGE_SET, .read = expose_read};
+        .schema = "{'type':['array','null'],'items':{'type':['string','integer']}}",
+        .form = "a list of ports",
+        .merge = MERGE_SET,
+        .read = expose_read};
 
 static const char *scalar_text(const struct node *map, const char *key, const char *fallback)
 {

@@ -9,6 +9,7 @@
 #include "base/value.h"
 #include "schema/draft.h"
 #include "schema/kinds.h"
+#include "schema/shapes.h"
 #include "schema/unused_fields.h"
 
 /* "no", "always", "on-failure[:N]", "unless-stopped"; always:N is what deploy.restart_policy can
@@ -58,7 +59,11 @@ static json_t *restart_write(const struct field *field, const void *value)
         return json_string(restart_names[service->restart]);
 }
 
-const struct kind kind_restart = {.form = "a string", .read = restart_read, .write = restart_write};
+const struct kind kind_restart = {.schema = "{'type':['string','null'],'examples':['no','always','"
+                                            "unless-stopped','on-failure','on-failure:5']}",
+                                  .form = "a string",
+                                  .read = restart_read,
+                                  .write = restart_write};
 
 static const char *const pull_names[] = {"missing", "always", "never", NULL};
 
@@ -97,7 +102,11 @@ static json_t *pull_write(const struct field *field, const void *value)
         return policy == PULL_MISSING ? NULL : json_string(pull_names[policy]);
 }
 
-const struct kind kind_pull_policy = {.form = "a string", .read = pull_read, .write = pull_write};
+const struct kind kind_pull_policy = {
+        .schema = "{'type':['string','null'],'examples':['missing','always','never']}",
+        .form = "a string",
+        .read = pull_read,
+        .write = pull_write};
 
 static void test_read(struct reader *r, const struct field *field, const struct node *node,
                       void *value)
@@ -127,8 +136,10 @@ static json_t *test_write(const struct field *field, const void *value)
         return str_list_write(value);
 }
 
-const struct kind kind_test = {
-        .form = "a string or a list of strings", .read = test_read, .write = test_write};
+const struct kind kind_test = {.schema = SHAPE_WORDS,
+                               .form = "a string or a list of strings",
+                               .read = test_read,
+                               .write = test_write};
 
 static void healthcheck_init(const struct field *field, void *value)
 {
@@ -189,8 +200,10 @@ static json_t *network_mode_write(const struct field *field, const void *value)
         return service->network_none ? json_string("none") : NULL;
 }
 
-const struct kind kind_network_mode = {
-        .form = "a string", .read = network_mode_read, .write = network_mode_write};
+const struct kind kind_network_mode = {.schema = SHAPE_STRING,
+                                       .form = "a string",
+                                       .read = network_mode_read,
+                                       .write = network_mode_write};
 
 static const struct field ulimit_fields[] = {
         {.name = "soft",
@@ -268,11 +281,14 @@ static json_t *ulimits_write(const struct field *field, const void *value)
         return object;
 }
 
-const struct kind kind_ulimits = {.form = "a map",
-                                  .merge = MERGE_PAIRS,
-                                  .long_form = ulimit_fields,
-                                  .read = ulimits_read,
-                                  .write = ulimits_write};
+const struct kind kind_ulimits = {
+        .schema = "{'type':['object','null'],'additionalProperties':{'anyOf':[{'type':['integer','"
+                  "string']},{'$ref':'#long'}]}}",
+        .form = "a map",
+        .merge = MERGE_PAIRS,
+        .long_form = ulimit_fields,
+        .read = ulimits_read,
+        .write = ulimits_write};
 
 static void add_host(struct reader *r, const struct node *at, const char *name, const char *address,
                      struct str_list *list)
@@ -350,10 +366,13 @@ static json_t *extra_hosts_write(const struct field *field, const void *value)
         return list->len ? str_list_write(list) : NULL;
 }
 
-const struct kind kind_extra_hosts = {.form = "a list of NAME=ADDRESS or a map",
-                                      .merge = MERGE_SET,
-                                      .read = extra_hosts_read,
-                                      .write = extra_hosts_write};
+const struct kind kind_extra_hosts = {
+        .schema = "{'type':['array','object','null'],'items':{'type':'string'},'"
+                  "additionalProperties':{'type':['string','array']}}",
+        .form = "a list of NAME=ADDRESS or a map",
+        .merge = MERGE_SET,
+        .read = extra_hosts_read,
+        .write = extra_hosts_write};
 
 static void build_read(struct reader *r, const struct field *field, const struct node *node,
                        void *value)
@@ -374,8 +393,10 @@ static void build_read(struct reader *r, const struct field *field, const struct
                              "`berth image load`, and name it with 'image'");
 }
 
-const struct kind kind_build = {
-        .form = "a string or a map", .long_form = build_fields, .read = build_read};
+const struct kind kind_build = {.schema = "{'anyOf':[{'type':['string','null']},{'$ref':'#long'}]}",
+                                .form = "a string or a map",
+                                .long_form = build_fields,
+                                .read = build_read};
 
 static void isolation_read(struct reader *r, const struct field *field, const struct node *node,
                            void *value)
@@ -397,8 +418,10 @@ static json_t *isolation_write(const struct field *field, const void *value)
         return *(const bool *)value ? json_string("required") : NULL;
 }
 
-const struct kind kind_isolation = {
-        .form = "a string", .read = isolation_read, .write = isolation_write};
+const struct kind kind_isolation = {.schema = SHAPE_STRING,
+                                    .form = "a string",
+                                    .read = isolation_read,
+                                    .write = isolation_write};
 
 void check_platform(struct reader *r, const struct node *node, const char *text)
 {

@@ -10,6 +10,7 @@
 #include "schema/draft.h"
 #include "schema/kinds.h"
 #include "schema/mount.h"
+#include "schema/shapes.h"
 
 /* Takes content. */
 static void set_content(struct reader *r, const struct mark *mark, struct file_source *source,
@@ -47,7 +48,8 @@ static void file_read_kind(struct reader *r, const struct field *field, const st
         set_content(r, &node->mark, value, content ? content : xstrdup(""), len);
 }
 
-const struct kind kind_source_file = {.form = "a string", .read = file_read_kind};
+const struct kind kind_source_file = {
+        .schema = SHAPE_STRING, .form = "a string", .read = file_read_kind};
 
 static void environment_read(struct reader *r, const struct field *field, const struct node *node,
                              void *value)
@@ -66,7 +68,8 @@ static void environment_read(struct reader *r, const struct field *field, const 
                     content ? strlen(content) : 0);
 }
 
-const struct kind kind_source_environment = {.form = "a string", .read = environment_read};
+const struct kind kind_source_environment = {
+        .schema = SHAPE_STRING, .form = "a string", .read = environment_read};
 
 static void content_read(struct reader *r, const struct field *field, const struct node *node,
                          void *value)
@@ -88,7 +91,7 @@ static json_t *content_write(const struct field *field, const void *value)
 }
 
 const struct kind kind_source_content = {
-        .form = "a string", .read = content_read, .write = content_write};
+        .schema = SHAPE_STRING, .form = "a string", .read = content_read, .write = content_write};
 
 static void base64_read(struct reader *r, const struct field *field, const struct node *node,
                         void *value)
@@ -118,4 +121,4 @@ static json_t *base64_write(const struct field *field, const void *value)
 }
 
 const struct kind kind_source_base64 = {
-        .form = "a string", .read = base64_read, .write = base64_write};
+        .schema = SHAPE_STRING, .form = "a string", .read = base64_read, .write = base64_write};

@@ -10,6 +10,7 @@
 #include "schema/base64.h"
 #include "schema/draft.h"
 #include "schema/kinds.h"
+#include "schema/shapes.h"
 #include "schema/source.h"
 #include "schema/unused_fields.h"
 
@@ -27,7 +28,9 @@ static void refuse_external(struct reader *r, const struct field *field, const s
                 reader_error(r, &node->mark, "%s", (const char *)field->arg);
 }
 
-static const struct kind kind_no_external = {.form = "true or false", .read = refuse_external};
+static const struct kind kind_no_external = {.schema = "{'type':['boolean','string','null']}",
+                                             .form = "true or false",
+                                             .read = refuse_external};
 
 static const char *const network_drivers[] = {"bridge", "default", NULL};
 static const char *const ipam_drivers[] = {"default", "default", NULL};
@@ -50,7 +53,8 @@ static void driver_read(struct reader *r, const struct field *field, const struc
                              text, names[0]);
 }
 
-static const struct kind kind_driver = {.form = "a string", .read = driver_read};
+static const struct kind kind_driver = {
+        .schema = SHAPE_STRING, .form = "a string", .read = driver_read};
 
 static void subnet_check(struct reader *r, const struct node *node, const char *text)
 {
@@ -119,10 +123,12 @@ static json_t *ipam_configs_write(const struct field *field, const void *value)
         return array;
 }
 
-static const struct kind kind_ipam_configs = {.form = "a list of maps",
-                                              .long_form = ipam_config_fields,
-                                              .read = ipam_configs_read,
-                                              .write = ipam_configs_write};
+static const struct kind kind_ipam_configs = {
+        .schema = "{'type':['array','null'],'items':{'$ref':'#long'}}",
+        .form = "a list of maps",
+        .long_form = ipam_config_fields,
+        .read = ipam_configs_read,
+        .write = ipam_configs_write};
 
 static const struct field ipam_fields[] = {
         {.name = "config", .kind = &kind_ipam_configs, .doc = "the subnet"},
@@ -146,7 +152,8 @@ static void name_read(struct reader *r, const struct field *field, const struct 
                 check_object_name(r, node, text);
 }
 
-static const struct kind kind_name_only = {.form = "a string", .read = name_read};
+static const struct kind kind_name_only = {
+        .schema = SHAPE_STRING, .form = "a string", .read = name_read};
 
 const struct field network_fields[] = {
         {.name = "name",
@@ -209,7 +216,10 @@ static json_t *external_write(const struct field *field, const void *value)
 }
 
 static const struct kind kind_volume_external = {
-        .form = "true or false", .read = external_read, .write = external_write};
+        .schema = "{'type':['boolean','string','object','null']}",
+        .form = "true or false",
+        .read = external_read,
+        .write = external_write};
 
 static const struct field volume_berth_fields[] = {
         {.name = "size",

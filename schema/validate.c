@@ -93,8 +93,8 @@ static void check_refs(struct reader *r, const struct stack_draft *draft)
                 target = ref->kind == REF_SERVICE ? draft_find(draft, ref->name) : NULL;
                 if (target && target->disabled)
                         diags_add(r->diags, DIAG_UNDEFINED, &ref->mark, ref->path,
-                                  "service '%.60s' is off, as none of its profiles is on; set "
-                                  "COMPOSE_PROFILES=%.60s, or required: false",
+                                  "service '%.60s' is off, as none of its profiles is on; add "
+                                  "--profile %.60s, or required: false",
                                   ref->name, target->profiles.items[0]);
         }
 }

@@ -33,8 +33,4 @@ int credentials_parse(const char *text, size_t len, const char *what, const char
                       const char *path, struct credentials *ret, char **ret_helper,
                       struct err *err);
 
-/** base64 without line breaks, on the heap; and back (NULL: not base64). */
-char *base64_encode(const void *data, size_t n);
-char *base64_decode(const char *text, size_t *ret_len);
-
 #endif

@@ -16,6 +16,7 @@
 #ifndef STORAGE_IMAGE_H
 #define STORAGE_IMAGE_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -77,6 +78,20 @@ int image_list(struct image_store *store, struct image ***ret_images, size_t *re
  */
 int image_remove(struct image_store *store, const char *ref, const char *const *in_use,
                  size_t in_use_len, struct err *err);
+
+/** Give the image called source one more name. EINVAL: target has a digest. */
+int image_tag(struct image_store *store, const char *source, const char *target, struct err *err);
+
+/**
+ * Remove what nothing needs: blobs and disks without a reference, partial blobs of pulls that ended
+ * an hour ago; with references_too also the names of images that in_use does not list.
+ * *ret_bytes: given back. *ret_names (may be NULL): those removed, an array of strings.
+ */
+int image_prune(struct image_store *store, bool references_too, const char *const *in_use,
+                size_t in_use_len, int64_t *ret_bytes, json_t **ret_names, struct err *err);
+
+/** {ref, digest, media_type, source, size_bytes, rootfs, manifest, config, layers}: all of it. */
+int image_inspect(struct image_store *store, const char *ref, json_t **ret, struct err *err);
 
 /** Normalise a reference as Docker does: "redis" -> "docker.io/library/redis:latest". EINVAL. */
 int image_ref_normalise(const char *ref, char **ret, struct err *err);

@@ -35,9 +35,10 @@ struct storage_job {
         struct image_store
                 store; /* a copy: the caller's may close before a cancelled worker is gone */
         enum storage_job_kind kind;
-        char *digest; /* UNPACK */
-        char *ref;    /* PULL: normalised */
-        char *known;  /* PULL: what the reference meant at the registry last time */
+        char *digest;   /* UNPACK */
+        char *ref;      /* PULL: normalised */
+        json_t *images; /* PUSH, SAVE: what the request says about them */
+        char *known;    /* PULL: what the reference meant at the registry last time */
         struct storage_job_events events;
         bool cancelled, exited, ended;
 
@@ -67,6 +68,7 @@ static void job_free(void *p)
         if (job->staging >= 0)
                 (void)close(job->staging); /* gives the lock up */
         json_decref(job->result);
+        json_decref(job->images);
         strbuf_release(&job->lines);
         free(job->staging_path);
         free(job->digest);
@@ -86,6 +88,11 @@ static int publish(struct storage_job *job, json_t **ret, struct err *err)
                 return publish_images(&job->store, job->staging, job->result, ret, err);
         case JOB_PULL:
                 return publish_pulled(&job->store, job->staging, job->result, job->ref, ret, err);
+        case JOB_PUSH:
+        case JOB_LOGIN:
+        case JOB_SAVE:
+                *ret = json_incref(job->result);
+                return 0;
         }
         bug("an unknown kind of job");
 }
@@ -211,23 +218,27 @@ static void on_job_done_already(struct ev_loop *loop, ev_timer *w, int revents)
 
 static bool needs_network(enum storage_job_kind kind)
 {
-        return kind == JOB_PULL;
+        return kind == JOB_PULL || kind == JOB_PUSH || kind == JOB_LOGIN;
+}
+
+static bool makes_nothing(enum storage_job_kind kind)
+{
+        return kind == JOB_PUSH || kind == JOB_LOGIN || kind == JOB_SAVE;
 }
 
 /* Whether a job reads the store's blobs; others read an archive. */
 static bool reads_blobs(enum storage_job_kind kind)
 {
-        return kind == JOB_UNPACK || kind == JOB_PULL;
+        return kind != JOB_LOAD && kind != JOB_IMPORT;
 }
 
 static int make_request(const struct storage_job *job, const struct storage_job_request *request,
                         int *ret_fd, struct err *err)
 {
         static const char *const names[] = {
-                [JOB_LOAD] = "load",
-                [JOB_IMPORT] = "import",
-                [JOB_UNPACK] = "unpack",
-                [JOB_PULL] = "pull",
+                [JOB_LOAD] = "load", [JOB_IMPORT] = "import", [JOB_UNPACK] = "unpack",
+                [JOB_PULL] = "pull", [JOB_PUSH] = "push",     [JOB_LOGIN] = "login",
+                [JOB_SAVE] = "save",
         };
         AUTO_JSON json_t *json = json_object();
         AUTO_FREE char *text = NULL;
@@ -242,6 +253,12 @@ static int make_request(const struct storage_job *job, const struct storage_job_
         json_set_str(json, "auth_file", request->auth_file);
         json_set_str(json, "known", job->known);
         json_set_bool(json, "network", needs_network(request->kind));
+        if (job->images)
+                (void)json_object_update(json, job->images); /* OOM only */
+        if (request->kind == JOB_LOGIN)
+                (void)json_object_set_new(json, "login",
+                                          json_pack("{s:s, s:s}", "username", request->username,
+                                                    "password", request->password)); /* OOM only */
         if (request->changes)
                 (void)json_object_set_new(json, "changes",
                                           json_deep_copy(request->changes)); /* OOM only */
@@ -286,7 +303,8 @@ static int spawn_worker(struct storage_job *job, const char *worker,
                         {out_w, 1},
                         {STDERR_FILENO, 2},
                         {reads_blobs(request->kind) ? blobs : request->archive_fd, WORKER_FD_INPUT},
-                        {job->staging, WORKER_FD_STAGING}};
+                        {request->kind == JOB_SAVE ? request->output_fd : job->staging,
+                         WORKER_FD_STAGING}};
                 const struct spawn spec = {.argv = argv, .fds = fds, .fd_count = ARRAY_SIZE(fds)};
 
                 r = spawn_start(&spec, &job->pid, &pidfd, err);
@@ -302,13 +320,14 @@ static int spawn_worker(struct storage_job *job, const char *worker,
 static int start_worker(struct storage_job *job, const char *worker,
                         const struct storage_job_request *request, struct err *err)
 {
-        int r = job->kind == JOB_PULL
+        int r = makes_nothing(job->kind) || job->kind == JOB_PULL
                         ? store_partial_open(&job->store, &job->staging, err)
                         : store_staging_new(&job->store, &job->staging_path, &job->staging, err);
 
         if (r < 0)
                 return r;
-        if (geteuid() == 0 && fchown(job->staging, WORKER_UID, WORKER_GID) < 0)
+        if (!makes_nothing(job->kind) && geteuid() == 0 &&
+            fchown(job->staging, WORKER_UID, WORKER_GID) < 0)
                 return err_errno(err, errno, "staging folder");
         return spawn_worker(job, worker, request, err);
 }
@@ -338,13 +357,17 @@ int storage_job_start(struct ev_loop *loop, struct image_store *store, const cha
         if (job->kind == JOB_PULL)
                 job->known = store_known_source(store, ref);
         job->ref = STEAL(ref);
+        if (job->kind == JOB_PUSH)
+                r = store_push_request(store, job->ref, &job->images, err);
+        if (job->kind == JOB_SAVE)
+                r = store_save_request(store, request->refs, &job->images, err);
         job->events = *events;
         job->staging = job->output.fd = -1;
         job->lines.max = WORKER_LINE_MAX;
         if (job->kind == JOB_UNPACK && publish_has_rootfs(&job->store, job->digest)) {
                 ev_timer_init(&job->now, on_job_done_already, 0., 0.);
                 ev_timer_start(loop, &job->now);
-        } else {
+        } else if (r == 0) {
                 r = start_worker(job, worker, request, err);
         }
         if (r < 0) {

@@ -20,6 +20,9 @@ enum storage_job_kind {
                      */
         JOB_IMPORT, /* archive_fd: a root file system tar -> image `ref` with config `changes` */
         JOB_UNPACK, /* digest -> DIR/rootfs/<hex>.ext4; done at once when it is there */
+        JOB_PUSH,   /* the image called ref to the registry that the name says */
+        JOB_LOGIN,  /* whether the registry of ref lets username and password in */
+        JOB_SAVE,   /* the images called refs as an archive, written to output_fd */
         JOB_PULL,   /* ref, from its registry or a mirror -> reference; goes on where one ended */
 };
 
@@ -28,7 +31,11 @@ struct storage_job_request {
         int archive_fd;     /* LOAD, IMPORT: borrowed until the job ends; may be a pipe or socket */
         const char *ref;    /* IMPORT: name; LOAD: NULL, or the name for a nameless archive */
         const char *digest; /* UNPACK: manifest digest */
-        const char *auth_file; /* PULL: asked before the usual files of credentials; or NULL */
+        const json_t *refs; /* SAVE: array of names */
+        int output_fd;      /* SAVE: borrowed until the job is started */
+        const char *username, *password; /* LOGIN */
+        const char
+                *auth_file; /* PULL, PUSH: asked before the usual files of credentials; or NULL */
         const json_t *changes; /* IMPORT: OCI config keys {"Cmd": [...], "Env": [...], ...} */
 };
 
@@ -39,7 +46,7 @@ struct storage_job_events {
         void (*on_progress)(void *ctx, const char *stage, int64_t done, int64_t total);
         /*
          * A layer of PULL: "queued", "shared" (another pull brings it), "download", "waiting",
-         * "done" or "present". May be NULL.
+         * "done" or "present"; of PUSH: "upload", "mounted" or "done". May be NULL.
          */
         void (*on_layer)(void *ctx, const char *digest, const char *state, int64_t done,
                          int64_t total);
@@ -47,8 +54,8 @@ struct storage_job_events {
         void (*on_notice)(void *ctx, const char *text);
         /*
          * Called once. err NULL: done, result borrowed: LOAD/IMPORT
-         * {"images":[{"ref","digest"}]}, UNPACK {"path"}, PULL as LOAD with "unchanged": true
-         * when the store had it all. The job is freed after it returns.
+         * {"images":[{"ref","digest"}]}, UNPACK {"path"}, PULL and PUSH as LOAD; PULL with
+         * "unchanged": true when the store had it all; SAVE {}. The job is freed after it returns.
          */
         void (*on_done)(void *ctx, const json_t *result, const struct err *err);
         void *ctx;

@@ -161,7 +161,7 @@ static int get_document(struct fetch *f, const char *ref, const struct oci_descr
 /* From what the name is to the manifest for this machine. */
 static int find_manifest(struct fetch *f, const char *ref, char **ret_text, struct err *err)
 {
-        struct oci_descriptor expected, *known = NULL;
+        struct oci_descriptor expected = {0}, *known = NULL;
         AUTO_FREE char *at = xstrdup(ref);
 
         for (unsigned depth = 0; depth <= OCI_NESTING_MAX; depth++) {

@@ -6,11 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/base64.h"
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/http.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/value.h"
 
 #define STALL_BYTES  1024  /* a second; less for stall_ms is a stall */
 #define EXPIRY_MS    5000  /* a token is renewed that long before its end */
@@ -86,6 +88,7 @@ void registry_wait_until(const struct registry_context *context, int64_t at_ms)
 struct waiting {
         bool done;
         struct registry *registry;
+        const struct registry_request *request;
 };
 
 static void on_waited(void *ctx)
@@ -93,6 +96,13 @@ static void on_waited(void *ctx)
         struct waiting *waiting = ctx;
 
         waiting->done = true;
+}
+
+static void on_waiting_sent(void *ctx, int64_t sent)
+{
+        const struct waiting *waiting = ctx;
+
+        waiting->request->on_sent(waiting->request->ctx, sent);
 }
 
 static bool may_follow(void *ctx, const char *url)
@@ -107,9 +117,8 @@ static bool may_follow(void *ctx, const char *url)
 
 static void notice(const struct registry *registry, const char *why, int64_t ms)
 {
-        AUTO_FREE char *text =
-                xasprintf("%s: %s; trying again in %lld.%lld s", registry->endpoint->host, why,
-                          (long long)ms / 1000, (long long)ms % 1000 / 100);
+        AUTO_FREE char *text = xasprintf("%s; trying again in %lld.%lld s", why,
+                                         (long long)ms / 1000, (long long)ms % 1000 / 100);
 
         if (registry->context->on_notice)
                 registry->context->on_notice(registry->context->ctx, text);
@@ -245,8 +254,8 @@ int registry_refused(const struct registry *registry, long status, const char *b
                                "'berth registry login %s'",
                                host, strbuf_str(&text), registry->endpoint->account);
         default:
-                return err_set(err, EPROTO, "%s: %s: it answered %ld%s", host, what, status,
-                               strbuf_str(&text));
+                return err_set(err, status >= 500 ? EREMOTEIO : EPROTO, "%s: %s: it answered %ld%s",
+                               host, what, status, strbuf_str(&text));
         }
 }
 
@@ -513,6 +522,7 @@ static void fill_answer(const struct http_call *call, struct registry_answer *re
 {
         const char *location = http_call_header(call, "Location", 0);
         const char *body = http_call_body(call, &ret->len);
+        struct err ignored;
 
         ret->status = http_call_status(call);
         ret->body = xcalloc(ret->len + 1, 1);
@@ -520,6 +530,9 @@ static void fill_answer(const struct http_call *call, struct registry_answer *re
         ret->type = media_type(http_call_header(call, "Content-Type", 0));
         ret->digest = xstrdup(http_call_header(call, "Docker-Content-Digest", 0));
         ret->range = xstrdup(http_call_header(call, "Range", 0));
+        if (http_call_header(call, "OCI-Chunk-Min-Length", 0))
+                (void)value_int(http_call_header(call, "OCI-Chunk-Min-Length", 0), 0,
+                                INT64_C(1) << 40, &ret->chunk_min, &ignored); /* 0 when odd */
         ret->location = location ? http_url_join(http_call_url(call), location) : NULL;
 }
 
@@ -551,12 +564,33 @@ static struct http_call *start_request(struct registry *registry,
                 .upload_at = request->upload_at,
                 .upload_len = request->upload_len,
                 .may_follow = may_follow,
+                .on_sent = request->on_sent ? on_waiting_sent : NULL,
                 .on_done = on_waited,
                 .ctx = waiting,
         };
+        AUTO_FREE char *own = registry_url(registry, NULL);
 
+        waiting->request = request;
         (void)registry_prepare(registry, &spec, retry, err);
+        if (!http_url_same_origin(url, own)) { /* an upload may go elsewhere, without our secrets */
+                if (!auth_redirect_allowed(url, registry->endpoint, registry->http)) {
+                        err_set(err, EPROTO, "%s: refused to go on at %.150s",
+                                registry->endpoint->host, url);
+                        return NULL;
+                }
+                spec.authorization = NULL;
+                spec.tls = NULL;
+        }
         return http_call_start(registry->context->pool, &spec);
+}
+
+/* Nobody knows how much of the request was done. */
+static bool is_unsure(const struct http_call *call)
+{
+        enum http_failure failure = http_call_failure(call, NULL);
+
+        return failure == HTTP_CUT || failure == HTTP_STALLED ||
+               (failure == HTTP_ANSWERED && http_call_status(call) >= 500);
 }
 
 int registry_call(struct registry *registry, const struct registry_request *request,
@@ -571,6 +605,8 @@ int registry_call(struct registry *registry, const struct registry_request *requ
                 enum verdict verdict;
 
                 call = start_request(registry, request, &waiting, &retry, err);
+                if (!call)
+                        return -err->code;
                 while (!waiting.done)
                         ev_run(registry->context->loop, EVRUN_ONCE);
                 verdict = registry_judge(registry, call, &retry, 0, err);
@@ -578,8 +614,7 @@ int registry_call(struct registry *registry, const struct registry_request *requ
                         fill_answer(call, ret);
                         return 0;
                 }
-                if (verdict == VERDICT_FAILED ||
-                    (request->once && http_call_failure(call, NULL) == HTTP_CUT))
+                if (verdict == VERDICT_FAILED || (request->once && is_unsure(call)))
                         return -err->code;
                 registry_wait_until(registry->context, retry.at_ms);
         }

@@ -85,6 +85,8 @@ struct registry_request {
         bool upload;
         int upload_fd;
         int64_t upload_at, upload_len;
+        void (*on_sent)(void *ctx, int64_t sent); /* of the upload; may be NULL */
+        void *ctx;
         bool once; /* not to be repeated when nobody knows whether it was done */
 };
 
@@ -92,10 +94,11 @@ struct registry_answer {
         long status;
         char *body;
         size_t len;
-        char *type;     /* Content-Type without parameters, lower case; NULL: none */
-        char *digest;   /* Docker-Content-Digest; NULL: none */
-        char *location; /* absolute; NULL: none */
-        char *range;    /* Range; NULL: none */
+        char *type;        /* Content-Type without parameters, lower case; NULL: none */
+        char *digest;      /* Docker-Content-Digest; NULL: none */
+        char *location;    /* absolute; NULL: none */
+        char *range;       /* Range; NULL: none */
+        int64_t chunk_min; /* OCI-Chunk-Min-Length; 0: none */
 };
 
 /** One request to its end, with retries. 0: an answer, whatever its status. */

@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "storage/pull.h"
+#include "storage/push.h"
 #include "storage/sandbox.h"
 #include "storage/worker.h"
 
@@ -45,6 +46,13 @@ static int session_open(struct session *s, const json_t *request, struct err *er
         if (r < 0)
                 return r;
         s->credentials = xcalloc(s->endpoints_len, sizeof(*s->credentials));
+        if (json_object_get(request, "login")) {
+                const json_t *login = json_object_get(request, "login");
+
+                s->credentials[0].username = xstrdup(json_str(login, "username", ""));
+                s->credentials[0].password = xstrdup(json_str(login, "password", ""));
+                return 0;
+        }
         for (size_t i = 0; r == 0 && i < s->endpoints_len; i++)
                 r = credentials_find(s->endpoints[i].account, s->reference->path, auth_file,
                                      &s->credentials[i], err);
@@ -74,6 +82,48 @@ static int run_pull(struct session *s, const struct registry_context *context,
         return pull_image(&pull, ret, err);
 }
 
+static int run_push(struct session *s, const struct registry_context *context,
+                    const json_t *request, json_t **ret, struct err *err)
+{
+        const struct push push = {.context = context,
+                                  .reference = s->reference,
+                                  .endpoint = &s->endpoints[0],
+                                  .credentials = &s->credentials[0],
+                                  .blobs = WORKER_FD_INPUT,
+                                  .digest = json_str(request, "digest", ""),
+                                  .media_type = json_str(request, "media_type", NULL),
+                                  .mounts = json_object_get(request, "mounts"),
+                                  .progress = &s->progress};
+
+        return push_image(&push, ret, err);
+}
+
+/* Whether the registry lets these credentials in: GET /v2/, with a token when it wants one. */
+static int run_login(struct session *s, const struct registry_context *context, json_t **ret,
+                     struct err *err)
+{
+        AUTO(registry)
+        struct registry *registry =
+                registry_new(context, &s->endpoints[0], &s->credentials[0], "", "");
+        const struct registry_request request = {.method = "GET"};
+        struct registry_answer answer;
+        int r = registry_call(registry, &request, &answer, err);
+
+        if (r < 0)
+                return r;
+        if (answer.status == 200)
+                *ret = json_pack("{s:s, s:b}", "registry", s->endpoints[0].host, "anonymous",
+                                 registry->authorization == NULL);
+        else if (answer.status == 404)
+                r = err_set(err, EPROTO, "%s is not an OCI registry: it has no /v2/",
+                            s->endpoints[0].host);
+        else
+                r = registry_refused(registry, answer.status, answer.body, answer.len, "login",
+                                     err);
+        registry_answer_release(&answer);
+        return r;
+}
+
 static int run(struct session *s, const json_t *request, json_t **ret, struct err *err)
 {
         struct registry_context context = {.config = &s->config, .on_notice = on_notice, .ctx = s};
@@ -88,6 +138,10 @@ static int run(struct session *s, const json_t *request, json_t **ret, struct er
         r = http_pool_new(context.loop, &context.pool, err);
         if (r == 0 && streq(job, "pull"))
                 r = run_pull(s, &context, request, ret, err);
+        else if (r == 0 && streq(job, "push"))
+                r = run_push(s, &context, request, ret, err);
+        else if (r == 0 && streq(job, "login"))
+                r = run_login(s, &context, ret, err);
         else if (r == 0)
                 r = err_set(err, EINVAL, "unknown job '%.50s'", job);
         http_pool_free(context.pool);

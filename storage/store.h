@@ -59,11 +59,22 @@ int store_partial_open(const struct image_store *store, int *ret_fd, struct err 
 /** Remove partial blobs that nobody has touched for that long. Returns the bytes given back. */
 int64_t store_partial_sweep(const struct image_store *store, int64_t older_than_s);
 
+/** What blobs and disks take on disk. */
+int64_t store_bytes(const struct image_store *store);
+
 /**
  * What a normalised reference meant at its registry when it was pulled (of an index: not the
  * manifest in it), if all of that image is still here. NULL: no. On the heap.
  */
 char *store_known_source(const struct image_store *store, const char *ref);
+
+/** {"digest", "media_type", "mounts"}: what a push of a normalised reference needs. ENOENT. */
+int store_push_request(const struct image_store *store, const char *ref, json_t **ret,
+                       struct err *err);
+
+/** {"images": [{"digest", "media_type", "ref"}]}: the same for saving. refs: array of names. */
+int store_save_request(struct image_store *store, const json_t *refs, json_t **ret,
+                       struct err *err);
 
 /** Point references at manifests. images: [{"ref", "descriptor", "source"}]; source may be absent:
  * the digest that the registry has for the name. The lock is held. */

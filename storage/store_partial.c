@@ -80,3 +80,23 @@ char *store_known_source(const struct image_store *store, const char *ref)
                        ? xstrdup(source)
                        : NULL;
 }
+
+static int64_t folder_bytes(const struct image_store *store, const char *name)
+{
+        AUTO_FREE char *path = file_join(store->dir, name);
+        AUTO_DIR DIR *dir = opendir(path);
+        struct dirent *entry;
+        int64_t bytes = 0;
+        struct stat st;
+
+        while (dir && (entry = readdir(dir)))
+                if (fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+                    S_ISREG(st.st_mode))
+                        bytes += st.st_blocks * INT64_C(512);
+        return bytes;
+}
+
+int64_t store_bytes(const struct image_store *store)
+{
+        return folder_bytes(store, "blobs/sha256") + folder_bytes(store, "rootfs");
+}

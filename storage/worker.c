@@ -20,6 +20,7 @@
 #include "storage/job.h"
 #include "storage/load.h"
 #include "storage/sandbox.h"
+#include "storage/save.h"
 #include "storage/unpack.h"
 
 #define REQUEST_MAX (1u << 20)
@@ -67,6 +68,9 @@ static int run(const json_t *request, struct job_progress *progress, json_t **re
                                    json_object_get(request, "changes"), progress, ret, err);
         if (streq(job, "unpack"))
                 return run_unpack(json_str(request, "digest", ""), progress, ret, err);
+        if (streq(job, "save"))
+                return save_images(WORKER_FD_INPUT, WORKER_FD_STAGING,
+                                   json_object_get(request, "images"), progress, ret, err);
         return err_set(err, EINVAL, "unknown job '%.50s'", job);
 }
 

@@ -166,7 +166,7 @@ void handle_image_delete(struct request *req, void *ctx)
 {
         struct daemon *d = ctx;
         const char *ref = request_query(req, "ref");
-        const char **in_use = NULL;
+        char **in_use;
         struct err err = ERR_INIT;
         size_t n = 0;
         int r;
@@ -176,18 +176,9 @@ void handle_image_delete(struct request *req, void *ctx)
                 response_error(req, 0, &err, NULL);
                 return;
         }
-        for (size_t i = 0; i < d->instances_len; i++)
-                *array_push(&in_use, &n) = d->instances[i]->digest;
-        for (size_t i = 0; i < d->desired_len; i++)
-                for (size_t k = 0; k < d->desired[i]->stack->services_len; k++) {
-                        const struct image_entry *entry =
-                                images_find(d->images, d->desired[i]->stack->services[k].image);
-
-                        if (entry && entry->image)
-                                *array_push(&in_use, &n) = entry->image->digest;
-                }
-        r = image_remove(d->image_store, ref, in_use, n, &err);
-        free(in_use);
+        in_use = image_digests_in_use(d, &n);
+        r = image_remove(d->image_store, ref, (const char *const *)in_use, n, &err);
+        image_digests_free(in_use, n);
         if (r < 0) {
                 response_error(req, 0, &err, NULL);
                 return;

@@ -48,5 +48,17 @@ void handle_image_delete(struct request *req, void *ctx);
 
 /** handle_registry.c; the routes of each in api/wire.h. */
 void handle_image_pull(struct request *req, void *ctx);
+void handle_image_push(struct request *req, void *ctx);
+void handle_registry_login(struct request *req, void *ctx);
+
+/** handle_image_manage.c; the routes of each in api/wire.h. */
+void handle_image_tag(struct request *req, void *ctx);
+void handle_image_prune(struct request *req, void *ctx);
+void handle_image_inspect(struct request *req, void *ctx);
+void handle_image_save(struct request *req, void *ctx);
+
+/** Digests of images that stacks or VMs need: array and strings on the heap, len at *ret_len. */
+char **image_digests_in_use(const struct daemon *d, size_t *ret_len);
+void image_digests_free(char **digests, size_t len);
 
 #endif

@@ -145,6 +145,29 @@ size_t response_stream_line(struct request *req, json_t *line)
         return conn_pending(conn);
 }
 
+size_t response_stream_bytes(struct request *req, const void *data, size_t n)
+{
+        struct conn *conn = req->conn;
+        AUTO_FREE char *head = xasprintf("%zx\r\n", n);
+
+        assert(conn->state == CONN_STREAM);
+        if (n == 0)
+                return conn_pending(conn);
+        conn_queue(conn, head, strlen(head), true);
+        conn_queue(conn, data, n, true);
+        conn_queue(conn, "\r\n", 2, true);
+        return conn_pending(conn);
+}
+
+void response_stream_abort(struct request *req)
+{
+        struct conn *conn = req->conn;
+
+        assert(conn->state == CONN_STREAM);
+        req->on_close = NULL; /* it was the handler who ended it */
+        conn_kill(conn);
+}
+
 size_t response_pending(const struct request *req)
 {
         return conn_pending(req->conn);

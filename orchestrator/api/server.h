@@ -157,6 +157,12 @@ void response_stream_begin(struct request *req, const char *content_type);
  */
 size_t response_stream_line(struct request *req, json_t *line);
 
+/** The same for bytes of a stream that is not lines. */
+size_t response_stream_bytes(struct request *req, const void *data, size_t n);
+
+/** Break a stream off so that the client sees it is not whole. Ends the request. */
+void response_stream_abort(struct request *req);
+
 /** Unsent bytes of the response. */
 size_t response_pending(const struct request *req);
 

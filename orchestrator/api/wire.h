@@ -41,6 +41,13 @@
  *   POST   /v1/images/pull            {ref, auth_file} -> stream of {stage, done, total}, {layer, state,
  *                                     done, total} and {notice}, then {"images": [{ref, digest}],
  *                                     unchanged, received} or {"error": ...}
+ *   POST   /v1/images/push            {ref, auth_file} -> the same stream, ends with {"images": [...]}
+ *   POST   /v1/images/tag             {source, target} -> {}
+ *   POST   /v1/images/prune           {all: bool} -> {bytes, removed: [ref]}
+ *   GET    /v1/images/inspect?ref=R   {ref, digest, config_digest, source, size_bytes, architecture, os,
+ *                                     created, rootfs, manifest, config}
+ *   POST   /v1/images/save            {refs: [R]} -> the archive, application/x-tar; cut off when it fails
+ *   POST   /v1/registry/login         {registry, username, password} -> {registry, anonymous}
  *   DELETE /v1/images?ref=R           {}
  *   GET    /v1/volumes                [{name, stack, size_bytes, used_bytes, created, in_use}]
  *   DELETE /v1/volumes/NAME           {}

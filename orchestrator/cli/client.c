@@ -96,9 +96,12 @@ int client_call(struct cli *cli, const char *method, const char *path, const jso
         struct http_response response = {0};
         int r = perform(cli, &request, &response, err);
 
-        /* A daemon that was just ending took the request along; asking again starts another. */
-        if (r == -EPIPE && response.status == 0 && !streq(method, "POST")) {
+        /* A daemon that was just ending took the request along, or closed its door between our look
+         * and our knock; asking again starts another. */
+        if (response.status == 0 &&
+            (r == -ECONNREFUSED || (r == -EPIPE && !streq(method, "POST")))) {
                 http_response_release(&response);
+                cli->have_daemon = false;
                 response = (struct http_response){0};
                 r = perform(cli, &request, &response, err);
         }
@@ -170,4 +173,21 @@ int client_follow(struct cli *cli, const struct client_stream *stream, struct er
         r = finish(http_perform(&request, &response, err), &response, err);
         http_response_release(&response);
         return follow.failed ? -err->code : r;
+}
+
+int client_download(struct cli *cli, const char *path, const json_t *body, int fd, struct err *err)
+{
+        AUTO_FREE char *socket = roots_run_path(&cli->roots, API_SOCKET_NAME);
+        AUTO_FREE char *text = json_text(body);
+        struct http_request request = {.socket = socket,
+                                       .method = "POST",
+                                       .path = path,
+                                       .body = text,
+                                       .download = true,
+                                       .download_fd = fd};
+        struct http_response response = {0};
+        int r = perform(cli, &request, &response, err);
+
+        http_response_release(&response);
+        return r;
 }

@@ -48,6 +48,9 @@ struct client_stream {
 /** Follow a stream. 0: the server ended it. Outcomes of http_perform(). Errors as client_call(). */
 int client_follow(struct cli *cli, const struct client_stream *stream, struct err *err);
 
+/** POST body and write the answer's bytes to fd. -EPIPE: it broke off; what came is not whole. */
+int client_download(struct cli *cli, const char *path, const json_t *body, int fd, struct err *err);
+
 /**
  * Turn an answer of status above 299 into err: text and code of {"error": ...}; diagnostics go to
  * standard error. Returns -err->code.

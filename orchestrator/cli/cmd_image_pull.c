@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Images from registries. */
+/* Images from and to registries. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,14 +47,16 @@ static void show_pulled(const json_t *last)
                              json_bool(last, "unchanged", false) ? "  (unchanged)" : "");
 }
 
-static int pull_one(struct cli *cli, const struct args *args, const char *ref, json_t *results)
+/* path: of the pull or the push, which have the same stream. */
+static int transfer(struct cli *cli, const struct args *args, const char *path, const char *ref,
+                    json_t *results)
 {
         AUTO_FREE char *auth_file = registry_auth_file();
         AUTO_JSON json_t *body = json_pack("{s:s, s:s*}", "ref", ref, "auth_file", auth_file);
         struct pulling pulling = {.layers = {.live = cli->err_tty && cli->colour_err,
                                              .quiet = args_flag(args, "quiet")}};
         const struct client_stream stream = {
-                .path = "/v1/images/pull", .on_item = on_pull_item, .arg = &pulling, .body = body};
+                .path = path, .on_item = on_pull_item, .arg = &pulling, .body = body};
         AUTO_JSON json_t *last = NULL;
         struct err err = ERR_INIT;
         int r;
@@ -68,7 +70,7 @@ static int pull_one(struct cli *cli, const struct args *args, const char *ref, j
         if (r < 0)
                 return cli_fail(&err);
         if (!last)
-                return cli_error(CLI_FAILED, "%s: berthd ended before the image was whole", ref);
+                return cli_error(CLI_FAILED, "%s: berthd ended before it was done", ref);
         if (cli->format != FORMAT_TABLE)
                 (void)json_array_extend(results, json_object_get(last, "images")); /* OOM only */
         else
@@ -76,13 +78,13 @@ static int pull_one(struct cli *cli, const struct args *args, const char *ref, j
         return CLI_OK;
 }
 
-static int run_pull(struct cli *cli, const struct args *args)
+static int transfer_all(struct cli *cli, const struct args *args, const char *path)
 {
         AUTO_JSON json_t *results = json_array();
         int result = CLI_OK;
 
         for (size_t i = 0; i < args->operands_len; i++) {
-                int code = pull_one(cli, args, args_operand(args, i), results);
+                int code = transfer(cli, args, path, args_operand(args, i), results);
 
                 result = code != CLI_OK ? code : result;
         }
@@ -90,6 +92,31 @@ static int run_pull(struct cli *cli, const struct args *args)
                 return cli_print_value(cli, results);
         return result;
 }
+
+static int run_pull(struct cli *cli, const struct args *args)
+{
+        return transfer_all(cli, args, "/v1/images/pull");
+}
+
+static int run_push(struct cli *cli, const struct args *args)
+{
+        return transfer_all(cli, args, "/v1/images/push");
+}
+
+const struct command cmd_image_push = {
+        .name = "image push",
+        .alias = "push",
+        .usage = "NAME... [OPTIONS]",
+        .about = "put images into the registry that their name says",
+        .help = "What the registry has already, under this or another name, is not sent again.\n\n"
+                "Examples:\n"
+                "  berth image tag web:1 registry.lan:5000/team/web:1\n"
+                "  berth image push registry.lan:5000/team/web:1\n",
+        .options = pull_options,
+        .operands_min = 1,
+        .operands_max = 100,
+        .run = run_push,
+};
 
 const struct command cmd_image_pull = {
         .name = "image pull",

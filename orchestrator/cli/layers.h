@@ -35,7 +35,7 @@ void layers_update(struct layers *layers, const json_t *item);
 /** Remove the picture. */
 void layers_clear(struct layers *layers);
 
-/** Free what is held; draws nothing. A zeroed one is fine. */
+/** Free what it holds; safe on a zeroed one. */
 void layers_release(struct layers *layers);
 
 #endif

@@ -25,10 +25,21 @@ static const struct command *const look_commands[] = {
         &cmd_ps, &cmd_inspect, &cmd_why, &cmd_logs, &cmd_events, &cmd_exec, NULL};
 static const struct command *const manifest_commands[] = {&cmd_validate, &cmd_config, &cmd_explain,
                                                           NULL};
-static const struct command *const object_commands[] = {
-        &cmd_image_pull,   &cmd_image_ls,   &cmd_image_load,
-        &cmd_image_import, &cmd_image_rm,   &cmd_volume_ls,
-        &cmd_volume_rm,    &cmd_network_ls, NULL};
+static const struct command *const image_commands[] = {&cmd_image_pull,
+                                                       &cmd_image_push,
+                                                       &cmd_image_ls,
+                                                       &cmd_image_tag,
+                                                       &cmd_image_rm,
+                                                       &cmd_image_inspect,
+                                                       &cmd_image_save,
+                                                       &cmd_image_load,
+                                                       &cmd_image_import,
+                                                       &cmd_image_prune,
+                                                       &cmd_registry_login,
+                                                       &cmd_registry_logout,
+                                                       NULL};
+static const struct command *const object_commands[] = {&cmd_volume_ls, &cmd_volume_rm,
+                                                        &cmd_network_ls, NULL};
 static const struct command *const system_commands[] = {&cmd_system_info,  &cmd_system_status,
                                                         &cmd_system_start, &cmd_system_stop,
                                                         &cmd_version,      NULL};
@@ -38,7 +49,8 @@ static const struct command_group groups[] = {
         {"Changing what runs", change_commands},
         {"Looking and working inside", look_commands},
         {"Manifests", manifest_commands},
-        {"Images, volumes, networks", object_commands},
+        {"Images", image_commands},
+        {"Volumes, networks", object_commands},
         {"The daemon", system_commands},
 };
 

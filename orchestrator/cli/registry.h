@@ -1,12 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The file of credentials that this user's environment names, for berthd to look into. */
+/* This user's file of registry credentials: for berthd to look into, and for login to write. */
 #ifndef ORCHESTRATOR_CLI_REGISTRY_H
 #define ORCHESTRATOR_CLI_REGISTRY_H
+
+#include "base/err.h"
 
 /**
  * $REGISTRY_AUTH_FILE, or config.json below $DOCKER_CONFIG, absolute; NULL: berthd knows the usual
  * places. On the heap.
  */
 char *registry_auth_file(void);
+
+/** Where login writes: that file, else ~/.docker/config.json. EINVAL: no home. On the heap. */
+int registry_login_file(char **ret, struct err *err);
+
+/** Keep credentials for a registry ("docker.io", "host:5000") in file, which becomes 0600. */
+int registry_login_store(const char *file, const char *registry, const char *username,
+                         const char *password, struct err *err);
+
+/** Forget them. Outcome REGISTRY_UNKNOWN (1): there were none. */
+#define REGISTRY_UNKNOWN 1
+int registry_login_erase(const char *file, const char *registry, struct err *err);
 
 #endif

@@ -112,15 +112,23 @@ static uint32_t ip_of(const char *text)
         return ip;
 }
 
+/* netd answers in order: with this answer it has the zone, too. */
+static void on_zone_taken(void *ctx, int fd, const struct err *err)
+{
+        (void)ctx;
+        if (fd >= 0)
+                close(fd);
+        printf("%s\n", err ? err->msg : "zone sent");
+}
+
 static void send_zone(struct driver *d)
 {
         const struct zone zone = {d->records, d->records_len, d->clients, d->clients_len};
         struct err err = ERR_INIT;
 
-        if (net_set_zone(d->net, &zone, &err) < 0)
+        if (net_set_zone(d->net, &zone, &err) < 0 ||
+            net_open_tap(d->net, on_zone_taken, d, &err) < 0)
                 printf("zone failed %s\n", err.msg);
-        else
-                printf("zone sent\n");
         for (size_t i = 0; i < d->records_len; i++) {
                 words_free(d->records[i].names, d->records[i].names_len);
                 free((void *)(uintptr_t)d->records[i].network);

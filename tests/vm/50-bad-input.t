@@ -65,6 +65,7 @@ name: lost
 services:
   web:
     image: no-such-image
+    pull_policy: never
     command: sleep 1000
 END
 refused 'no-such-image.*berth image (load|pull)' "an unknown image"

@@ -17,6 +17,11 @@ PATH=$PWD/${BUILD:-build}/bin:$PATH
 export PATH
 unset BERTH_ROOT BERTH_IMAGES
 
+# Tests talk to loopback only: a pull from anywhere else ends at a proxy that is not there.
+http_proxy=http://127.0.0.1:9 https_proxy=http://127.0.0.1:9 no_proxy=127.0.0.1,localhost
+export http_proxy https_proxy no_proxy
+unset HTTP_PROXY HTTPS_PROXY NO_PROXY ALL_PROXY all_proxy
+
 test_dir=$(mktemp -d "${TMPDIR:-/tmp}/berth-t.XXXXXX")
 BERTH_ROOT=$test_dir/r
 BERTH_IMAGES=${BERTH_TEST_IMAGES:-$PWD/build/tests/images}

@@ -316,7 +316,7 @@ static const struct {
          "services:\n  a: {image: x, depends_on: [b]}\n  b: {image: y, profiles: "
          "[debug]}\n",
          "stack.yaml:2:30: error: services.a.depends_on[0]: service 'b' is off, as none of its "
-         "profiles is on; set COMPOSE_PROFILES=debug, or required: false\n"},
+         "profiles is on; add --profile debug, or required: false\n"},
         {"version 1 files", "web:\n  image: a\n",
          "stack.yaml:1:1: error: no 'services': a stack needs at least that key\n"
          "stack.yaml:1:1: error: web: unknown key; keys of your own must begin with x-\n"},

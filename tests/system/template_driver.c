@@ -1,0 +1,504 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/digest.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/strbuf.h"
+#include "tests/tap.h"
+#include "vz/guest.h"
+#include "vz/template.h"
+#include "vz/vm.h"
+
+/*
+ * Templates and clones with real machines, through vz/template.h and vz/vm.h. Started by template.t
+ * with a folder that has root.ext4 and qemu wrappers that spoil things.
+ *
+ *   usage: template_driver FOLDER KERNEL INITRAMFS CLONES [QEMU]
+ *
+ * BERTH_BENCH in the environment: a line "# bench ..." with times in µs for each VM.
+ */
+
+#define TIMEOUT_S 60.0
+#define PARALLEL  4
+#define MEMORY    (INT64_C(128) << 20)
+
+static struct {
+        struct ev_loop *loop;
+        struct templates *templates;
+        const char *folder, *kernel, *initrd, *qemu;
+        int changes;
+        bool timed_out;
+        ev_timer timer;
+        unsigned serial;
+} t;
+
+/* One VM and what its service said. */
+struct one {
+        struct vm *vm;
+        struct guest *guest;
+        char *dir;
+        struct strbuf out;
+        char birth_reason[200];
+        bool started, exited, gone, clone, failed;
+        ev_timer retry;
+        int64_t spawned, up, hello, configured, started_ns;
+};
+
+static void on_timeout(struct ev_loop *loop, ev_timer *w, int revents)
+{
+        (void)loop;
+        (void)w;
+        (void)revents;
+        t.timed_out = true;
+}
+
+static void begin_wait(void)
+{
+        t.timed_out = false;
+        ev_timer_init(&t.timer, on_timeout, TIMEOUT_S, 0);
+        ev_timer_start(t.loop, &t.timer);
+}
+
+/* Run the loop until the condition holds; false when it takes too long. */
+#define wait_for(condition)                          \
+        __extension__({                              \
+                begin_wait();                        \
+                while (!(condition) && !t.timed_out) \
+                        ev_run(t.loop, EVRUN_ONCE);  \
+                ev_timer_stop(t.loop, &t.timer);     \
+                !t.timed_out;                        \
+        })
+
+static void on_change(void *ctx)
+{
+        (void)ctx;
+        t.changes++;
+}
+
+/* ---- the guest of one VM ---- */
+
+static const char script[] = "head -c 32 /dev/urandom | hexdump -v -e '1/1 \"%02x\"'; echo\n"
+                             "cat /proc/sys/kernel/random/uuid /proc/sys/kernel/random/boot_id\n"
+                             "date +%s; hostname\n";
+
+static void on_hello(void *arg, const struct guest_hello *hello)
+{
+        static const struct guest_disk disks[] = {{WIRE_DISK_IMAGE, "root"}};
+        const char *const argv[] = {"sh", "-c", script};
+        struct one *o = arg;
+        char hostname[32];
+        struct guest_config c = {
+                .hostname = hostname, .disks = disks, .n_disks = 1, .argv = argv, .n_argv = 3};
+        struct err err = ERR_INIT;
+
+        (void)snprintf(hostname, sizeof(hostname), "%s", strrchr(o->dir, '/') + 1);
+        vm_confirm(o->vm);
+        o->hello = clock_mono_ns();
+        o->spawned = vm_spawned_ns(o->vm);
+        o->up = vm_up_ns(o->vm);
+        random_bytes(c.seed, sizeof(c.seed));
+        c.clock_ns = (uint64_t)clock_wall_ns();
+        if (hello->state != WIRE_S_NEW || guest_configure(o->guest, &c, &err) < 0 ||
+            guest_run(o->guest, &err) < 0) {
+                printf("# %s\n", err.msg);
+                o->failed = true;
+        }
+}
+
+static void on_configured(void *arg, const char *text)
+{
+        struct one *o = arg;
+
+        o->configured = clock_mono_ns();
+        if (text) {
+                printf("# not configured: %s\n", text);
+                o->failed = true;
+        }
+}
+
+static void on_started(void *arg, uint64_t run, int pid)
+{
+        struct one *o = arg;
+
+        (void)run;
+        (void)pid;
+        o->started = true;
+        o->started_ns = clock_mono_ns();
+}
+
+static void on_output(void *arg, enum guest_stream stream, uint64_t offset, const void *bytes,
+                      size_t len)
+{
+        struct one *o = arg;
+
+        strbuf_add(&o->out, bytes, len);
+        guest_ack(o->guest, stream, offset + len);
+}
+
+static void on_exited(void *arg, uint64_t run, const struct guest_exit *end)
+{
+        struct one *o = arg;
+        struct vm_birth birth = vm_birth(o->vm);
+
+        (void)run;
+        (void)end;
+        o->exited = true;
+        o->clone = birth.clone;
+        (void)snprintf(o->birth_reason, sizeof(o->birth_reason), "%s", birth.reason);
+        vm_kill(o->vm);
+}
+
+static const struct guest_callbacks callbacks;
+
+static void connect_guest(struct one *o)
+{
+        AUTO_FREE char *socket = file_join(o->dir, "guest.sock");
+        struct err err = ERR_INIT;
+
+        if (guest_connect(t.loop, socket, 0, 0, &callbacks, o, &o->guest, &err) == 0)
+                return;
+        printf("# %s\n", err.msg);
+        ev_timer_start(t.loop, &o->retry);
+}
+
+static void on_retry(struct ev_loop *loop, ev_timer *w, int revents)
+{
+        struct one *o = w->data;
+
+        (void)loop;
+        (void)revents;
+        if (!o->exited && !o->gone)
+                connect_guest(o);
+}
+
+/* The clone failed: its successor serves the same path. */
+static void on_lost(void *arg, const struct err *err)
+{
+        struct one *o = arg;
+
+        (void)err;
+        guest_free(STEAL(o->guest));
+        ev_timer_start(t.loop, &o->retry);
+}
+
+static const struct guest_callbacks callbacks = {.on_hello = on_hello,
+                                                 .on_configured = on_configured,
+                                                 .on_started = on_started,
+                                                 .on_output = on_output,
+                                                 .on_exited = on_exited,
+                                                 .on_lost = on_lost};
+
+static void on_end(struct vm *vm, enum vm_end end, const char *message, void *ctx)
+{
+        struct one *o = ctx;
+
+        (void)end;
+        if (!o->exited)
+                printf("# the VM ended: %s\n", message);
+        o->gone = true;
+        vm_free(vm);
+        o->vm = NULL;
+}
+
+static struct one *one_start(void)
+{
+        const struct vm_events events = {.on_end = on_end};
+        AUTO_FREE char *image = file_join(t.folder, "root.ext4");
+        AUTO_CLOSE int fd = open(image, O_RDONLY | O_CLOEXEC);
+        struct one *o = xnew(struct one);
+        struct vm_events with = events;
+        struct vm_spec spec = {.id = "clone",
+                               .qemu = t.qemu,
+                               .kernel = t.kernel,
+                               .initrd = t.initrd,
+                               .memory_bytes = MEMORY,
+                               .cpus = 1,
+                               .disks = {{fd, true, "root"}},
+                               .disks_len = 1,
+                               .templates = t.templates};
+        struct err err = ERR_INIT;
+
+        with.ctx = o;
+        ev_timer_init(&o->retry, on_retry, 0.2, 0.0);
+        o->retry.data = o;
+        o->out = (struct strbuf)STRBUF_INIT(4096);
+        o->dir = xasprintf("%s/vm%u", t.folder, ++t.serial);
+        spec.dir = o->dir;
+        if (file_mkdir_p(o->dir, 0700, &err) < 0 ||
+            vm_start(t.loop, &spec, &with, &o->vm, &err) < 0) {
+                printf("# %s\n", err.msg);
+                o->failed = o->gone = true;
+                return o;
+        }
+        connect_guest(o);
+        return o;
+}
+
+static void one_free(struct one *o)
+{
+        guest_free(STEAL(o->guest));
+        ev_timer_stop(t.loop, &o->retry);
+        if (o->vm)
+                vm_kill(o->vm);
+        vm_free(o->vm);
+        (void)file_remove_tree(o->dir, NULL); /* template.t removes the folder */
+        strbuf_release(&o->out);
+        free(o->dir);
+        free(o);
+}
+
+static void tell_times(const struct one *o)
+{
+        if (getenv("BERTH_BENCH"))
+                printf("# bench %s up %lld hello %lld configured %lld started %lld\n",
+                       o->clone ? "clone" : "boot", (long long)(o->up - o->spawned) / 1000,
+                       (long long)(o->hello - o->spawned) / 1000,
+                       (long long)(o->configured - o->spawned) / 1000,
+                       (long long)(o->started_ns - o->spawned) / 1000);
+}
+
+/* ---- tests ---- */
+
+static enum template_state want(void)
+{
+        struct template_info info = {.state = TEMPLATE_NONE};
+
+        t.changes = 0;
+        if (templates_want(t.templates, MEMORY, 1, NULL) == TEMPLATE_BUILDING)
+                (void)wait_for(t.changes);
+        (void)templates_at(t.templates, 0, &info); /* wanting it again would build it again */
+        return info.state;
+}
+
+static int open_templates(void)
+{
+        AUTO_FREE char *dir = file_join(t.folder, "tpl");
+        const struct templates_env env = {.loop = t.loop,
+                                          .qemu = t.qemu,
+                                          .kernel = t.kernel,
+                                          .initrd = t.initrd,
+                                          .dir = dir,
+                                          .on_change = on_change};
+        struct err err = ERR_INIT;
+        int r = templates_new(&env, &t.templates, &err);
+
+        if (r < 0)
+                printf("# %s\n", err.msg);
+        return r;
+}
+
+/* All bytes of the memory files that this process holds, and their seals. */
+static void digest_templates(char ret[DIGEST_TEXT_MAX], int *ret_files)
+{
+        AUTO(digest) struct digest *d = digest_new();
+        static char chunk[1 << 20];
+
+        *ret_files = 0;
+        for (int fd = 3; fd < 256; fd++) {
+                char path[32], target[128];
+                ssize_t n;
+                off_t at = 0;
+
+                (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+                n = readlink(path, target, sizeof(target) - 1);
+                if (n < 0 || (target[n] = '\0', !strstr(target, "memfd:berth-")))
+                        continue;
+                (*ret_files)++;
+                while ((n = pread(fd, chunk, sizeof(chunk), at)) > 0) {
+                        digest_update(d, chunk, (size_t)n);
+                        at += n;
+                }
+                if (pwrite(fd, "x", 1, 0) >= 0 || ftruncate(fd, 0) == 0)
+                        digest_update(d, "not sealed", 10);
+        }
+        digest_final_text(d, ret);
+}
+
+/* The words of a clone that no other may have: line `n` of its output. */
+static char *line_of(const char *text, int n)
+{
+        while (n-- > 0 && (text = strchr(text, '\n')) != NULL)
+                text++;
+        return text ? xstrndup(text, strcspn(text, "\n")) : xstrdup("");
+}
+
+static int compare(const void *a, const void *b)
+{
+        return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static size_t count_different(char **words, size_t n)
+{
+        size_t different = n > 0;
+
+        qsort(words, n, sizeof(*words), compare);
+        for (size_t i = 1; i < n; i++)
+                different += strcmp(words[i - 1], words[i]) != 0;
+        return different;
+}
+
+struct tally {
+        char **words[3]; /* random bytes, uuids, boot ids */
+        size_t n, clones, in_time, named;
+};
+
+static void tally_one(struct tally *tally, const struct one *o)
+{
+        AUTO_FREE char *when = line_of(strbuf_str(&o->out), 3);
+        AUTO_FREE char *name = line_of(strbuf_str(&o->out), 4);
+        int64_t off = strtoll(when, NULL, 10) - clock_wall_ms() / 1000;
+
+        for (int i = 0; i < 3; i++) {
+                size_t len = tally->n;
+
+                *array_push(&tally->words[i], &len) = line_of(strbuf_str(&o->out), i);
+        }
+        tally->n++;
+        tally->clones += o->clone;
+        tally->in_time += off >= -2 && off <= 2;
+        tally->named += streq(name, strrchr(o->dir, '/') + 1);
+        tell_times(o);
+}
+
+static void test_independence(size_t wanted)
+{
+        static const char *const names[] = {"first 32 bytes of /dev/urandom", "kernel uuids",
+                                            "boot ids"};
+        struct one *running[PARALLEL];
+        struct tally tally = {.n = 0};
+        size_t begun = 0;
+        int64_t began = clock_mono_ms();
+
+        while (tally.n < wanted && begun < wanted) {
+                size_t n = 0;
+
+                for (; n < PARALLEL && begun < wanted; begun++)
+                        running[n++] = one_start();
+                for (size_t i = 0; i < n; i++) {
+                        if (!wait_for(running[i]->gone))
+                                printf("# VM %zu hangs\n", begun - n + i);
+                        tally_one(&tally, running[i]);
+                        one_free(running[i]);
+                }
+        }
+        printf("# %zu clones in %lld ms\n", tally.n, (long long)(clock_mono_ms() - began));
+        is_int(tally.clones, wanted, "%zu VMs are clones", wanted);
+        is_int(tally.in_time, wanted, "their clocks are right");
+        is_int(tally.named, wanted, "they have names of their own");
+        for (int i = 0; i < 3; i++) {
+                is_int(count_different(tally.words[i], tally.n), wanted, "%s: all different",
+                       names[i]);
+                ok(tally.n && strlen(tally.words[i][0]) >= 36, "and there (%s)",
+                   tally.n ? tally.words[i][0] : "");
+                for (size_t k = 0; k < tally.n; k++)
+                        free(tally.words[i][k]);
+                free(tally.words[i]);
+        }
+}
+
+static void test_clones(size_t wanted)
+{
+        char before[DIGEST_TEXT_MAX], after[DIGEST_TEXT_MAX];
+        struct template_info info;
+        int files = 0;
+
+        is_int(open_templates(), 0, "a store");
+        is_int(want(), TEMPLATE_READY, "a template is built");
+        ok(templates_at(t.templates, 0, &info) && info.memory_bytes == MEMORY, "and shown");
+        printf("# built in %lld ms, %lld KiB\n", (long long)info.build_ms,
+               (long long)info.resident_bytes >> 10);
+        digest_templates(before, &files);
+        is_int(files, 2, "it is two memory files");
+        test_independence(wanted);
+        digest_templates(after, &files);
+        is_str(after, before, "its bytes are what they were");
+        (void)templates_at(t.templates, 0, &info);
+        is_int(info.clones, wanted, "it counted its clones");
+        printf("# %lld KiB at the end\n", (long long)info.resident_bytes >> 10);
+}
+
+/* Everything about one more VM, with the reason why it is not a clone. */
+static void expect_boot(const char *what, const char *reason)
+{
+        struct one *o = one_start();
+
+        ok(wait_for(o->gone) && o->exited && !o->failed, "%s: the service ran", what);
+        ok(!o->clone, "%s: in a VM that booted", what);
+        has_str(o->birth_reason, reason, "%s: and it is said why", what);
+        tell_times(o);
+        one_free(o);
+}
+
+/* What it is made of changed: not used any more, and built anew when it is wanted. */
+static void test_key(void)
+{
+        const struct timespec times[2] = {{.tv_sec = 1}, {.tv_sec = 1}};
+        struct one *o;
+
+        is_int(utimensat(AT_FDCWD, t.initrd, times, 0), 0, "the initramfs is another one");
+        expect_boot("stale template", "changed since it was built");
+        is_int(want(), TEMPLATE_READY, "a new template");
+        o = one_start();
+        ok(wait_for(o->gone) && o->clone, "a clone of it");
+        one_free(o);
+}
+
+/* qemu is a wrapper that spoils something; state: what comes of the template. */
+static void test_spoiled(const char *wrapper, enum template_state state, const char *reason)
+{
+        AUTO_FREE char *path = file_join(t.folder, wrapper);
+        unsigned builds = 0;
+
+        templates_free(STEAL(t.templates));
+        t.qemu = path;
+        (void)open_templates();
+        is_int(want(), state, "%s: the template is %s", wrapper, template_state_name(state));
+        expect_boot(wrapper, reason);
+        for (int i = 0; i < 8; i++) {
+                t.changes = 0;
+                if (templates_want(t.templates, MEMORY, 1, NULL) != TEMPLATE_BUILDING)
+                        continue;
+                builds++;
+                (void)wait_for(t.changes);
+                if (state == TEMPLATE_READY) /* each new one fails its first clone */
+                        templates_distrust(t.templates, MEMORY, 1, "test");
+        }
+        ok(builds <= 3, "%s: it is not tried for ever (%u times more)", wrapper, builds);
+        t.qemu = NULL;
+}
+
+int main(int argc, char **argv)
+{
+        if (argc < 5) {
+                (void)fprintf(stderr,
+                              "usage: template_driver FOLDER KERNEL INITRAMFS CLONES [QEMU]\n");
+                return 2;
+        }
+        (void)signal(SIGPIPE, SIG_IGN);
+        t.loop = ev_default_loop(0);
+        t.folder = argv[1];
+        t.kernel = argv[2];
+        t.initrd = argv[3];
+        t.qemu = argv[5];
+        test_clones((size_t)strtoul(argv[4], NULL, 10));
+        if (!getenv("BERTH_BENCH")) {
+                test_key();
+                test_spoiled("qemu-no-save", TEMPLATE_FAILED, "no template: ");
+                test_spoiled("qemu-dies-at-save", TEMPLATE_FAILED, "no template: ");
+                test_spoiled("qemu-no-restore", TEMPLATE_READY, "the clone failed: ");
+                test_spoiled("qemu-bad-state", TEMPLATE_READY, "the clone failed: ");
+        } else {
+                templates_free(STEAL(t.templates));
+                for (size_t i = 0; i < strtoul(argv[4], NULL, 10); i++)
+                        expect_boot("boot", "");
+        }
+        templates_free(t.templates);
+        return tap_done();
+}

@@ -233,8 +233,7 @@ int daemon_change(struct daemon *d, const char *name, const struct stack_change 
         return daemon_accept(d, c.new, note, err);
 }
 
-/* ----------------------------------------------------------------------------------------- history
- */
+/* -------------------------------------------------------------------------------------- history */
 
 static struct desired *parse_revision(const struct stored_revision *r)
 {

@@ -7,7 +7,7 @@
 #include "base/mem.h"
 #include "base/value.h"
 #include "schema/assemble.h"
-#include "schema/base64.h"
+#include "base/base64.h"
 #include "schema/draft.h"
 #include "schema/kinds.h"
 #include "schema/shapes.h"

@@ -83,8 +83,7 @@ int pull_check_document(const char *text, size_t len, const char *type, const ch
         return 0;
 }
 
-/* ---------------------------------------------------------------------------------------- one
- * source */
+/* ----------------------------------------------------------------------------------- one source */
 
 /* A pull from one endpoint. */
 struct fetch {

@@ -483,8 +483,7 @@ enum verdict registry_judge(struct registry *registry, const struct http_call *c
         return again(registry, retry, gained, http_call_header(call, "Retry-After", 0), err);
 }
 
-/* --------------------------------------------------------------------------------- whole requests
- */
+/* ------------------------------------------------------------------------------- whole requests */
 
 int registry_prepare(struct registry *registry, struct http_call_spec *spec, struct retry *retry,
                      struct err *err)

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "schema/base64.h"
+#include "base/base64.h"
 #include "schema/suggest.h"
 #include "schema/tree.h"
 #include "schema/words.h"

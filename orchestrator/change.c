@@ -234,7 +234,6 @@ int daemon_change(struct daemon *d, const char *name, const struct stack_change 
         return daemon_accept(d, c.new, note, err);
 }
 
-<<<<<<< HEAD
 /* ------------------------------------------------------------------------------- failed updates */
 
 /* The manifest of a kept revision, or NULL. */
@@ -339,8 +338,6 @@ void daemon_note_good(struct daemon *d)
                 save_wishes(d, d->desired[i]);
 }
 
-=======
->>>>>>> registry
 /* -------------------------------------------------------------------------------------- history */
 
 static struct desired *parse_revision(const struct stored_revision *r)

@@ -248,7 +248,7 @@ static void one_free(struct one *o)
         if (o->vm)
                 vm_kill(o->vm);
         vm_free(o->vm);
-        if (getenv("KEEP")) return; (void)file_remove_tree(o->dir, NULL); /* template.t removes the folder */
+        (void)file_remove_tree(o->dir, NULL); /* template.t removes the folder */
         strbuf_release(&o->out);
         free(o->dir);
         free(o);

@@ -56,7 +56,8 @@ static const struct {
         {"a disk of two writers",
          "services:\n  a: {image: a, volumes: ['v:/v']}\n  b: {image: b, volumes: ['v:/w:ro']}\n"
          "volumes: {v: {x-berth: {class: disk}}}\n",
-         "stack.yaml:3:27: error: services.b.volumes[0]: volume 'v' is of class disk and written by "
+         "stack.yaml:3:27: error: services.b.volumes[0]: volume 'v' is of class disk and written "
+         "by "
          "service 'a' (line 2): no second VM can mount it; set its x-berth.class to shared\n"},
         {"a disk of two replicas",
          S "scale: 2\n    volumes: ['v:/v']\nvolumes: {v: {x-berth: {class: disk}}}\n",

@@ -77,8 +77,8 @@ static int copy_nic(struct instance *in, const struct network_ref *ref, struct e
                 return err_set(err, ENETDOWN, "network %s does not exist", ref->network);
         if (ref->ipv4_address && value_ip4(ref->ipv4_address, &wanted, err) < 0)
                 return -EINVAL;
-        r = networks_lease(in->env->networks, in->stack, ref->network, in->service, in->replica,
-                           wanted, &ip, err);
+        r = networks_lease(in->env->networks, in->stack, ref->network, in->service,
+                           in->replica + in->lane * SERVICE_REPLICAS_MAX, wanted, &ip, err);
         if (r < 0)
                 return r;
         nic = array_push(&in->nics, &in->nics_len);
@@ -150,7 +150,8 @@ static int ports_ready(const struct instance *in, struct err *err)
                 const char *why = NULL;
                 uint16_t host_port;
 
-                switch (networks_forward(in->env->networks, in->id, i, &host_port, &why)) {
+                switch (networks_forward(in->env->networks, in->stack, in->service, in->replica,
+                                         &in->ports[i], &host_port, &why)) {
                 case FORWARD_PENDING:
                         return 1;
                 case FORWARD_FAILED:

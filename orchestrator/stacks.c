@@ -490,7 +490,8 @@ struct instance *daemon_instance(const struct daemon *d, const char *stack, cons
                 if (in->remove_wanted || in->state == VM_STOPPING || !streq(in->stack, stack) ||
                     !streq(in->service, service) || (replica && in->replica != replica))
                         continue;
-                if (!best || in->replica < best->replica)
+                if (!best || in->replica < best->replica ||
+                    (in->replica == best->replica && daemon_is_serving(d, in)))
                         best = in;
         }
         return best;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "reconciler/diff.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -69,6 +70,7 @@ static void diff_services(const struct stack *before, const struct stack *after,
                 if (c < 0) {
                         (void)add_change(ret, CHANGE_REMOVE, "service", a->name);
                 } else if (c > 0) {
+                        assert(b);
                         (void)add_change(ret, CHANGE_CREATE, "service", b->name);
                 } else {
                         change = add_change(ret, CHANGE_UPDATE, "service", b->name);

@@ -81,6 +81,7 @@ static const char **all_keys(const json_t *before, const json_t *after, size_t *
         return keys;
 }
 
+/* NOLINTBEGIN(misc-no-recursion): DEPTH_MAX */
 static void compare_objects(struct change *change, const char *path, const json_t *before,
                             const json_t *after, unsigned depth)
 {
@@ -156,6 +157,8 @@ json_t *fields_pairs(const struct kv_list *list)
                                                          : json_null());
         return object;
 }
+
+/* NOLINTEND(misc-no-recursion) */
 
 static bool same_content(const struct file_source *a, const struct file_source *b)
 {

@@ -3,11 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/base64.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/value.h"
 #include "schema/assemble.h"
-#include "schema/base64.h"
 #include "schema/draft.h"
 #include "schema/kinds.h"
 #include "schema/shapes.h"

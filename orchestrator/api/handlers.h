@@ -46,12 +46,12 @@ void handle_image_load(struct request *req, void *ctx);
 void handle_image_import(struct request *req, void *ctx);
 void handle_image_delete(struct request *req, void *ctx);
 
-/* handle_registry.c */
+/** handle_registry.c; the routes of each in api/wire.h. */
 void handle_image_pull(struct request *req, void *ctx);
 void handle_image_push(struct request *req, void *ctx);
 void handle_registry_login(struct request *req, void *ctx);
 
-/* handle_image_manage.c */
+/** handle_image_manage.c; the routes of each in api/wire.h. */
 void handle_image_tag(struct request *req, void *ctx);
 void handle_image_prune(struct request *req, void *ctx);
 void handle_image_inspect(struct request *req, void *ctx);

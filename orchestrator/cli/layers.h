@@ -35,6 +35,7 @@ void layers_update(struct layers *layers, const json_t *item);
 /** Remove the picture. */
 void layers_clear(struct layers *layers);
 
+/** Free what it holds; safe on a zeroed one. */
 void layers_release(struct layers *layers);
 
 #endif

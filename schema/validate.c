@@ -248,6 +248,21 @@ static void check_addresses(struct reader *r, const struct stack_draft *draft)
         free(all);
 }
 
+/* "imagee" has its finding: that there is no image is the same mistake. */
+static bool misspells_image(const struct node *service)
+{
+        for (size_t i = 0; service->kind == NODE_MAP && i < service->len && i < 100; i++) {
+                struct suggestion s = SUGGESTION_INIT(service->entries[i].key);
+
+                if (field_find(service_fields, service->entries[i].key))
+                        continue;
+                suggest_offer(&s, "image");
+                if (s.best)
+                        return true;
+        }
+        return false;
+}
+
 /* Not given, or empty: a value of another type has its finding already. */
 static bool lacks_image(const struct reader *r, const struct service_draft *d)
 {
@@ -264,7 +279,7 @@ static void check_service(struct reader *r, const struct service_draft *d)
         const char *path = arena_printf(r->arena, "services.%s", s->name);
         const struct node *mode = node_get(d->node, "network_mode");
 
-        if (lacks_image(r, d))
+        if (lacks_image(r, d) && !misspells_image(d->node))
                 diags_add(r->diags, DIAG_MISSING_KEY, &d->mark, path,
                           "'image' is missing: the image that the service runs");
         if (s->network_none && s->networks_len > 0)

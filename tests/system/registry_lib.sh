@@ -34,7 +34,7 @@ cleanup() {
         rm -rf "$work"
 }
 trap cleanup EXIT
-trap 'exit 1' INT TERM HUP
+trap 'exit 1' INT TERM HUP PIPE
 
 export HOME="$work/home" BERTH_ROOT="$work/r" BERTH_CERTS="$work/certs.d"
 export BERTH_REGISTRIES="$work/registries.json" XDG_CONFIG_HOME="$work/home/.config"

@@ -11,9 +11,9 @@
 #   cut=N          the body ends after N bytes, the connection closes; the length said was right
 #   short=N        the same, and Content-Length says N
 #   long=N         Content-Length says N bytes more than come
-#   status=CODE[,Header:_value...]   an empty answer; '_' is a space
+#   status=CODE[,Header:_value...]   an empty answer; '_' is a space, '~' a comma
 #   redirect=URL   302; PORT and SELF in URL stand for this proxy's port and address, PATH for the path
-#   drip=N         N bytes a second
+#   drip=N         N bytes a second, but at least 4
 #   stall          headers, then nothing for ever
 #   hang           not even headers
 #   garbage        not HTTP
@@ -139,7 +139,7 @@ sub without { my ($lines, $name) = @_; return [grep { !/^\Q$name\E:/i } @$lines]
 
 sub made {
         my ($status, @headers) = @_;
-        s/_/ /g for @headers;
+        tr/_~/ ,/ for @headers;
         return ($status, [@headers, 'Content-Length: 0'], '');
 }
 
@@ -178,7 +178,7 @@ sub serve {
                 my $content = slurp($file);
                 my $digest = 'sha256:' . sha256_hex($content);
                 s/%DIGEST/$digest/ for @headers;
-                s/_/ /g for @headers;
+                tr/_~/ ,/ for @headers;
                 unshift @headers, "Content-Type: $type" if $type ne '-';
                 return send_answer($client, 200, [@headers, 'Content-Length: ' . length $content],
                         $method eq 'HEAD' ? '' : $content);
@@ -216,9 +216,10 @@ sub serve {
         if ($what eq 'stall') { send_answer($client, $status, $head, ''); sleep 600; return }
         if ($what eq 'drip') {
                 send_answer($client, $status, $head, '');
-                for (my $at = 0; $at < $length; $at += $value) {
-                        send_all($client, substr $got, $at, $value);
-                        select undef, undef, undef, 1;
+                my $step = int($value / 4) || 1;
+                for (my $at = 0; $at < $length; $at += $step) {
+                        send_all($client, substr $got, $at, $step);
+                        select undef, undef, undef, 0.25;
                 }
                 return;
         }

@@ -74,7 +74,7 @@ finish() {
 # shellcheck disable=SC2034 # code is for who sources this
 # run BERTH-ARGS...: at most 60 s; output in $out, exit code in $code
 run() {
-        out=$(timeout "${limit:-60}" berth "$@" 2>&1)
+        out=$(timeout -s KILL "${limit:-60}" berth "$@" 2>&1)
         code=$?
 }
 

@@ -72,11 +72,29 @@ static void on_instance_started(struct instance_env *env, struct instance *in)
         daemon_save_replica(d, fact);
 }
 
+/* Whether a younger VM has taken the replica over: then the end of this one says nothing. */
+static bool is_superseded(const struct daemon *d, const struct instance *in)
+{
+        for (size_t i = 0; i < d->instances_len; i++) {
+                const struct instance *other = d->instances[i];
+
+                if (other != in && other->replica == in->replica &&
+                    streq(other->stack, in->stack) && streq(other->service, in->service) &&
+                    other->state != VM_EXITED && other->state != VM_FAILED &&
+                    other->times.decided > in->times.decided)
+                        return true;
+        }
+        return false;
+}
+
 static void on_instance_ended(struct instance_env *env, struct instance *in)
 {
         struct daemon *d = daemon_of(env);
-        struct replica_fact *fact = daemon_replica(d, in->stack, in->service, in->replica);
+        struct replica_fact *fact;
 
+        if (is_superseded(d, in))
+                return;
+        fact = daemon_replica(d, in->stack, in->service, in->replica);
         replica_on_ended(fact, in->exit_reason, in->exit_code, in->spec_hash, daemon_now_ms(d));
         replica_set_message(fact, in->message);
         daemon_save_replica(d, fact);

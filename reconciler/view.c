@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "reconciler/rollout.h"
 #include "reconciler/slot.h"
 
 /* Names of facts may be missing in odd ones: they sort first and match nothing. */
@@ -268,6 +269,7 @@ static void init_unit(struct view *view, size_t g, size_t i, struct slot **slots
         unit->service = &group->stack->services[i];
         unit->hash = hashes->services[i];
         unit->image = unit->service->image ? find_image(view, unit->service->image) : NULL;
+        unit->surges = rollout_surges(unit);
         unit->slots = *slots;
         if (wishes_of(view, g))
                 unit->wish = &wishes_of(view, g)->services[i];

@@ -151,11 +151,6 @@ static void check_ports(struct reader *r, const struct stack_draft *draft)
 
                 if (d->disabled)
                         continue;
-                if (d->service.replicas > 1)
-                        diags_add(r->diags, DIAG_CONFLICT, &claim->mark, claim->path,
-                                  "host port %u cannot be that of %u replicas; leave the host "
-                                  "port out for any free one each, or set scale to 1",
-                                  claim->published, d->service.replicas);
                 r->claims[n++] = *claim;
         }
         if (n)
@@ -305,6 +300,6 @@ void validate(struct reader *r, struct stack_draft *draft)
         check_addresses(r, draft);
         check_sources(r, "configs", draft->stack.configs, draft->stack.configs_len);
         check_sources(r, "secrets", draft->stack.secrets, draft->stack.secrets_len);
-        validate_sharing(r, draft);
+        settle_sharing(r, draft);
         validate_cycles(r, draft);
 }

@@ -21,6 +21,7 @@ void world_release(struct world *world)
                 free(world->wishes[i].stack);
                 free(world->wishes[i].service);
                 free(world->wishes[i].wish.cause);
+                free(world->wishes[i].wish.good);
         }
         free(world->wishes);
         free(world->stacks);
@@ -238,7 +239,7 @@ void world_net_gone(struct world *world, const struct network_fact *network)
         *fact = world->facts.networks[--world->facts.networks_len];
 }
 
-static char *present_hash(const struct world *world, const char *stack, const char *service)
+char *world_hash(const struct world *world, const char *stack, const char *service)
 {
         const struct stack *desired = world_find_stack(world, stack);
         const struct service *spec = desired ? stack_find_service(desired, service) : NULL;
@@ -265,7 +266,7 @@ struct vm_fact *world_vm(struct world *world, const char *stack, const char *ser
         vm->stack = xstrdup(stack);
         vm->service = xstrdup(service);
         vm->replica = replica;
-        vm->spec_hash = hash ? xstrdup(hash) : present_hash(world, stack, service);
+        vm->spec_hash = hash ? xstrdup(hash) : world_hash(world, stack, service);
         vm->since_ms = vm->health_since_ms = world->now_ms;
         return vm;
 }
@@ -275,6 +276,16 @@ void world_vm_runs(struct world *world, struct vm_fact *vm)
         vm->state = VM_RUNNING;
         vm->since_ms = vm->health_since_ms = world->now_ms;
         replica_on_started(world_memory(world, vm->stack, vm->service, vm->replica), world->now_ms);
+}
+
+/* Whether a younger VM has taken the replica over: then the end of this one says nothing. */
+static bool is_superseded(const struct world *world, const struct vm_fact *vm)
+{
+        for (const struct vm_fact *v = vm + 1; v < world->facts.vms + world->facts.vms_len; v++)
+                if (streq(v->stack, vm->stack) && streq(v->service, vm->service) &&
+                    v->replica == vm->replica && v->state != VM_EXITED && v->state != VM_FAILED)
+                        return true;
+        return false;
 }
 
 void world_vm_ends(struct world *world, struct vm_fact *vm, enum vm_state state,
@@ -288,13 +299,16 @@ void world_vm_ends(struct world *world, struct vm_fact *vm, enum vm_state state,
         vm->exit_code = code;
         free(vm->message);
         vm->message = xstrdup(message);
+        if (is_superseded(world, vm))
+                return;
         replica_on_ended(memory, reason, code, vm->spec_hash, world->now_ms);
         replica_set_message(memory, message);
 }
 
 void world_vm_gone(struct world *world, struct vm_fact *vm)
 {
-        if (vm->state != VM_EXITED && vm->state != VM_FAILED && vm->exit_reason == EXIT_NONE)
+        if (vm->state != VM_EXITED && vm->state != VM_FAILED && vm->exit_reason == EXIT_NONE &&
+            !is_superseded(world, vm))
                 replica_on_ended(world_memory(world, vm->stack, vm->service, vm->replica),
                                  EXIT_STOPPED, 0, vm->spec_hash, world->now_ms);
         free(vm->id);
@@ -320,6 +334,8 @@ void world_begin(struct world *world, const struct step *step)
                 return;
         case STEP_NETWORK_REMOVE:
                 world_net(world, step->stack, step->network)->removing = true;
+                return;
+        case STEP_ROLLBACK: /* the scenario's next revision */
                 return;
         case STEP_VM_CREATE:
                 (void)world_vm(world, step->stack, step->service, step->replica, NULL);

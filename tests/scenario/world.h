@@ -44,9 +44,11 @@ struct stack *world_find_stack(const struct world *world, const char *name);
 
 /**
  * Parts of a stack from words: "web", "image=web:2", "replicas=3", "restart=on-failure:2",
- * "net=front,back", "env=A:1", "label=A:1", "health", "oneshot", "secret=NAME", "config=NAME",
- * "depends=db:healthy,migrate:completed?" (condition started when not given; ? not required; !
- * replaced together). An image is NAME:1 unless given. Returns NULL, or what is wrong.
+ * "net=front,back", "volume=data", "update=order:start-first,action:rollback,monitor:5s,ratio:0.5,
+ * parallelism:2,delay:1s" (and "rollback="), "env=A:1", "label=A:1", "health", "oneshot",
+ * "secret=NAME", "config=NAME", "depends=db:healthy,migrate:completed?" (condition started when not
+ * given; ? not required; ! replaced together). An image is NAME:1 unless given. Returns NULL, or
+ * what is wrong.
  */
 const char *world_service(struct stack *stack, char **words, size_t len);
 
@@ -58,6 +60,9 @@ void world_source(struct stack *stack, bool secret, const char *text);
 
 /** The wish for a service, made when missing. */
 struct service_wish *world_wish(struct world *world, const char *stack, const char *service);
+
+/** The hash that a service's VMs have by its present spec and wish. On the heap. */
+char *world_hash(const struct world *world, const char *stack, const char *service);
 
 /** The reconciler's decision now. */
 void world_plan(const struct world *world, struct plan *ret_plan);

@@ -264,6 +264,7 @@ static void check_step(struct sim *sim, const struct step *step)
                 return;
         case STEP_IMAGE_RESOLVE:
         case STEP_NETWORK_CREATE:
+        case STEP_ROLLBACK:
                 return;
         }
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2034,SC2016 # the tests read the variables; $1 is the inner shell's
 #
 # Real registries on loopback for tests, and a berth of one's own. Sourced from the top of the tree.
 # Everything ends and is removed at exit.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# shellcheck shell=sh disable=SC2034,SC2016 # the tests read the variables; $1 is the inner shell's
+# shellcheck shell=sh disable=SC2034,SC2016 # the tests read what it sets; other shells expand
 #
 # Real registries on loopback for tests, and a berth of one's own. Sourced from the top of the tree.
 # Everything ends and is removed at exit.
@@ -34,7 +34,7 @@ cleanup() {
         rm -rf "$work"
 }
 trap cleanup EXIT
-trap 'exit 1' INT TERM HUP
+trap 'exit 1' INT TERM HUP PIPE
 
 export HOME="$work/home" BERTH_ROOT="$work/r" BERTH_CERTS="$work/certs.d"
 export BERTH_REGISTRIES="$work/registries.json" XDG_CONFIG_HOME="$work/home/.config"

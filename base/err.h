@@ -60,7 +60,6 @@ static inline int err_is_negative_(int r)
                 err_is_negative_(err_set_at((err), (code), __FILE__, __LINE__, __VA_ARGS__))
 #        define err_errno(err, code, ...) \
                 err_is_negative_(err_errno_at((err), (code), __FILE__, __LINE__, __VA_ARGS__))
-#        define err_wrap(...) err_is_negative_(err_wrap(__VA_ARGS__))
 #endif
 
 #endif

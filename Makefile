@@ -93,13 +93,17 @@ $(foreach t,$(filter $(BUILD)/bin/tests/unit/cli/%,$(tests)),\
 # A fuzz harness tests/fuzz/fuzz_NAME.c links what a unit test of the layer below does. Without
 # libFuzzer (SAN=fuzzer-no-link,...) it gets a main that replays tests/fuzz/corpus/NAME.
 fuzz_layer_dns      := network
+fuzz_layer_env      := schema
 fuzz_layer_http     := orchestrator
+fuzz_layer_interpolation := schema
 fuzz_layer_layer    := storage
 fuzz_layer_manifest := schema
 fuzz_layer_oci      := storage
 fuzz_layer_qmp      := vz
 fuzz_layer_registry := storage
+fuzz_layer_values   := schema
 fuzz_layer_wire     := vminit
+fuzz_layer_yaml     := schema
 fuzz_names := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 fuzzers    := $(addprefix $(BUILD)/bin/tests/fuzz/,$(fuzz_names))
 fuzz_main  := $(if $(findstring fuzzer,$(SAN)),,$(call objs,tests/fuzz/replay.c))

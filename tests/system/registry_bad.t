@@ -3,6 +3,8 @@
 # What registries, networks and attackers do wrong, case by case, between berth and a real registry.
 # The numbers are those of the table in docs/images.md. Every failure must be one clear line, within
 # its time, with no image listed, nothing left but resumable parts, and a daemon that goes on.
+#
+# shellcheck disable=SC2016 # jq's variables
 . tests/system/registry_lib.sh
 limit=20
 
@@ -196,7 +198,6 @@ fails 34 'no layers, but a config of three' 'diff_ids for 0 layers'
 edit '.layers = [range(10000) as $i | .layers[0]]'
 fails 35 '10000 layers' 'the limit is 512'
 edit '.layers[2] = .layers[1] | .layers[2].size = .layers[1].size'
-before=$(got blobs)
 run image pull -q "$proxy/team/web:1"
 [ "$(grep -c "GET .*blobs/$(jq -r '.layers[1].digest' "$manifest")" "$work/proxy.log")" = 1 ]
 ok $? '36 a layer that comes twice is fetched once'
@@ -364,7 +365,8 @@ wait $one
 is "$? $two" '0 0' '73 two pulls of the same image both succeed'
 is "$(got "$big")" 1 '73 and it was fetched once'
 rules "blobs/$big drip=200000"
-BERTH_ROOT=$work/r3 BERTH_IMAGES=$BERTH_ROOT/images timeout 20 berth image pull -q "$proxy/team/web:1" >"$work/one" 2>&1 &
+images=$BERTH_ROOT/images
+BERTH_ROOT=$work/r3 BERTH_IMAGES=$images timeout 20 berth image pull -q "$proxy/team/web:1" >"$work/one" 2>&1 &
 one=$!
 timeout 20 berth image pull -q "$proxy/team/web:1" >"$work/two" 2>&1
 two=$?
@@ -373,6 +375,7 @@ is "$? $two" '0 0' '73 two daemons on one store both succeed'
 is "$(got "$big")" 1 '73 and share the work'
 BERTH_ROOT=$work/r3 timeout 20 berth system stop >/dev/null 2>&1
 partial=$BERTH_ROOT/images/partial/${big#sha256:}
+# shellcheck disable=SC2016
 grown() { # until the partial blob has bytes in it
         timeout 20 sh -c 'tail -c +1 -F "$1" 2>/dev/null | head -c 1 >/dev/null' sh "$partial"
 }

@@ -185,6 +185,14 @@ sanitized_tests := $(patsubst $(BUILD)/%,build/san/%,$(if $(SAN),,$(tests) $(fuz
 sanitized:
 	$(q)$(if $(SAN),,$(MAKE) --no-print-directory SAN=address,undefined tests)
 
+# Longer than `make test` has time for.
+churn: all test-images          ## 20 minutes of random applies and kills with real VMs
+	$(q)BUILD=$(BUILD) BERTH_CHURN_SECONDS=1200 BERTH_TEST_IMAGES=$(CURDIR)/build/tests/images \
+	        sh tests/vm/60-churn.t
+
+simulate: $(BUILD)/bin/tests/unit/reconciler/converge_test ## a million simulated runs, hours
+	$(q)BERTH_SIM_RUNS=1000000 $<
+
 # The images of the examples in a store that the tests share and do not change.
 test-images: all
 	$(q)sh tests/vm/images.sh $(BUILD)/bin build/tests/images

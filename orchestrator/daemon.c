@@ -265,15 +265,23 @@ static void on_quarantine(void *ctx, const char *table, const char *key, const c
         log_error("store", key, "unreadable record of %s set aside: %s", table, reason);
 }
 
-/* Files of berth beside the program (build tree), else where `make install` puts them. */
+/*
+ * A file of berth: beside the program as it was built, in ../lib/berth as it was installed
+ * (wherever that folder was moved), else where `make install` puts it. The text for the error is
+ * the last.
+ */
 static char *find_part(const char *self, const char *beside, const char *name)
 {
+        const char *const places[] = {beside, "../lib/berth/"};
         const char *slash = strrchr(self, '/');
-        char *path = xasprintf("%.*s/%s%s", (int)(slash ? slash - self : 0), self, beside, name);
 
-        if (access(path, R_OK) == 0)
-                return path;
-        free(path);
+        for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+                AUTO_FREE char *path = xasprintf("%.*s/%s%s", (int)(slash ? slash - self : 0), self,
+                                                 places[i], name);
+
+                if (access(path, R_OK) == 0)
+                        return STEAL(path);
+        }
         return xasprintf("%s/%s", BERTH_LIBDIR, name);
 }
 

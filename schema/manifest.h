@@ -97,6 +97,7 @@ struct healthcheck {
 enum restart_policy { RESTART_NO, RESTART_ALWAYS, RESTART_ON_FAILURE, RESTART_UNLESS_STOPPED };
 
 enum update_failure { UPDATE_PAUSE, UPDATE_CONTINUE, UPDATE_ROLLBACK };
+
 enum update_order { UPDATE_STOP_FIRST, UPDATE_START_FIRST };
 
 /* How the VMs of a service are replaced when its spec changes: deploy.update_config. */
@@ -150,12 +151,12 @@ struct service {
         unsigned restart_max_attempts; /* on-failure:N; 0: no limit */
         unsigned replicas;             /* default 1; from deploy.replicas or scale */
         struct update_config update, rollback;
-        char *stop_signal;             /* NULL: the image's, else SIGTERM */
-        int64_t stop_grace_period_ms;  /* default 10000 */
-        int64_t mem_limit_bytes;       /* cgroup limit in the guest; -1 none */
-        double cpus;                   /* 0 none */
-        int64_t pids_limit;            /* -1 none */
-        int64_t shm_size_bytes;        /* -1: 64 MiB */
+        char *stop_signal;            /* NULL: the image's, else SIGTERM */
+        int64_t stop_grace_period_ms; /* default 10000 */
+        int64_t mem_limit_bytes;      /* cgroup limit in the guest; -1 none */
+        double cpus;                  /* 0 none */
+        int64_t pids_limit;           /* -1 none */
+        int64_t shm_size_bytes;       /* -1: 64 MiB */
         struct kv_list labels, sysctls;
         struct ulimit *ulimits;
         size_t ulimits_len;
@@ -174,10 +175,15 @@ struct network {
         struct place place;
 };
 
+/* What a volume is: a disk of one VM, or a folder of the host that several share over 9p. Not
+ * given: shared when several VMs mount it and one of them writes, else a disk. */
+enum volume_class { VOLUME_UNSET, VOLUME_DISK, VOLUME_SHARED };
+
 struct volume {
         char *name;      /* key within the stack */
         char *real_name; /* `name:`; NULL: STACK_NAME */
         bool external;
+        int volume_class;   /* x-berth.class: enum volume_class */
         int64_t size_bytes; /* x-berth.size; -1: default */
         struct kv_list labels;
         struct place place;

@@ -300,6 +300,6 @@ void validate(struct reader *r, struct stack_draft *draft)
         check_addresses(r, draft);
         check_sources(r, "configs", draft->stack.configs, draft->stack.configs_len);
         check_sources(r, "secrets", draft->stack.secrets, draft->stack.secrets_len);
-        validate_sharing(r, draft);
+        settle_sharing(r, draft);
         validate_cycles(r, draft);
 }

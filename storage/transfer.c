@@ -55,8 +55,7 @@ bool transfer_present(int blobs, const struct oci_descriptor *blob)
                S_ISREG(st.st_mode) && st.st_size == blob->size;
 }
 
-/* ------------------------------------------------------------------------------------ the partial
- */
+/* ---------------------------------------------------------------------------------- the partial */
 
 static int restart(struct transfer *t, struct err *err)
 {
@@ -145,8 +144,7 @@ static int begin(struct transfer *t, bool wait, struct err *err)
         return take_up(t, err);
 }
 
-/* ------------------------------------------------------------------------------------- one attempt
- */
+/* ---------------------------------------------------------------------------------- one attempt */
 
 /* A single "bytes FROM-TO/SIZE" that fits. */
 static bool range_fits(const struct transfer *t)
@@ -340,8 +338,7 @@ static int finish(struct transfer *t, struct err *err)
         return registry_refused(t->all->registry, status, body, len, t->blob.digest, err);
 }
 
-/* -------------------------------------------------------------------------------------- all of
- * them */
+/* ---------------------------------------------------------------------------------- all of them */
 
 static bool is_over(const struct transfer *t)
 {

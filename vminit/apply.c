@@ -71,6 +71,16 @@ static int set_sysctl(const char *setting, struct fail *f)
 
 static int set_sysctls(const struct config *c, struct fail *f)
 {
+        for (size_t i = 0; i < c->sysctls.n; i++) {
+                int rc = set_sysctl(c->sysctls.at[i], f);
+                if (rc)
+                        return rc;
+        }
+        return 0;
+}
+
+int apply_boot(struct fail *f)
+{
         /* As Docker: in a private network every user may bind port 80 and send a ping. */
         static const char *const defaults[] = {"net.ipv4.ip_unprivileged_port_start=0",
                                                "net.ipv4.ping_group_range=0 2147483647"};
@@ -78,12 +88,8 @@ static int set_sysctls(const struct config *c, struct fail *f)
         for (size_t i = 0; i < sizeof(defaults) / sizeof(defaults[0]); i++)
                 (void)set_sysctl(defaults[i],
                                  &ignored); /* conveniences: a smaller kernel lacks them */
-        for (size_t i = 0; i < c->sysctls.n; i++) {
-                int rc = set_sysctl(c->sysctls.at[i], f);
-                if (rc)
-                        return rc;
-        }
-        return 0;
+        int rc = net_boot(f);
+        return rc ? rc : cgroup_boot(f);
 }
 
 static int bind_devices(const struct config *c, struct fail *f)

@@ -23,7 +23,7 @@ static int set_number(const char *file, uint64_t value, struct fail *f)
         return rc ? fail_set(f, -rc, "set the service's %s to %s", file, text) : 0;
 }
 
-int cgroup_setup(const struct config *c, struct fail *f)
+int cgroup_boot(struct fail *f)
 {
         static const char *const controllers[] = {"+memory", "+pids", "+cpu", "+io"};
         if (mount("cgroup", "/cgroup", "cgroup2", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL))
@@ -34,6 +34,11 @@ int cgroup_setup(const struct config *c, struct fail *f)
         }
         if (mkdir(GROUP, 0755))
                 return fail_set(f, errno, "create the service's cgroup");
+        return 0;
+}
+
+int cgroup_setup(const struct config *c, struct fail *f)
+{
         int rc = 0;
         if (c->memory_max)
                 rc = set_number("memory.max", c->memory_max, f);

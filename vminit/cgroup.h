@@ -14,7 +14,12 @@
 #include "vminit/wire.h"
 
 /**
- * Mount cgroup2 and create the group with the configured limits. A limit the kernel cannot enforce
+ * Mount cgroup2 and create the group.
+ */
+int cgroup_boot(struct fail *f);
+
+/**
+ * Give the group the configured limits. A limit the kernel cannot enforce
  * fails.
  */
 int cgroup_setup(const struct config *c, struct fail *f);

@@ -6,15 +6,18 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/klog.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/timerfd.h>
+#include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "vminit/apply.h"
 #include "vminit/init.h"
 #include "vminit/rootfs.h"
 #include "vminit/sys.h"
@@ -140,6 +143,15 @@ static int boot(struct init *in, struct fail *f)
         }
         if (null > 2)
                 close(null);
+        rc = apply_boot(f);
+        if (rc)
+                return rc;
+        struct utsname uts;
+        if (uname(&uts) == 0)
+                sys_say("Linux %s is up", uts.release);
+        /* What the kernel has to say at boot is said. Notices of devices that come and go cost time
+         * in every clone; warnings and what we say pass. */
+        (void)klogctl(8, NULL, 5); /* its time is all that is lost */
         config_reset(&in->config);
         in->cgroup = in->oom_events = in->main_pidfd = -1;
         rc = port_open(&in->port, f);

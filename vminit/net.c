@@ -214,14 +214,23 @@ static int apply_interface(int netlink, const struct config_interface *i, int in
         return 0;
 }
 
+int net_boot(struct fail *f)
+{
+        int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+        if (fd < 0)
+                return fail_set(f, errno, "open a netlink socket");
+        int rc = set_link(fd, 1, NULL, 0, true);
+        close(fd);
+        return rc ? fail_set(f, -rc, "bring up lo") : 0;
+}
+
 int net_apply(const struct config *c, struct fail *f)
 {
         int indexes[CONFIG_IF_MAX] = {0};
         int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
         if (fd < 0)
                 return fail_set(f, errno, "open a netlink socket");
-        int rc = set_link(fd, 1, NULL, 0, true);
-        rc = rc ? fail_set(f, -rc, "bring up lo") : rename_all(fd, c, indexes, f);
+        int rc = rename_all(fd, c, indexes, f);
         for (size_t i = 0; rc == 0 && i < c->n_interfaces; i++)
                 rc = apply_interface(fd, &c->interfaces[i], indexes[i], f);
         close(fd);

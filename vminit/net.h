@@ -11,7 +11,12 @@
 #include "vminit/fail.h"
 
 /**
- * Bring up lo, and each configured interface with its addresses, MTU and default routes. Interfaces
+ * Bring up lo. Before the random pool is seeded: nothing that is secret is made up by this.
+ */
+int net_boot(struct fail *f);
+
+/**
+ * Bring up each configured interface with its addresses, MTU and default routes. Interfaces
  * are found by MAC and named eth0, eth1... in the order of the configuration. The random pool must
  * have been seeded.
  */

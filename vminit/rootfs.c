@@ -14,10 +14,18 @@
 #include "vminit/mounts.h"
 #include "vminit/sys.h"
 
+/* The service's /dev, made before there is a service: it is the same for all. */
+#define DEVICES     "/service-dev"
+#define SHM_SIZE    (UINT64_C(64) << 20) /* when the configuration does not say */
+#define SHM_OPTIONS "mode=1777,size=64m"
+
+static int make_devices(struct fail *f);
+
 int rootfs_boot(struct fail *f)
 {
-        static const char *const folders[] = {"proc", "sys", "dev",   "image", "scratch",
-                                              "root", "vol", "share", "files", "cgroup"};
+        static const char *const folders[] = {"proc",    "sys",    "dev",        "image",
+                                              "scratch", "root",   "vol",        "share",
+                                              "files",   "cgroup", "service-dev"};
         (void)mkdir("/t", 0700); /* exists when vminit is started twice, which is fine */
         if (mount("vminit", "/t", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755") || chdir("/t"))
                 return fail_set(f, errno, "mount tmpfs");
@@ -33,7 +41,7 @@ int rootfs_boot(struct fail *f)
                 return fail_set(f, errno, "mount /proc and /sys");
         if (mount("dev", "/dev", "devtmpfs", MS_NOSUID, "mode=0755"))
                 return fail_set(f, errno, "mount devtmpfs");
-        return 0;
+        return make_devices(f);
 }
 
 /* The folder `path` (with its parent existing) below root. Returns an O_PATH descriptor, or -1 with
@@ -157,19 +165,17 @@ static int make_nodes(struct fail *f)
                 mode_t mode;
                 unsigned major, minor;
         } nodes[] = {
-                {ROOTFS_ROOT "/dev/null", 0666, 1, 3},    {ROOTFS_ROOT "/dev/zero", 0666, 1, 5},
-                {ROOTFS_ROOT "/dev/full", 0666, 1, 7},    {ROOTFS_ROOT "/dev/random", 0666, 1, 8},
-                {ROOTFS_ROOT "/dev/urandom", 0666, 1, 9}, {ROOTFS_ROOT "/dev/tty", 0666, 5, 0},
+                {DEVICES "/null", 0666, 1, 3},    {DEVICES "/zero", 0666, 1, 5},
+                {DEVICES "/full", 0666, 1, 7},    {DEVICES "/random", 0666, 1, 8},
+                {DEVICES "/urandom", 0666, 1, 9}, {DEVICES "/tty", 0666, 5, 0},
         };
 
         static const struct {
                 const char *target, *path;
         } links[] = {
-                {"/proc/self/fd", ROOTFS_ROOT "/dev/fd"},
-                {"/proc/self/fd/0", ROOTFS_ROOT "/dev/stdin"},
-                {"/proc/self/fd/1", ROOTFS_ROOT "/dev/stdout"},
-                {"/proc/self/fd/2", ROOTFS_ROOT "/dev/stderr"},
-                {"pts/ptmx", ROOTFS_ROOT "/dev/ptmx"},
+                {"/proc/self/fd", DEVICES "/fd"},       {"/proc/self/fd/0", DEVICES "/stdin"},
+                {"/proc/self/fd/1", DEVICES "/stdout"}, {"/proc/self/fd/2", DEVICES "/stderr"},
+                {"pts/ptmx", DEVICES "/ptmx"},
         };
 
         for (size_t i = 0; i < sizeof(nodes) / sizeof(nodes[0]); i++) {
@@ -184,7 +190,7 @@ static int make_nodes(struct fail *f)
         return 0;
 }
 
-/* /dev and /sys of the service; the same for every run. */
+/* /dev and /sys of the service. */
 static int mount_system(const struct config *c, struct fail *f)
 {
         static const char *const folders[] = {"/proc", "/sys", "/dev", "/etc"};
@@ -202,25 +208,34 @@ static int mount_system(const struct config *c, struct fail *f)
         if (mount("sys", ROOTFS_ROOT "/sys", "sysfs",
                   MS_NOSUID | MS_NODEV | MS_NOEXEC | (privileged ? 0 : MS_RDONLY), NULL))
                 return fail_set(f, errno, "mount /sys");
-        if (mount("dev", ROOTFS_ROOT "/dev", "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=0755,size=1m"))
+        if (mount(DEVICES, ROOTFS_ROOT "/dev", NULL, MS_MOVE, NULL))
                 return fail_set(f, errno, "mount /dev");
-        int rc = make_nodes(f);
-        if (rc)
-                return rc;
         char options[64];
         (void)snprintf(options, sizeof(options), "mode=1777,size=%llu",
                        (unsigned long long)c->shm_size);
-        if (mkdir(ROOTFS_ROOT "/dev/pts", 0755) || mkdir(ROOTFS_ROOT "/dev/shm", 01777) ||
-            mount("devpts", ROOTFS_ROOT "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC,
+        if (c->shm_size != SHM_SIZE &&
+            mount(NULL, ROOTFS_ROOT "/dev/shm", NULL, MS_REMOUNT | MS_NOSUID | MS_NODEV | MS_NOEXEC,
+                  options))
+                return fail_set(f, errno, "set the size of /dev/shm");
+        return 0;
+}
+
+/* A kernel or a service's /dev without POSIX queues is no reason to refuse a service. */
+static int make_devices(struct fail *f)
+{
+        if (mount("dev", DEVICES, "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=0755,size=1m"))
+                return fail_set(f, errno, "mount a /dev");
+        int rc = make_nodes(f);
+        if (rc)
+                return rc;
+        if (mkdir(DEVICES "/pts", 0755) || mkdir(DEVICES "/shm", 01777) ||
+            mount("devpts", DEVICES "/pts", "devpts", MS_NOSUID | MS_NOEXEC,
                   "newinstance,ptmxmode=0666,mode=0620,gid=5"))
                 return fail_set(f, errno, "mount /dev/pts");
-        if (mount("shm", ROOTFS_ROOT "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC,
-                  options))
+        if (mount("shm", DEVICES "/shm", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, SHM_OPTIONS))
                 return fail_set(f, errno, "mount /dev/shm");
-        /* A kernel without POSIX queues is no reason to refuse the service. */
-        if (mkdir(ROOTFS_ROOT "/dev/mqueue", 01777) == 0 &&
-            mount("mqueue", ROOTFS_ROOT "/dev/mqueue", "mqueue", MS_NOSUID | MS_NODEV | MS_NOEXEC,
-                  NULL))
+        if (mkdir(DEVICES "/mqueue", 01777) == 0 &&
+            mount("mqueue", DEVICES "/mqueue", "mqueue", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL))
                 sys_say("mount /dev/mqueue: %s", strerror(errno));
         return 0;
 }

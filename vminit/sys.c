@@ -119,7 +119,7 @@ uint64_t sys_now_ns(void)
 
 void sys_say(const char *fmt, ...)
 {
-        char line[512] = "<5>vminit: ";
+        char line[512] = "<4>vminit: ";
         size_t len = strlen(line);
         va_list args;
         va_start(args, fmt);

@@ -30,13 +30,15 @@ static void pass(struct fds *fds, int ours, int theirs)
         fds->list[fds->len++] = (struct spawn_fd){ours, theirs};
 }
 
-static int open_console(const char *dir, int *ret_fd, struct err *err)
+static int open_console(const char *dir, const char *boot_log, int *ret_fd, struct err *err)
 {
         AUTO_FREE char *path = file_join(dir, "console.log");
         int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
 
         if (fd < 0)
                 return err_errno(err, errno, "%s", path);
+        if (boot_log)
+                (void)fd_write_all(fd, boot_log, strlen(boot_log), NULL); /* it is only a note */
         *ret_fd = fd;
         return 0;
 }
@@ -77,7 +79,7 @@ static int spawn_qemu(const struct vm_spec *spec, const struct process_mode *mod
         if (r == 0)
                 r = listen_at(spec->dir, "guest.sock", &guest, err);
         if (r == 0)
-                r = open_console(spec->dir, &console, err);
+                r = open_console(spec->dir, mode->boot_log, &console, err);
         if (r < 0)
                 return r;
         pass(&fds, console, 1);
@@ -126,7 +128,7 @@ static void free_argv(char ***argv)
 int process_launch(const struct vm_spec *spec, const struct process_mode *mode,
                    struct vm_process *ret, struct err *err)
 {
-        static const struct process_mode cold = {MACHINE_COLD, -1, -1, 0};
+        static const struct process_mode cold = {MACHINE_COLD, -1, -1, 0, NULL};
         const struct process_mode *how = mode ? mode : &cold;
         unsigned tsc_khz = mode || spec->accel != ACCEL_TCG ? how->tsc_khz : tsc_measure_khz();
         __attribute__((cleanup(free_argv))) char **argv = NULL;

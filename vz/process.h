@@ -28,6 +28,8 @@ struct process_mode {
         int memory_fd;    /* a template's or clone's */
         int state_fd;     /* a clone's; a description of its own, at the start */
         unsigned tsc_khz; /* a clone's: its template's; a template's: measured by its maker */
+        const char
+                *boot_log; /* a clone's: what its kernel said when the template booted; or NULL */
 };
 
 /**

@@ -94,6 +94,7 @@ static void drop_files(struct template *t)
         if (t->files.state_fd >= 0)
                 (void)close(t->files.state_fd);
         t->files.memory_fd = t->files.state_fd = -1;
+        free(STEAL(t->files.boot_log));
 }
 
 static void template_free(struct template *t)
@@ -247,7 +248,7 @@ int templates_clone(struct templates *ts, const struct vm_spec *spec, struct pro
                     const char **ret_reason)
 {
         struct template *t = find(ts, spec->memory_bytes, spec->cpus);
-        struct process_mode mode = {MACHINE_CLONE, -1, -1, 0};
+        struct process_mode mode = {MACHINE_CLONE, -1, -1, 0, NULL};
         struct err err = ERR_INIT;
 
         if (t)
@@ -268,6 +269,7 @@ int templates_clone(struct templates *ts, const struct vm_spec *spec, struct pro
                 return TEMPLATE_NOT_READY;
         }
         mode.tsc_khz = t->files.tsc_khz;
+        mode.boot_log = t->files.boot_log;
         t->used_ms = clock_mono_ms();
         t->clones++;
         *ret = mode;

@@ -19,7 +19,10 @@
 #include "vz/vm_impl.h"
 
 #define COMMAND_MS 10000
-#define SEALS      (F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL)
+/* A boot has 10 KiB. */
+#define BOOT_LOG_MAX (256 << 10)
+
+#define SEALS (F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL)
 
 struct template_build {
         struct ev_loop *loop;
@@ -230,6 +233,7 @@ static void seal(struct template_build *b, struct err *err)
 static void on_end(struct vm *vm, enum vm_end end, const char *message, void *ctx)
 {
         struct template_build *b = ctx;
+        AUTO_FREE char *console = file_join(b->dir, "console.log");
         struct template_files files;
 
         (void)end;
@@ -244,6 +248,7 @@ static void on_end(struct vm *vm, enum vm_end end, const char *message, void *ct
                 b->cb(b->ctx, NULL, &b->failed);
                 return;
         }
+        (void)file_read(console, BOOT_LOG_MAX, &b->files.boot_log, NULL, NULL); /* or NULL */
         files = b->files;
         b->files.memory_fd = b->files.state_fd = -1; /* the callee's now, and it may free b */
         b->cb(b->ctx, &files, NULL);
@@ -271,7 +276,8 @@ static int boot(struct template_build *b, const struct vm_spec *spec, struct err
         if (r < 0)
                 return r;
         b->files.tsc_khz = spec->accel == ACCEL_TCG ? tsc_measure_khz() : 0;
-        mode = (struct process_mode){MACHINE_TEMPLATE, b->files.memory_fd, -1, b->files.tsc_khz};
+        mode = (struct process_mode){MACHINE_TEMPLATE, b->files.memory_fd, -1, b->files.tsc_khz,
+                                     NULL};
         r = vm_start_as(b->loop, spec, &mode, &events, &b->vm, err);
         if (r < 0)
                 return r;

@@ -23,10 +23,11 @@
 
 struct template_build;
 
-/* What came of it: two sealed memory files. */
+/* What came of it: two sealed memory files, and what the console said. */
 struct template_files {
         int memory_fd, state_fd;
         unsigned tsc_khz;
+        char *boot_log; /* what the kernel said; NULL: it cannot be read */
 };
 
 /** Told once, from the loop: files (the callee's), or NULL and err. template_build_free() follows.

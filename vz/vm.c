@@ -365,7 +365,7 @@ int vm_start_as(struct ev_loop *loop, const struct vm_spec *spec, const struct p
 static int start_clone(struct ev_loop *loop, const struct vm_spec *spec,
                        const struct vm_events *events, struct vm **ret_vm, char reason[160])
 {
-        struct process_mode mode = {MACHINE_CLONE, -1, -1, 0};
+        struct process_mode mode = {MACHINE_CLONE, -1, -1, 0, NULL};
         struct vm_spec *again = NULL;
         struct err err = ERR_INIT;
         const char *why = "";

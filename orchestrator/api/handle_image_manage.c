@@ -106,8 +106,7 @@ void handle_image_inspect(struct request *req, void *ctx)
                 response_json(req, 200, out);
 }
 
-/* -------------------------------------------------------------------------------------------- save
- */
+/* ----------------------------------------------------------------------------------------- save */
 
 /* The worker writes into a pipe, which is read while the client keeps up. */
 struct saving {

@@ -74,8 +74,7 @@ void handle_image_pull(struct request *req, void *ctx)
         response_stream_begin(req, NULL);
 }
 
-/* ---------------------------------------------------------------------------------- push and login
- */
+/* ------------------------------------------------------------------------------- push and login */
 
 struct errand {
         struct daemon *daemon;

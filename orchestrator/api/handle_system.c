@@ -46,6 +46,26 @@ static int64_t resident_bytes(void)
         return resident * sysconf(_SC_PAGESIZE);
 }
 
+static json_t *templates_json(const struct daemon *d)
+{
+        json_t *list = json_array();
+        struct template_info info;
+
+        for (size_t i = 0; d->templates && templates_at(d->templates, i, &info); i++) {
+                json_t *j = json_object();
+
+                json_set_int(j, "memory_bytes", info.memory_bytes);
+                json_set_int(j, "cpus", info.cpus);
+                json_set_str(j, "state", template_state_name(info.state));
+                json_set_int(j, "build_ms", info.build_ms);
+                json_set_int(j, "resident_bytes", info.resident_bytes);
+                json_set_int(j, "clones", info.clones);
+                json_set_str(j, "reason", *info.reason ? info.reason : NULL);
+                json_array_append_new(list, j);
+        }
+        return list;
+}
+
 void handle_info(struct request *req, void *ctx)
 {
         const struct daemon *d = ctx;
@@ -61,6 +81,7 @@ void handle_info(struct request *req, void *ctx)
         json_set_int(j, "vms", (int64_t)d->instances_len);
         json_set_int(j, "memory_bytes", resident_bytes());
         set_time(j, "started", d->started_ms);
+        json_object_set_new(j, "templates", templates_json(d));
         response_json(req, 200, j);
 }
 

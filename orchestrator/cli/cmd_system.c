@@ -37,6 +37,21 @@ static void row(const char *label, const char *value)
         (void)printf("%-11s %s\n", label, safe); /* main() flushes and checks */
 }
 
+/* "512M x 1: ready, 14 clones, 23M" */
+static void print_template(const json_t *t)
+{
+        char memory[16], resident[16];
+        const char *state = json_str(t, "state", ""), *reason = json_str(t, "reason", NULL);
+        AUTO_FREE char *text = NULL;
+
+        size_text(json_int(t, "memory_bytes", 0), memory);
+        size_text(json_int(t, "resident_bytes", 0), resident);
+        text = xasprintf("%s, %lld CPU: %s%s%s, %lld clones, %s in memory", memory,
+                         (long long)json_int(t, "cpus", 0), state, reason ? ": " : "",
+                         reason ? reason : "", (long long)json_int(t, "clones", 0), resident);
+        row("template", text);
+}
+
 static void print_info(const json_t *info)
 {
         AUTO_FREE char *pid = xasprintf("%lld", (long long)json_int(info, "pid", 0));
@@ -48,6 +63,8 @@ static void print_info(const json_t *info)
         AUTO_FREE char *isolation = xasprintf("%s%s%s%s", json_str(info, "isolation", "unknown"),
                                               *reason ? " (" : "", reason, *reason ? ")" : "");
         char memory[16], since[16];
+        const json_t *template;
+        size_t i;
 
         size_text(json_int(info, "memory_bytes", 0), memory);
         since_text(json_str(info, "started", NULL), since);
@@ -60,6 +77,8 @@ static void print_info(const json_t *info)
         row("isolation", isolation);
         row("qemu", json_str(info, "qemu", NULL));
         row("kernel", json_str(info, "kernel", NULL));
+        json_array_foreach(json_object_get(info, "templates"), i, template)
+                print_template(template);
         if (streq(json_str(info, "isolation", ""), "tcg"))
                 (void)printf(
                         "\nVMs run in software emulation: slower, and no security boundary.\n");

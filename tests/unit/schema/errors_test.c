@@ -53,16 +53,16 @@ static const struct {
          "stack.yaml:8:12: error: services.web.scale: must be a whole number, not a number\n"
          "stack.yaml:9:16: error: services.web.mem_limit: 'lots' is not a size; write a number and "
          "a unit, such as 64m or 1.5g\n"},
-        {"a volume of two writers",
+        {"a disk of two writers",
          "services:\n  a: {image: a, volumes: ['v:/v']}\n  b: {image: b, volumes: ['v:/w:ro']}\n"
-         "volumes: {v: }\n",
-         "stack.yaml:3:27: error: services.b.volumes[0]: volume 'v' is written by service 'a' "
-         "(line 2): it is one disk, which cannot be mounted by a second VM then; mount a folder "
-         "of the host in both (./v:/path)\n"},
-        {"a volume of two replicas", S "scale: 2\n    volumes: ['v:/v']\nvolumes: {v: }\n",
-         "stack.yaml:5:15: error: services.web.volumes[0]: 2 replicas would write to volume 'v': "
-         "it is one disk, which only one VM can write to; set scale to 1, leave the name out for "
-         "a volume of each replica's own, or mount a folder of the host (./v:/path)\n"},
+         "volumes: {v: {x-berth: {class: disk}}}\n",
+         "stack.yaml:3:27: error: services.b.volumes[0]: volume 'v' is of class disk and written "
+         "by "
+         "service 'a' (line 2): no second VM can mount it; set its x-berth.class to shared\n"},
+        {"a disk of two replicas",
+         S "scale: 2\n    volumes: ['v:/v']\nvolumes: {v: {x-berth: {class: disk}}}\n",
+         "stack.yaml:5:15: error: services.web.volumes[0]: 2 replicas would write to volume 'v' of "
+         "class disk, which one VM can mount; set scale to 1, or x-berth.class to shared\n"},
         {"a volume that all read", S "scale: 2\n    volumes: ['v:/v:ro']\nvolumes: {v: }\n", ""},
         {"a service that is no map", "services:\n  web:\n  db: text\n",
          "stack.yaml:2:3: error: services.web: must be a map, not nothing\n"

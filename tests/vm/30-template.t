@@ -1,0 +1,118 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Templates in the running system: every service is a clone, the views tell, a boot takes over when
+# something is wrong, and kill -9 of the daemon leaves nothing behind. Clones themselves are tested
+# by tests/system/template.t.
+. tests/vm/lib.sh
+
+cat >"$test_dir/s.yaml" <<'END'
+name: tpl
+services:
+  a: &service
+    image: hello-web
+    command: [sleep, "1000"]
+    stop_grace_period: 0s
+    deploy: {resources: {limits: {memory: 40M}}}
+  b: *service
+END
+
+# births: how the running VMs came to life
+births() {
+        berth ps -o json | jq -r '.[] | select(.state == "running") | .birth' | sort | uniq -c | tr -s ' \n' ' '
+}
+# templates FIELD
+templates() {
+        berth system info -o json | jq -r ".templates[] | $1"
+}
+# builders: pids of QEMUs that make a template of this test
+builders() {
+        for pid in $(ours); do
+                tr '\0' ' ' <"/proc/$pid/cmdline" | grep -q 'guest=template' && echo "$pid"
+        done
+}
+
+run berth apply -f "$test_dir/s.yaml" --timeout 2m
+is "$code" 0 "apply" || printf '%s\n' "$out" | sed 's/^/# /'
+is "$(births)" " 2 clone " "the first VMs of a shape are clones already"
+is "$(templates '[.state, .clones, .cpus, .memory_bytes] | join(" ")')" "ready 2 1 134217728" \
+        "system info -o json shows the template"
+like "$(berth system info)" 'template.*128M.*ready, 2 clones' "and system info too"
+like "$(berth events)" 'tpl/a/1 .*started.*clone' "events tell"
+like "$(berth inspect tpl/a)" '"birth": "clone"' "inspect tells"
+is "$(for n in a b; do berth exec tpl/$n -- cat /proc/sys/kernel/random/boot_id; done | sort -u | wc -l)" 2 \
+        "boot ids differ"
+berth delete tpl >/dev/null 2>&1
+
+# A clone's QEMU that dies before its guest speaks: a boot in its place.
+mkdir "$test_dir/bin"
+cat >"$test_dir/bin/qemu-system-x86_64" <<END
+#!/bin/sh
+if [ -e "$test_dir/no-restore" ]; then case "\$*" in *-incoming*) exit 1 ;; esac; fi
+if [ -e "$test_dir/no-template" ]; then case "\$*" in *share=on*) exit 1 ;; esac; fi
+exec $(command -v qemu-system-x86_64) "\$@"
+END
+chmod +x "$test_dir/bin/qemu-system-x86_64"
+berth system stop >/dev/null 2>&1
+PATH=$test_dir/bin:$PATH
+: >"$test_dir/no-restore"
+run berth apply -f "$test_dir/s.yaml" --timeout 2m
+is "$code" 0 "apply with clones that die"
+is "$(births)" " 2 boot " "they were booted"
+like "$(berth events)" 'started.*booted: ' "and the event says so"
+is "$(berth ps -o json | jq '[.[].restarts] | add')" 0 "without a restart"
+berth delete tpl >/dev/null 2>&1
+rm "$test_dir/no-restore"
+: >"$test_dir/no-template"
+berth system stop >/dev/null 2>&1
+run berth apply -f "$test_dir/s.yaml" --timeout 2m
+is "$code" 0 "apply without templates"
+is "$(births)" " 2 boot " "they were booted"
+like "$(berth events)" 'started.*no template' "and the event says why"
+berth delete tpl >/dev/null 2>&1
+rm "$test_dir/no-template"
+
+# daemon: its pid
+daemon() {
+        for pid in $(ours); do
+                [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = berthd ] && echo "$pid"
+        done
+}
+# child MARK: wait until the daemon has a QEMU with MARK in its command line
+child() {
+        # shellcheck disable=SC2016 # $1 and $2 are the inner shell's
+        timeout 20 sh -c 'until pgrep -P "$1" -f "$2" >/dev/null; do :; done' sh "$1" "$2" 2>/dev/null
+}
+
+# kill -9 while a template is made.
+berth system stop >/dev/null 2>&1
+berth apply -f "$test_dir/s.yaml" --detach >/dev/null 2>&1
+daemon=$(daemon)
+child "$daemon" guest=template
+ok $? "a template is being made"
+kill -9 "$daemon"
+timeout 5 tail --pid="$daemon" -f /dev/null
+for pid in $(builders); do
+        timeout 5 tail --pid="$pid" -f /dev/null
+done
+is "$(builders)" "" "kill -9 of berthd ends the machine that was to be one"
+run berth apply -f "$test_dir/s.yaml" --timeout 2m
+is "$code" 0 "the next daemon starts the stack"
+is "$(births)" " 2 clone " "with clones"
+is "$(find "$BERTH_ROOT" -path '*/run/tpl/*' | wc -l)" 0 "no folder of a build is left"
+
+# kill -9 while clones start.
+for _ in 1 2 3; do
+        berth delete tpl >/dev/null 2>&1
+        berth apply -f "$test_dir/s.yaml" --detach >/dev/null 2>&1
+        daemon=$(daemon)
+        child "$daemon" incoming
+        ok $? "a clone starts"
+        kill -9 "$daemon"
+        run berth apply -f "$test_dir/s.yaml" --timeout 2m
+        is "$code" 0 "kill -9 of berthd meanwhile: the next one converges"
+done
+is "$(berth ps -o json | jq -r '.[] | select(.state == "running") | .name' | tr '\n' ' ')" \
+        "tpl/a/1 tpl/b/1 " "both run"
+berth delete tpl >/dev/null 2>&1
+is "$(ours | wc -l)" 1 "only the daemon is left"
+finish

@@ -190,6 +190,24 @@ sanitized_tests := $(patsubst $(BUILD)/%,build/san/%,$(if $(SAN),,$(tests) $(fuz
 sanitized:
 	$(q)$(if $(SAN),,$(MAKE) --no-print-directory SAN=address,undefined tests)
 
+# Longer than `make test` has time for.
+.PHONY: churn simulate bench-reconcile
+churn: all test-images          ## 20 minutes of random applies and kills with real VMs
+	$(q)BUILD=$(BUILD) BERTH_CHURN_SECONDS=1200 BERTH_TEST_IMAGES=$(CURDIR)/build/tests/images \
+	        sh tests/vm/60-churn.t
+
+$(BUILD)/bin/tests/bench/reconcile: $(call objs,tests/bench/reconcile.c) \
+        $(call libs,scenario reconciler $(uses_reconciler))
+	@echo "  LINK  $@"
+	$(q)mkdir -p $(@D)
+	$(q)$(CC) $(CFLAGS) $(host_ldflags) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+bench-reconcile: $(BUILD)/bin/tests/bench/reconcile ## time of a no-op decision and of a diff
+	$(q)$<
+
+simulate: $(BUILD)/bin/tests/unit/reconciler/converge_test ## a million simulated runs, hours
+	$(q)BERTH_SIM_RUNS=1000000 $<
+
 # The images of the examples in a store that the tests share and do not change.
 test-images: all
 	$(q)sh tests/vm/images.sh $(BUILD)/bin build/tests/images

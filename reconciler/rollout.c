@@ -163,7 +163,7 @@ static size_t go_on(const struct view *view, struct unit *unit, struct plan *pla
 
                         under_way += slot_in_flight(slot) ||
                                      (ready && !ready_for(view, slot, batch_ms(unit)));
-                } else if (!slot->serving) {
+                } else if (!slot->serving || slot->verdict == REPLICA_COMPLETED) {
                         plan_stop_slot(unit, slot, plan, xstrdup(unit_change_text(unit)));
                         under_way++;
                 } else if (unit->surges && rollout_begun(unit, slot) &&
@@ -178,9 +178,11 @@ static size_t go_on(const struct view *view, struct unit *unit, struct plan *pla
 void rollout_replace(const struct view *view, struct unit *unit, struct plan *plan)
 {
         const struct update_config *config = config_of(unit);
-        size_t limit = config->parallelism ? config->parallelism : unit->slots_len, under_way;
+        bool all = config->parallelism == 0 || unit->net_changes;
+        size_t limit = all ? unit->slots_len : config->parallelism, under_way;
 
-        unit->halted = config->failure_action != UPDATE_CONTINUE && too_many_failed(unit);
+        unit->halted = !unit->net_changes && config->failure_action != UPDATE_CONTINUE &&
+                       too_many_failed(unit);
         if (wants_rollback(unit)) {
                 roll_back(unit, plan);
                 return;
@@ -192,7 +194,7 @@ void rollout_replace(const struct view *view, struct unit *unit, struct plan *pl
                 if (slot->state != SLOT_OUTDATED || !slot->serving || slot->surge ||
                     (unit->surges && rollout_begun(unit, slot)))
                         continue;
-                if (under_way++ < limit)
+                if (under_way++ < limit || unit->net_changes)
                         replace(unit, slot, plan);
         }
 }

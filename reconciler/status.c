@@ -98,6 +98,8 @@ static struct verdict judge_outdated(const struct unit *unit, const struct slot 
                 return (struct verdict){PHASE_FAILED, true, false};
         if (!unit_is_equipped(unit))
                 return judge_due(unit, gate);
+        if (unit->surges && gate->closed_by)
+                return (struct verdict){PHASE_WAITING, gate->in_vain, false};
         return (struct verdict){PHASE_STARTING, unit->halted || (gate->closed_by && gate->in_vain),
                                 false};
 }

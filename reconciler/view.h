@@ -75,6 +75,7 @@ struct unit {
         size_t group;                   /* of view->groups: its stack */
         bool awaited;        /* its end is: by another service, or as x-berth.oneshot says */
         bool stopped;        /* as wished: no slots */
+        bool net_changes;    /* a network of its stack is made anew: its old VMs may hold it */
         bool surges;         /* start-first: the new VM is made beside the old one */
         bool halted;         /* too many replicas failed with the new spec */
         bool excess;         /* VMs beyond the wanted ones exist */

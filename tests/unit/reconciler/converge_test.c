@@ -592,10 +592,26 @@ static bool plan_is_settled(struct sim *sim, bool complain)
         return settled;
 }
 
-/* A replica failed for good with the present spec: the update is paused, the old VMs go on. */
+/*
+ * The update is paused because a replica failed for good with the present spec, or (start-first)
+ * because what the successors depend on has: the old VMs go on.
+ */
 static bool has_given_up(struct sim *sim, const struct stack *stack, const struct service *service)
 {
         AUTO_FREE char *hash = wanted_hash(sim, stack, service);
+        bool waits = false;
+        struct plan plan;
+
+        world_plan(&sim->world, &plan);
+        for (size_t i = 0; i < plan.services_len; i++)
+                waits = waits ||
+                        (plan.services[i].phase == PHASE_WAITING && plan.services[i].settled &&
+                         streq(plan.services[i].stack, stack->name) &&
+                         streq(plan.services[i].service, service->name));
+        plan_release(&plan);
+        if (waits && (service->update.order == UPDATE_START_FIRST ||
+                      service->rollback.order == UPDATE_START_FIRST))
+                return true;
 
         for (unsigned r = 1; r <= service->replicas; r++) {
                 const struct replica_fact *memory =
@@ -624,8 +640,12 @@ static bool world_is_as_wanted(struct sim *sim, bool complain)
                     (!streq(hash, vm->spec_hash) && !has_given_up(sim, stack, service)) ||
                     world_replica_vm(&sim->world, vm->stack, vm->service, vm->replica) != vm) {
                         if (complain)
-                                printf("# %s %s/%s/%u is %s\n", vm->id, vm->stack, vm->service,
-                                       vm->replica, vm_state_name(vm->state));
+                                printf("# %s %s/%s/%u is %s, %s, %s spec%s\n", vm->id, vm->stack,
+                                       vm->service, vm->replica, vm_state_name(vm->state),
+                                       health_state_name(vm->health),
+                                       streq(hash, vm->spec_hash) ? "present" : "another",
+                                       service && vm->replica > service->replicas ? ", excess"
+                                                                                  : "");
                         return false;
                 }
         }

@@ -212,6 +212,9 @@ simulate: $(BUILD)/bin/tests/unit/reconciler/converge_test ## a million simulate
 test-images: all
 	$(q)sh tests/vm/images.sh $(BUILD)/bin build/tests/images
 
+bench: tests test-images         ## berth's figures beside podman's, about 6 minutes (docs/bench.md)
+	$(q)BUILD=$(BUILD) BERTH_TEST_IMAGES=$(CURDIR)/build/tests/images sh tests/bench/run.sh
+
 lint: lint-layers lint-source lint-shell lint-format lint-cppcheck ## read the code without running it
 
 lint-layers:
@@ -259,6 +262,6 @@ clean:                          ## remove what was built
 help:                           ## this list
 	@sed -n 's/^\([a-z-]*\):.*## */  \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
 
-.PHONY: all host guest demo test tests check fuzz fuzzers sanitized test-images lint lint-layers lint-source \
+.PHONY: all bench host guest demo test tests check fuzz fuzzers sanitized test-images lint lint-layers lint-source \
         lint-shell lint-format lint-cppcheck format tidy lint-clang install deps clean help
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

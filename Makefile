@@ -99,6 +99,7 @@ fuzz_layer_layer    := storage
 fuzz_layer_manifest := schema
 fuzz_layer_oci      := storage
 fuzz_layer_qmp      := vz
+fuzz_layer_registry := storage
 fuzz_layer_wire     := vminit
 fuzz_names := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 fuzzers    := $(addprefix $(BUILD)/bin/tests/fuzz/,$(fuzz_names))

@@ -200,6 +200,7 @@ static int add_endpoint(const struct registry_config *config, const char *host, 
         endpoint->host = xstrdup(host);
         endpoint->account = xstrdup(account);
         endpoint->insecure = json_bool(entry, "insecure", false);
+        endpoint->http_first = json_bool(entry, "http", false);
         endpoint->loopback = registry_is_loopback(host);
         endpoint->tls.insecure = endpoint->insecure;
         return read_tls(host, &endpoint->tls, err);

@@ -11,12 +11,16 @@ void world_init(struct world *world)
         *world = (struct world){.now_ms = WORLD_BEGIN_MS};
 }
 
+static void forget_hashes(struct world *world);
+
 void world_release(struct world *world)
 {
         for (size_t i = 0; i < world->stacks_len; i++)
                 stack_free(world->stacks[i]);
         for (size_t i = 0; i < world->leaving_len; i++)
                 stack_free(world->leaving[i]);
+        forget_hashes(world);
+        free(world->hashed);
         for (size_t i = 0; i < world->wishes_len; i++) {
                 free(world->wishes[i].stack);
                 free(world->wishes[i].service);
@@ -58,6 +62,7 @@ static void leave(struct world *world, struct stack *stack)
 
 void world_drop(struct world *world, const char *name, bool keep)
 {
+        forget_hashes(world);
         for (size_t i = 0; i < world->stacks_len; i++) {
                 if (!streq(world->stacks[i]->name, name))
                         continue;
@@ -103,6 +108,7 @@ struct service_wish *world_wish(struct world *world, const char *stack, const ch
 {
         struct wish_entry *entry;
 
+        forget_hashes(world);
         for (size_t i = 0; i < world->wishes_len; i++)
                 if (&world->wishes[i].wish == find_wish(world, stack, service))
                         return &world->wishes[i].wish;
@@ -110,6 +116,16 @@ struct service_wish *world_wish(struct world *world, const char *stack, const ch
         entry->stack = xstrdup(stack);
         entry->service = xstrdup(service);
         return &entry->wish;
+}
+
+static void forget_hashes(struct world *world)
+{
+        for (size_t i = 0; i < world->hashed_len; i++) {
+                free(world->hashed[i].wishes->services);
+                free(world->hashed[i].wishes);
+                stack_hashes_free(world->hashed[i].hashes);
+        }
+        world->hashed_len = 0;
 }
 
 /* The wishes of a stack in the order of its services; their texts are borrowed. */
@@ -129,17 +145,28 @@ static struct stack_wishes *wishes_new(const struct world *world, const struct s
         return wishes;
 }
 
-static void wishes_free(struct stack_wishes *wishes)
+static const struct hash_entry *hashes_of(struct world *world, const struct stack *stack)
 {
-        free(wishes->services);
-        free(wishes);
+        struct hash_entry *entry;
+
+        for (size_t i = 0; i < world->hashed_len; i++)
+                if (world->hashed[i].stack == stack &&
+                    world->hashed[i].hashes->services_len == stack->services_len)
+                        return &world->hashed[i];
+        entry = array_push(&world->hashed, &world->hashed_len);
+        entry->stack = stack;
+        entry->wishes = wishes_new(world, stack);
+        entry->hashes = stack_hashes_new(stack, entry->wishes);
+        return entry;
 }
 
-void world_plan(const struct world *world, struct plan *ret_plan)
+void world_plan(struct world *world, struct plan *ret_plan)
 {
-        struct stack_wishes **wishes = xcalloc(world->stacks_len, sizeof(*wishes));
+        const struct stack_wishes **wishes = xcalloc(world->stacks_len, sizeof(*wishes));
+        const struct stack_hashes **hashes = xcalloc(world->stacks_len, sizeof(*hashes));
         struct reconcile_input input = {
-                .wishes = (const struct stack_wishes *const *)wishes,
+                .wishes = wishes,
+                .hashes = hashes,
                 .stacks = (const struct stack *const *)world->stacks,
                 .stacks_len = world->stacks_len,
                 .leaving = (const struct stack *const *)world->leaving,
@@ -148,12 +175,13 @@ void world_plan(const struct world *world, struct plan *ret_plan)
                 .now_ms = world->now_ms,
         };
 
-        for (size_t i = 0; i < world->stacks_len; i++)
-                wishes[i] = wishes_new(world, world->stacks[i]);
+        for (size_t i = 0; i < world->stacks_len; i++) {
+                wishes[i] = hashes_of(world, world->stacks[i])->wishes;
+                hashes[i] = hashes_of(world, world->stacks[i])->hashes;
+        }
         reconcile(&input, ret_plan);
-        for (size_t i = 0; i < world->stacks_len; i++)
-                wishes_free(wishes[i]);
         free(wishes);
+        free(hashes);
 }
 
 struct vm_fact *world_find_vm(struct world *world, const char *id)
@@ -239,22 +267,14 @@ void world_net_gone(struct world *world, const struct network_fact *network)
         *fact = world->facts.networks[--world->facts.networks_len];
 }
 
-char *world_hash(const struct world *world, const char *stack, const char *service)
+char *world_hash(struct world *world, const char *stack, const char *service)
 {
         const struct stack *desired = world_find_stack(world, stack);
         const struct service *spec = desired ? stack_find_service(desired, service) : NULL;
-        struct stack_wishes *wishes;
-        struct stack_hashes *hashes;
-        char *hash;
 
         if (!spec)
                 return xstrdup("sha256:unknown");
-        wishes = wishes_new(world, desired);
-        hashes = stack_hashes_new(desired, wishes);
-        hash = xstrdup(hashes->services[spec - desired->services]);
-        stack_hashes_free(hashes);
-        wishes_free(wishes);
-        return hash;
+        return xstrdup(hashes_of(world, desired)->hashes->services[spec - desired->services]);
 }
 
 struct vm_fact *world_vm(struct world *world, const char *stack, const char *service,

@@ -165,7 +165,7 @@ def main():
                 check.run("%s: %s" % (path, title), folder, files, environ)
     print("%s 2 - %d conformance cases" % ("not ok" if check.failed else "ok", check.count))
     failed = check.failed
-    others = sorted(glob.glob("tests/unit/schema/stacks/**/*.y*ml", recursive=True)
+    others = sorted(glob.glob("tests/stacks/*.yaml") + glob.glob("tests/unit/schema/stacks/**/*.y*ml", recursive=True)
                     + glob.glob("manifests/examples/**/*.y*ml", recursive=True))
     for path in others:
         check.run(path, os.path.dirname(path), [os.path.basename(path)], [])

@@ -71,17 +71,20 @@ finish() {
         exit $?
 }
 
+# shellcheck disable=SC2034 # code is for who sources this
 # run BERTH-ARGS...: at most 60 s; output in $out, exit code in $code
 run() {
-        out=$(timeout 60 berth "$@" 2>&1)
+        out=$(timeout -s KILL "${limit:-60}" berth "$@" 2>&1)
         code=$?
 }
 
+# shellcheck disable=SC2016 # the inner shell expands
 # wait_for FILE REGEX: until it holds such a line (tail ends by itself); at most 20 s
 wait_for() {
         timeout 20 sh -c 'tail -n +1 -F "$1" 2>/dev/null | grep -m1 -E -e "$2" >/dev/null' sh "$1" "$2"
 }
 
+# shellcheck disable=SC2034 # addr is for who sources this
 # registry NAME YAML...: a docker-registry with these lines of configuration; its address in $addr
 registry() {
         name=$1

@@ -54,10 +54,10 @@ src   = $(filter-out %/main.c,$(wildcard $(1)/*.c $(1)/api/*.c))
 objs  = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 libs  = $(patsubst %,$(BUILD)/lib/%.a,$(1))
 tests := $(patsubst %.c,$(BUILD)/bin/%,$(wildcard tests/unit/*/*_test.c))
-bins  := $(addprefix $(BUILD)/bin/,berthd berth-netd berth)
+bins  := $(addprefix $(BUILD)/bin/,berthd berth-netd berth-storage berth)
 
 host: $(bins)
-all: host guest               ## build berth, berthd, berth-netd and the guest (kernel, initramfs)
+all: host guest               ## build berth, berthd, its helpers and the guest (kernel, initramfs)
 
 $(foreach l,$(LAYERS),$(eval $(BUILD)/lib/$(l).a: $(call objs,$(call src,$(l)))))
 $(BUILD)/lib/cli.a: $(call objs,$(filter-out %/main.c,$(wildcard orchestrator/cli/*.c)))
@@ -68,6 +68,7 @@ $(BUILD)/lib/llhttp.a: $(patsubst %,$(BUILD)/obj/llhttp/%.o,api http llhttp)
 $(BUILD)/bin/berthd: $(call objs,orchestrator/main.c) \
         $(call libs,orchestrator $(uses_orchestrator) llhttp)
 $(BUILD)/bin/berth-netd: $(call objs,network/main.c) $(call libs,network base)
+$(BUILD)/bin/berth-storage: $(call objs,storage/main.c) $(call libs,storage base)
 $(BUILD)/bin/berth: $(call objs,orchestrator/cli/main.c) $(call libs,cli schema base)
 
 # A unit test links its own layer and what that layer may use, nothing else.
@@ -250,6 +251,7 @@ install: all                    ## into $(DESTDIR)$(PREFIX)
 	install -D -m 755 $(BUILD)/bin/berth $(DESTDIR)$(PREFIX)/bin/berth
 	install -D -m 755 $(BUILD)/bin/berthd $(DESTDIR)$(PREFIX)/bin/berthd
 	install -D -m 755 $(BUILD)/bin/berth-netd $(DESTDIR)$(PREFIX)/lib/berth/berth-netd
+	install -D -m 755 $(BUILD)/bin/berth-storage $(DESTDIR)$(PREFIX)/lib/berth/berth-storage
 	install -D -m 644 $(BUILD)/guest/vmlinux $(DESTDIR)$(PREFIX)/lib/berth/vmlinux
 	install -D -m 644 $(BUILD)/guest/initramfs $(DESTDIR)$(PREFIX)/lib/berth/initramfs
 

@@ -293,10 +293,10 @@ static int find_programs(struct daemon *d, struct err *err)
         if (n < 0)
                 return err_errno(err, errno, "/proc/self/exe");
         self[n] = '\0';
-        d->self = xstrdup(self);
         d->kernel = find_part(self, "../guest/", "vmlinux");
         d->initrd = find_part(self, "../guest/", "initramfs");
         d->netd = find_part(self, "", "berth-netd");
+        d->storage = find_part(self, "", "berth-storage");
         if (access(d->kernel, R_OK) < 0)
                 return err_errno(err, errno, "guest kernel %s (run `make` or `make install`)",
                                  d->kernel);
@@ -355,7 +355,7 @@ static int open_state(struct daemon *d, struct err *err)
         r = image_store_open(d->roots.images, &d->image_store, err);
         if (r < 0)
                 return r;
-        d->images = images_new(d->loop, d->image_store, d->events, d->self);
+        d->images = images_new(d->loop, d->image_store, d->events, d->storage);
         images_on_change(d->images, on_images_change, d);
         return daemon_load(d, err);
 }
@@ -522,7 +522,7 @@ static void daemon_close(struct daemon *d)
         free(d->volumes_dir);
         free(d->kernel);
         free(d->initrd);
-        free(d->self);
+        free(d->storage);
         free(d->netd);
         if (d->lock_fd >= 0)
                 (void)close(d->lock_fd); /* gives the lock back */

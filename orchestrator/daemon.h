@@ -38,7 +38,7 @@ struct follower {
 struct daemon {
         struct ev_loop *loop;
         struct roots roots;
-        char *scratch_dir, *volumes_dir, *kernel, *initrd, *self, *netd;
+        char *scratch_dir, *volumes_dir, *kernel, *initrd, *storage, *netd;
         struct accel_verdict accel;
         bool accel_known;
         int64_t clock_offset_ms; /* wall clock minus monotonic, at start: now never steps back */

@@ -104,7 +104,7 @@ static int keep_document(struct fetch *f, const char *text, size_t len, const ch
 
         memcpy(made.digest, digest, DIGEST_TEXT_MAX);
         (void)json_object_set_new(f->kept, digest, json_true()); /* fails only without memory */
-        if (transfer_present(f->pull->blobs, &made))
+        if (blob_present(f->pull->blobs, &made))
                 return 0;
         r = blob_write(f->pull->partial, text, len, &made, err);
         return r;

@@ -54,10 +54,10 @@ src   = $(filter-out %/main.c,$(wildcard $(1)/*.c $(1)/api/*.c))
 objs  = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 libs  = $(patsubst %,$(BUILD)/lib/%.a,$(1))
 tests := $(patsubst %.c,$(BUILD)/bin/%,$(wildcard tests/unit/*/*_test.c))
-bins  := $(addprefix $(BUILD)/bin/,berthd berth-netd berth)
+bins  := $(addprefix $(BUILD)/bin/,berthd berth-netd berth-storage berth)
 
 host: $(bins)
-all: host guest               ## build berth, berthd, berth-netd and the guest (kernel, initramfs)
+all: host guest               ## build berth, berthd, its helpers and the guest (kernel, initramfs)
 
 $(foreach l,$(LAYERS),$(eval $(BUILD)/lib/$(l).a: $(call objs,$(call src,$(l)))))
 $(BUILD)/lib/cli.a: $(call objs,$(filter-out %/main.c,$(wildcard orchestrator/cli/*.c)))
@@ -68,6 +68,7 @@ $(BUILD)/lib/llhttp.a: $(patsubst %,$(BUILD)/obj/llhttp/%.o,api http llhttp)
 $(BUILD)/bin/berthd: $(call objs,orchestrator/main.c) \
         $(call libs,orchestrator $(uses_orchestrator) llhttp)
 $(BUILD)/bin/berth-netd: $(call objs,network/main.c) $(call libs,network base)
+$(BUILD)/bin/berth-storage: $(call objs,storage/main.c) $(call libs,storage base)
 $(BUILD)/bin/berth: $(call objs,orchestrator/cli/main.c) $(call libs,cli schema base)
 
 # A unit test links its own layer and what that layer may use, nothing else.
@@ -93,12 +94,17 @@ $(foreach t,$(filter $(BUILD)/bin/tests/unit/cli/%,$(tests)),\
 # A fuzz harness tests/fuzz/fuzz_NAME.c links what a unit test of the layer below does. Without
 # libFuzzer (SAN=fuzzer-no-link,...) it gets a main that replays tests/fuzz/corpus/NAME.
 fuzz_layer_dns      := network
+fuzz_layer_env      := schema
 fuzz_layer_http     := orchestrator
+fuzz_layer_interpolation := schema
 fuzz_layer_layer    := storage
 fuzz_layer_manifest := schema
 fuzz_layer_oci      := storage
 fuzz_layer_qmp      := vz
+fuzz_layer_registry := storage
+fuzz_layer_values   := schema
 fuzz_layer_wire     := vminit
+fuzz_layer_yaml     := schema
 fuzz_names := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 fuzzers    := $(addprefix $(BUILD)/bin/tests/fuzz/,$(fuzz_names))
 fuzz_main  := $(if $(findstring fuzzer,$(SAN)),,$(call objs,tests/fuzz/replay.c))
@@ -185,6 +191,24 @@ sanitized_tests := $(patsubst $(BUILD)/%,build/san/%,$(if $(SAN),,$(tests) $(fuz
 sanitized:
 	$(q)$(if $(SAN),,$(MAKE) --no-print-directory SAN=address,undefined tests)
 
+# Longer than `make test` has time for.
+.PHONY: churn simulate bench-reconcile
+churn: all test-images          ## 20 minutes of random applies and kills with real VMs
+	$(q)BUILD=$(BUILD) BERTH_CHURN_SECONDS=1200 BERTH_TEST_IMAGES=$(CURDIR)/build/tests/images \
+	        sh tests/vm/60-churn.t
+
+$(BUILD)/bin/tests/bench/reconcile: $(call objs,tests/bench/reconcile.c) \
+        $(call libs,scenario reconciler $(uses_reconciler))
+	@echo "  LINK  $@"
+	$(q)mkdir -p $(@D)
+	$(q)$(CC) $(CFLAGS) $(host_ldflags) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+bench-reconcile: $(BUILD)/bin/tests/bench/reconcile ## time of a no-op decision and of a diff
+	$(q)$<
+
+simulate: $(BUILD)/bin/tests/unit/reconciler/converge_test ## a million simulated runs, hours
+	$(q)BERTH_SIM_RUNS=1000000 $<
+
 # The images of the examples in a store that the tests share and do not change.
 test-images: all
 	$(q)sh tests/vm/images.sh $(BUILD)/bin build/tests/images
@@ -216,7 +240,8 @@ format:                         ## format all C files in place
 
 tidy:                           ## clang-tidy over everything (minutes)
 	$(q)git ls-files '*.c' | grep -v '^tests/' | xargs -P 2 -n 4 \
-	        sh -c 'clang-tidy --quiet "$$@" -- $(subst ','\'',$(filter-out -MMD -MP,$(flags)))' tidy
+	        sh -c 'clang-tidy --quiet "$$@" -- $(subst ','\'',$(filter-out -MMD -MP,$(flags))) 2>/dev/null' \
+	        tidy # its stderr only counts warnings of system headers
 
 # The other compiler has other warnings; nothing of this is run.
 lint-clang:                     ## all of it compiled by clang, warnings are errors
@@ -226,6 +251,7 @@ install: all                    ## into $(DESTDIR)$(PREFIX)
 	install -D -m 755 $(BUILD)/bin/berth $(DESTDIR)$(PREFIX)/bin/berth
 	install -D -m 755 $(BUILD)/bin/berthd $(DESTDIR)$(PREFIX)/bin/berthd
 	install -D -m 755 $(BUILD)/bin/berth-netd $(DESTDIR)$(PREFIX)/lib/berth/berth-netd
+	install -D -m 755 $(BUILD)/bin/berth-storage $(DESTDIR)$(PREFIX)/lib/berth/berth-storage
 	install -D -m 644 $(BUILD)/guest/vmlinux $(DESTDIR)$(PREFIX)/lib/berth/vmlinux
 	install -D -m 644 $(BUILD)/guest/initramfs $(DESTDIR)$(PREFIX)/lib/berth/initramfs
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/base64.h"
 
+#include <stdint.h>
 #include <string.h>
 
 #include "base/auto.h"
@@ -11,42 +12,48 @@ static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuv
 char *base64_encode(const void *data, size_t n)
 {
         const unsigned char *in = data;
-        char *text = xcalloc((n + 2) / 3 * 4 + 1, 1), *out = text;
+        char *out = xcalloc((n + 2) / 3 * 4 + 1, 1);
+        char *p = out;
 
         for (size_t i = 0; i < n; i += 3) {
-                unsigned v = (unsigned)in[i] << 16 | (i + 1 < n ? (unsigned)in[i + 1] << 8 : 0) |
-                             (i + 2 < n ? in[i + 2] : 0);
+                size_t left = n - i;
+                uint32_t v = (uint32_t)in[i] << 16 | (left > 1 ? (uint32_t)in[i + 1] << 8 : 0) |
+                             (left > 2 ? in[i + 2] : 0);
 
-                *out++ = alphabet[v >> 18];
-                *out++ = alphabet[v >> 12 & 63];
-                *out++ = i + 1 < n ? alphabet[v >> 6 & 63] : '=';
-                *out++ = i + 2 < n ? alphabet[v & 63] : '=';
+                *p++ = alphabet[v >> 18];
+                *p++ = alphabet[v >> 12 & 63];
+                *p++ = left > 1 ? alphabet[v >> 6 & 63] : '=';
+                *p++ = left > 2 ? alphabet[v & 63] : '=';
         }
-        return text;
+        return out;
 }
 
-char *base64_decode(const char *text, size_t *ret_len)
+int base64_decode(const char *text, char **ret, size_t *ret_len)
 {
-        size_t n = strlen(text), digits = n, len = 0;
-        AUTO_FREE char *out = xcalloc(n / 4 * 3 + 4, 1);
-        unsigned v = 0, bits = 0;
+        size_t n = strlen(text), pad = 0, used = 0;
+        AUTO_FREE char *out = xcalloc(n / 4 * 3 + 1, 1);
 
-        while (digits && text[digits - 1] == '=')
-                digits--;
-        if (n % 4 != 0 || n - digits > 2)
-                return NULL;
-        for (size_t i = 0; i < digits; i++) {
-                const char *at = strchr(alphabet, text[i]);
+        if (n % 4)
+                return -1;
+        while (pad < 2 && pad < n && text[n - pad - 1] == '=')
+                pad++;
+        for (size_t i = 0; i < n; i += 4) {
+                uint32_t v = 0;
 
-                if (!at || !*at)
-                        return NULL;
-                v = (v << 6 | (unsigned)(at - alphabet)) & 0xffffff;
-                bits += 6;
-                if (bits >= 8) {
-                        bits -= 8;
-                        out[len++] = (char)(v >> bits & 0xff);
+                for (size_t k = i; k < i + 4; k++) {
+                        const char *at = k < n - pad ? strchr(alphabet, text[k]) : alphabet;
+
+                        if (!at)
+                                return -1;
+                        v = v << 6 | (uint32_t)(at - alphabet);
                 }
+                out[used++] = (char)(v >> 16);
+                out[used++] = (char)(v >> 8 & 255);
+                out[used++] = (char)(v & 255);
         }
-        *ret_len = len;
-        return STEAL(out);
+        used -= pad;
+        out[used] = '\0';
+        *ret = STEAL(out);
+        *ret_len = used;
+        return 0;
 }

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Base64 as RFC 4648 has it, with padding, without line breaks. */
+/* Base64 (RFC 4648, with padding): bytes that are not text inside of JSON. */
 #ifndef BASE_BASE64_H
 #define BASE_BASE64_H
 
 #include <stddef.h>
 
-/** n bytes as text, on the heap. */
+/** The text of n bytes, on the heap. */
 char *base64_encode(const void *data, size_t n);
 
-/** The bytes of a text, with a NUL behind them, on the heap; NULL: it is not base64. */
-char *base64_decode(const char *text, size_t *ret_len);
+/** *ret: on the heap, with a NUL behind. -1: not base64. */
+int base64_decode(const char *text, char **ret, size_t *ret_len);
 
 #endif

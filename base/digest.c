@@ -55,7 +55,7 @@ void digest_final_text(struct digest *d, char *ret)
 
         if (EVP_DigestFinal_ex(d->ctx, bytes, NULL) != 1)
                 bug("digest finalisation failed");
-        memcpy(ret, "sha256:", 7);
+        memcpy(ret, "sha256:", 8); /* hex() writes over this NUL */
         hex(bytes, sizeof(bytes), ret + 7);
 }
 

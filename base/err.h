@@ -44,4 +44,22 @@ int err_errno_at(struct err *err, int code, const char *file, int line, const ch
  */
 int err_wrap(struct err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+#ifdef __clang_analyzer__
+/* It looks at one file at a time: without these it follows paths on which an error is not below 0.
+ */
+static inline int err_is_negative_(int r)
+{
+        if (r >= 0)
+                __builtin_unreachable();
+        return r;
+}
+
+#        undef err_set
+#        undef err_errno
+#        define err_set(err, code, ...) \
+                err_is_negative_(err_set_at((err), (code), __FILE__, __LINE__, __VA_ARGS__))
+#        define err_errno(err, code, ...) \
+                err_is_negative_(err_errno_at((err), (code), __FILE__, __LINE__, __VA_ARGS__))
+#endif
+
 #endif

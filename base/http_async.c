@@ -436,8 +436,7 @@ struct http_call *http_call_start(struct http_pool *pool, const struct http_call
         return call;
 }
 
-/* ------------------------------------------------------------------------------------- their end
- */
+/* ------------------------------------------------------------------------------------ their end */
 
 static enum http_failure failure_of(const struct http_call *call, CURLcode code)
 {

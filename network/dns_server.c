@@ -151,7 +151,7 @@ static void tcp_client_new(struct dns_server *s, int fd, uint32_t ip)
 static void on_server_acceptable(struct ev_loop *loop, ev_io *w, int revents)
 {
         struct dns_server *s = container_of(w, struct dns_server, acceptor);
-        struct sockaddr_in from;
+        struct sockaddr_in from = {0};
         socklen_t len = sizeof(from);
         int fd = accept4(s->tcp, (struct sockaddr *)&from, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
@@ -166,7 +166,7 @@ static void on_server_acceptable(struct ev_loop *loop, ev_io *w, int revents)
 static bool udp_serve_one(struct dns_server *s)
 {
         uint8_t message[DNS_QUERY_MAX], answer[DNS_ANSWER_MAX];
-        struct sockaddr_in from;
+        struct sockaddr_in from = {0};
         socklen_t len = sizeof(from);
         ssize_t n = recvfrom(s->udp, message, sizeof(message), 0, (struct sockaddr *)&from, &len);
         size_t out;

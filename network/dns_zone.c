@@ -270,9 +270,8 @@ void dns_zone_lookup(const struct dns_zone *z, uint32_t client, const struct dns
         uint32_t ip;
 
         memset(ret, 0, sizeof(*ret));
-        if (query->class != DNS_CLASS_IN && query->class != DNS_CLASS_ANY)
-                ret->rcode = DNS_RCODE_REFUSED;
-        else if (query->type == DNS_TYPE_AXFR || query->type == DNS_TYPE_IXFR)
+        if ((query->class != DNS_CLASS_IN && query->class != DNS_CLASS_ANY) ||
+            query->type == DNS_TYPE_AXFR || query->type == DNS_TYPE_IXFR)
                 ret->rcode = DNS_RCODE_REFUSED;
         else if (reverse_address(query->name, &ip))
                 lookup_pointer(z, c, ip, query, ret);

@@ -155,6 +155,7 @@ static int serve(const struct options *o, struct binder *binder, struct err *err
         if (r < 0)
                 return err_wrap(err, "control socket (descriptor %d)", LISTEN_FD);
         forwarder = forwarder_new(loop, binder);
+        /* NOLINTNEXTLINE(clang-analyzer-deadcode.DeadStores): it works from the loop */
         control = control_new(loop, LISTEN_FD, &o->id, dns, forwarder, on_stop, loop);
         ev_signal_init(&term, on_stop_signal, SIGTERM);
         ev_signal_start(loop, &term);

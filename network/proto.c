@@ -124,7 +124,7 @@ static int get_names(const json_t *object, const char *key, size_t max, const ch
                      size_t *ret_len, struct err *err)
 {
         AUTO_FREE const char **names = NULL;
-        const json_t *array;
+        const json_t *array = NULL;
         size_t n;
         int r = get_array(object, key, max, &array, err);
 

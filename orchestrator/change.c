@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "orchestrator/daemon.h"
@@ -22,7 +23,7 @@
 
 struct edit {
         struct daemon *d;
-        const struct desired *old;
+        struct desired *old;
         struct stack_change asked;
         struct desired *new;
         bool changed;
@@ -233,8 +234,111 @@ int daemon_change(struct daemon *d, const char *name, const struct stack_change 
         return daemon_accept(d, c.new, note, err);
 }
 
-/* ----------------------------------------------------------------------------------------- history
- */
+/* ------------------------------------------------------------------------------- failed updates */
+
+/* The manifest of a kept revision, or NULL. */
+static json_t *find_manifest(const struct daemon *d, const char *stack, unsigned revision)
+{
+        struct stored_revisions revisions = {0};
+        json_t *manifest = NULL;
+
+        if (store_list_history(d->store, stack, &revisions, NULL) < 0)
+                return NULL;
+        for (size_t i = 0; i < revisions.len; i++) {
+                const char *text = revisions.items[i].manifest;
+
+                if (revisions.items[i].revision == revision)
+                        (void)json_parse(text, strlen(text), strlen(text), "manifest", &manifest,
+                                         NULL); /* NULL then: nothing to go back to */
+        }
+        stored_revisions_release(&revisions);
+        return manifest;
+}
+
+/* The present manifest with that one service as it was, else all of the old one. */
+static int bring_back(struct edit *c, const json_t *good, const char *service, struct err *err)
+{
+        AUTO_JSON json_t *manifest = json_deep_copy(c->old->manifest);
+        json_t *spec = json_object_get(json_object_get(good, "services"), service);
+        int r;
+
+        if (!spec)
+                return err_set(err, ENOENT, "the last good revision has no service %s", service);
+        json_object_set(json_object_get(manifest, "services"), service, spec);
+        r = next_revision(c, manifest, err);
+        if (r < 0)
+                r = next_revision(c, good, err); /* a volume or secret of then is missing now */
+        c->changed = r == 0 && !json_equal(c->new->manifest, c->old->manifest);
+        return r;
+}
+
+int daemon_undo_update(struct daemon *d, const char *stack, const char *service, const char *reason,
+                       struct err *err)
+{
+        struct edit c = {.d = d, .old = daemon_find(d, stack)};
+        AUTO_JSON json_t *good = NULL;
+        AUTO_FREE char *note = xasprintf("rollback of %s: %s", service, reason);
+        struct service_wish *wish;
+        int r;
+
+        if (!c.old)
+                return 0;
+        wish = desired_wish(c.old, service);
+        good = find_manifest(d, stack, wish->good_revision);
+        r = good ? bring_back(&c, good, service, err)
+                 : err_set(err, ENOENT, "revision %u is not kept any more", wish->good_revision);
+        if (r < 0 || !c.changed) {
+                free(wish->good); /* there is nothing to go back to: do not try again */
+                wish->good = NULL;
+                desired_unref(c.new);
+                return r;
+        }
+        c.new->undoes = c.old->revision;
+        wish = desired_wish(c.new, service);
+        if (wish)
+                wish->undoing = true;
+        event_emit(d->events, stack, service, 0, "rolled-back", "", "%s", reason);
+        return daemon_accept(d, c.new, note, err);
+}
+
+static void save_wishes(struct daemon *d, struct desired *desired)
+{
+        struct err err = ERR_INIT;
+        AUTO_JSON json_t *wishes = NULL;
+        AUTO_FREE char *text = NULL;
+
+        if (!desired->wishes_changed)
+                return;
+        wishes = desired_wishes_json(desired);
+        text = json_text(wishes);
+        if (store_set_wishes(d->store, desired->stack->name, text, &err) < 0)
+                log_error("store", desired->stack->name, "%s", err.msg);
+        desired->wishes_changed = false;
+}
+
+void daemon_note_good(struct daemon *d)
+{
+        for (size_t i = 0; i < d->plan.services_len; i++) {
+                const struct service_status *status = &d->plan.services[i];
+                struct desired *desired = status->complete ? daemon_find(d, status->stack) : NULL;
+                struct service_wish *wish = desired ? desired_wish(desired, status->service) : NULL;
+                const char *hash;
+
+                if (!wish)
+                        continue;
+                hash = desired->hashes->services[wish - desired->wishes.services];
+                if (streq(wish->good, hash))
+                        continue;
+                free(wish->good);
+                wish->good = xstrdup(hash);
+                wish->good_revision = desired->revision;
+                desired->wishes_changed = true;
+        }
+        for (size_t i = 0; i < d->desired_len; i++)
+                save_wishes(d, d->desired[i]);
+}
+
+/* -------------------------------------------------------------------------------------- history */
 
 static struct desired *parse_revision(const struct stored_revision *r)
 {

@@ -72,11 +72,29 @@ static void on_instance_started(struct instance_env *env, struct instance *in)
         daemon_save_replica(d, fact);
 }
 
+/* Whether a younger VM has taken the replica over: then the end of this one says nothing. */
+static bool is_superseded(const struct daemon *d, const struct instance *in)
+{
+        for (size_t i = 0; i < d->instances_len; i++) {
+                const struct instance *other = d->instances[i];
+
+                if (other != in && other->replica == in->replica &&
+                    streq(other->stack, in->stack) && streq(other->service, in->service) &&
+                    other->state != VM_EXITED && other->state != VM_FAILED &&
+                    other->times.decided > in->times.decided)
+                        return true;
+        }
+        return false;
+}
+
 static void on_instance_ended(struct instance_env *env, struct instance *in)
 {
         struct daemon *d = daemon_of(env);
-        struct replica_fact *fact = daemon_replica(d, in->stack, in->service, in->replica);
+        struct replica_fact *fact;
 
+        if (is_superseded(d, in))
+                return;
+        fact = daemon_replica(d, in->stack, in->service, in->replica);
         replica_on_ended(fact, in->exit_reason, in->exit_code, in->spec_hash, daemon_now_ms(d));
         replica_set_message(fact, in->message);
         daemon_save_replica(d, fact);
@@ -247,15 +265,23 @@ static void on_quarantine(void *ctx, const char *table, const char *key, const c
         log_error("store", key, "unreadable record of %s set aside: %s", table, reason);
 }
 
-/* Files of berth beside the program (build tree), else where `make install` puts them. */
+/*
+ * A file of berth: beside the program as it was built, in ../lib/berth as it was installed
+ * (wherever that folder was moved), else where `make install` puts it. The text for the error is
+ * the last.
+ */
 static char *find_part(const char *self, const char *beside, const char *name)
 {
+        const char *const places[] = {beside, "../lib/berth/"};
         const char *slash = strrchr(self, '/');
-        char *path = xasprintf("%.*s/%s%s", (int)(slash ? slash - self : 0), self, beside, name);
 
-        if (access(path, R_OK) == 0)
-                return path;
-        free(path);
+        for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+                AUTO_FREE char *path = xasprintf("%.*s/%s%s", (int)(slash ? slash - self : 0), self,
+                                                 places[i], name);
+
+                if (access(path, R_OK) == 0)
+                        return STEAL(path);
+        }
         return xasprintf("%s/%s", BERTH_LIBDIR, name);
 }
 
@@ -267,10 +293,10 @@ static int find_programs(struct daemon *d, struct err *err)
         if (n < 0)
                 return err_errno(err, errno, "/proc/self/exe");
         self[n] = '\0';
-        d->self = xstrdup(self);
         d->kernel = find_part(self, "../guest/", "vmlinux");
         d->initrd = find_part(self, "../guest/", "initramfs");
         d->netd = find_part(self, "", "berth-netd");
+        d->storage = find_part(self, "", "berth-storage");
         if (access(d->kernel, R_OK) < 0)
                 return err_errno(err, errno, "guest kernel %s (run `make` or `make install`)",
                                  d->kernel);
@@ -329,7 +355,7 @@ static int open_state(struct daemon *d, struct err *err)
         r = image_store_open(d->roots.images, &d->image_store, err);
         if (r < 0)
                 return r;
-        d->images = images_new(d->loop, d->image_store, d->events, d->self);
+        d->images = images_new(d->loop, d->image_store, d->events, d->storage);
         images_on_change(d->images, on_images_change, d);
         return daemon_load(d, err);
 }
@@ -496,7 +522,7 @@ static void daemon_close(struct daemon *d)
         free(d->volumes_dir);
         free(d->kernel);
         free(d->initrd);
-        free(d->self);
+        free(d->storage);
         free(d->netd);
         if (d->lock_fd >= 0)
                 (void)close(d->lock_fd); /* gives the lock back */

@@ -38,7 +38,7 @@ struct follower {
 struct daemon {
         struct ev_loop *loop;
         struct roots roots;
-        char *scratch_dir, *volumes_dir, *kernel, *initrd, *self, *netd;
+        char *scratch_dir, *volumes_dir, *kernel, *initrd, *storage, *netd;
         struct accel_verdict accel;
         bool accel_known;
         int64_t clock_offset_ms; /* wall clock minus monotonic, at start: now never steps back */
@@ -93,6 +93,9 @@ int64_t daemon_now_ms(const struct daemon *d);
 /** One pass of observe, reconcile, execute (turn.c). */
 void daemon_turn(struct daemon *d);
 
+/** Whether names and ports of its replica lead to this VM, while the replica has two (turn.c). */
+bool daemon_is_serving(const struct daemon *d, const struct instance *in);
+
 /* Desired state (stacks.c). */
 
 /** The wanted revision of a stack, borrowed until the next turn; NULL: unknown. */
@@ -128,6 +131,16 @@ struct stack_change {
  */
 int daemon_change(struct daemon *d, const char *name, const struct stack_change *change,
                   struct err *err);
+
+/**
+ * An update failed: want the service's last good spec again, as a revision of its own. <0: there is
+ * none any more, and it will not be asked for again.
+ */
+int daemon_undo_update(struct daemon *d, const char *stack, const char *service, const char *reason,
+                       struct err *err);
+
+/** Remember which specs are well in all replicas, from the last plan. */
+void daemon_note_good(struct daemon *d);
 
 /** Revisions, newest first: [{revision, note, created, current, changes}]. */
 int daemon_history(const struct daemon *d, const char *name, json_t **ret, struct err *err);

@@ -51,12 +51,26 @@ void desired_hash(struct desired *d)
         d->hashes = stack_hashes_new(d->stack, &d->wishes);
 }
 
+static unsigned read_count(const json_t *j, const char *key)
+{
+        int64_t n = json_int(j, key, 0);
+
+        return n > 0 && n <= UINT_MAX ? (unsigned)n : 0;
+}
+
 static const struct service_wish *find_wish(const struct desired *d, const char *service)
 {
         for (size_t i = 0; i < d->stack->services_len; i++)
                 if (streq(d->stack->services[i].name, service))
                         return &d->wishes.services[i];
         return NULL;
+}
+
+struct service_wish *desired_wish(struct desired *d, const char *service)
+{
+        const struct service *found = stack_find_service(d->stack, service);
+
+        return found ? &d->wishes.services[found - d->stack->services] : NULL;
 }
 
 void desired_inherit(struct desired *d, const struct desired *from, bool keep_stopped)
@@ -71,6 +85,10 @@ void desired_inherit(struct desired *d, const struct desired *from, bool keep_st
                 wish->stopped = keep_stopped && old->stopped;
                 free(wish->digest);
                 wish->digest = xstrdup(old->digest);
+                free(wish->good);
+                wish->good = xstrdup(old->good);
+                wish->good_revision = old->good_revision;
+                wish->undoing = keep_stopped && old->undoing;
         }
         desired_hash(d);
 }
@@ -99,6 +117,11 @@ json_t *desired_wishes_json(const struct desired *d)
                         json_set_int(j, "generation", wish->generation);
                 json_set_str(j, "digest", wish->digest);
                 json_set_str(j, "cause", wish->cause);
+                json_set_str(j, "good", wish->good);
+                if (wish->good)
+                        json_set_int(j, "good_revision", wish->good_revision);
+                if (wish->undoing)
+                        json_set_bool(j, "undoing", true);
                 json_object_set_new(all, d->stack->services[i].name, j);
         }
         return all;
@@ -109,13 +132,14 @@ void desired_read_wishes(struct desired *d, const json_t *all)
         for (size_t i = 0; i < d->wishes.services_len; i++) {
                 const json_t *j = json_object_get(all, d->stack->services[i].name);
                 struct service_wish *wish = &d->wishes.services[i];
-                int64_t generation = json_int(j, "generation", 0);
 
                 wish->stopped = json_bool(j, "stopped", false);
-                wish->generation =
-                        generation > 0 && generation <= UINT_MAX ? (unsigned)generation : 0;
+                wish->generation = read_count(j, "generation");
                 wish->digest = xstrdup(json_str(j, "digest", NULL));
                 wish->cause = xstrdup(json_str(j, "cause", NULL));
+                wish->good = xstrdup(json_str(j, "good", NULL));
+                wish->good_revision = read_count(j, "good_revision");
+                wish->undoing = json_bool(j, "undoing", false);
         }
         desired_hash(d);
 }
@@ -134,6 +158,7 @@ void desired_unref(struct desired *desired)
         for (size_t i = 0; i < desired->wishes.services_len; i++) {
                 free(desired->wishes.services[i].digest);
                 free(desired->wishes.services[i].cause);
+                free(desired->wishes.services[i].good);
         }
         free(desired->wishes.services);
         stack_free(desired->stack);

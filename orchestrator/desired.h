@@ -18,7 +18,9 @@ struct desired {
         struct stack *stack;
         json_t *manifest; /* canonical JSON of stack */
         struct stack_wishes wishes;
+        bool wishes_changed;         /* in memory, and not in the store yet */
         struct stack_hashes *hashes; /* of stack and wishes: desired_hash() */
+        unsigned undoes;             /* the revision that failed and made this one; 0: none */
         char *source;
         unsigned revision;
         enum stack_ports ports;
@@ -41,6 +43,9 @@ void desired_hash(struct desired *desired);
 
 /** Have the VMs of service i replaced, for that reason. */
 void desired_renew(struct desired *desired, size_t i, const char *cause);
+
+/** The wish for a service, or NULL. */
+struct service_wish *desired_wish(struct desired *desired, const char *service);
 
 /** Wishes as a JSON object by service, for the store; and back (odd members are left out). */
 json_t *desired_wishes_json(const struct desired *desired);

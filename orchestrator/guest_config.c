@@ -127,6 +127,15 @@ static int build_argv(struct guest_setup *s, const struct guest_input *in, struc
         return 0;
 }
 
+/* Files of the host come out of one share: each tag once. */
+static void add_share(struct guest_setup *s, const char *tag)
+{
+        for (size_t i = 0; i < s->shares_len; i++)
+                if (streq(s->shares[i], tag))
+                        return;
+        list_add(&s->shares, &s->shares_len, xstrdup(tag));
+}
+
 static int build_mounts(struct guest_setup *s, const struct guest_input *in, struct err *err)
 {
         const struct service *sv = in->service;
@@ -138,6 +147,7 @@ static int build_mounts(struct guest_setup *s, const struct guest_input *in, str
         for (size_t i = 0; i < sv->volumes_len; i++) {
                 const struct mount *m = &sv->volumes[i];
                 struct guest_mount *g = array_push(&s->mounts, &s->mounts_len);
+                bool volume = m->type == MOUNT_VOLUME && !(in->mount_shared && in->mount_shared[i]);
                 const char *name = NULL;
 
                 if (m->type != MOUNT_TMPFS) {
@@ -145,16 +155,16 @@ static int build_mounts(struct guest_setup *s, const struct guest_input *in, str
                                 return err_set(err, EINVAL, "%s: nothing to mount", m->target);
                         name = own(s, xstrdup(in->mount_names[i]));
                 }
-                if (m->type == MOUNT_VOLUME)
+                if (volume)
                         s->disks[s->config.n_disks++] = (struct guest_disk){WIRE_DISK_VOLUME, name};
-                if (m->type == MOUNT_BIND)
-                        list_add(&s->shares, &s->shares_len, xstrdup(name));
-                g->kind = m->type == MOUNT_VOLUME ? WIRE_MOUNT_DISK
-                          : m->type == MOUNT_BIND ? WIRE_MOUNT_SHARE
-                                                  : WIRE_MOUNT_TMPFS;
+                else if (name)
+                        add_share(s, name);
+                g->kind = volume ? WIRE_MOUNT_DISK : name ? WIRE_MOUNT_SHARE : WIRE_MOUNT_TMPFS;
                 g->path = m->target;
                 g->name = name;
-                g->subpath = m->subpath;
+                g->subpath = in->mount_subpaths && in->mount_subpaths[i]
+                                     ? own(s, xstrdup(in->mount_subpaths[i]))
+                                     : m->subpath;
                 g->flags = m->read_only ? WIRE_M_READ_ONLY : 0;
                 g->size = m->size_bytes > 0 ? (uint64_t)m->size_bytes : 0;
                 g->mode = m->mode > 0 ? (unsigned)m->mode : 0;

@@ -513,8 +513,8 @@ int instance_connect(struct instance *in, struct err *err)
         AUTO_FREE char *path = file_join(in->dir, "guest.sock");
         int r;
 
-        r = log_writer_open(in->env->logs, in->stack, in->service, in->replica, in->id, &in->log,
-                            err);
+        r = log_writer_open(in->env->logs, in->stack, in->service,
+                            in->replica + in->lane * LOG_LANE, in->id, &in->log, err);
         if (r == 0)
                 r = guest_connect(in->env->loop, path, log_writer_offset(in->log, LOG_STDOUT),
                                   log_writer_offset(in->log, LOG_STDERR), &guest_callbacks, in,

@@ -88,6 +88,7 @@ struct instance {
         struct instance_env *env;
         char *id, *stack, *service;
         unsigned replica;
+        unsigned lane; /* 0 or 1: which addresses of the replica, while it has two VMs */
         char spec_hash[DIGEST_TEXT_MAX];
         char *image_ref;
         char digest[DIGEST_TEXT_MAX];

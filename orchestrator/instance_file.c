@@ -77,6 +77,7 @@ int instance_save(const struct instance *in, struct err *err)
         json_set_str(j, "stack", in->stack);
         json_set_str(j, "service", in->service);
         json_set_int(j, "replica", in->replica);
+        json_set_int(j, "lane", in->lane);
         json_set_str(j, "spec_hash", in->spec_hash);
         json_set_str(j, "image", in->image_ref);
         json_set_str(j, "digest", in->digest);
@@ -197,6 +198,7 @@ static int read_file(struct instance *in, const char *dir, bool *ret_running, st
         in->stack = xstrdup(stack);
         in->service = xstrdup(service);
         in->replica = (unsigned)replica;
+        in->lane = json_int(j, "lane", 0) == 1 ? 1 : 0;
         (void)snprintf(in->spec_hash, sizeof(in->spec_hash), "%s", hash); /* compared, no more */
         (void)snprintf(in->digest, sizeof(in->digest), "%s", digest);     /* shown, no more */
         in->image_ref = xstrdup(image);

@@ -55,6 +55,12 @@ void log_reader_wake(struct log_reader *reader, const struct log *log)
                 }
 }
 
+/* See LOG_LANE. */
+static unsigned replica_shown(unsigned number)
+{
+        return number > LOG_LANE ? number - LOG_LANE : number;
+}
+
 static int add_source(struct log_reader *reader, const char *service, unsigned replica,
                       int64_t tail, struct err *err)
 {
@@ -80,7 +86,7 @@ void log_reader_discover(struct log_reader *reader, struct log *log)
 {
         if (!reader->follow || !streq(reader->stack, log->stack) ||
             (reader->service && !streq(reader->service, log->service)) ||
-            (reader->replica && reader->replica != log->replica))
+            (reader->replica && reader->replica != replica_shown(log->replica)))
                 return;
         for (size_t i = 0; i < reader->sources_len; i++)
                 if (reader->sources[i].log == log)
@@ -111,7 +117,7 @@ static int scan_service(struct log_reader *reader, const char *service, struct e
         while (r == 0 && dir && (entry = readdir(dir))) {
                 unsigned replica = replica_of(entry->d_name);
 
-                if (replica && (!reader->replica || reader->replica == replica))
+                if (replica && (!reader->replica || reader->replica == replica_shown(replica)))
                         r = add_source(reader, service, replica, reader->tail, err);
         }
         return r;
@@ -211,7 +217,7 @@ int log_reader_next(struct log_reader *reader, struct log_line *ret_line, struct
         ret_line->time_ns = source->record.time_ns;
         ret_line->stack = source->log->stack;
         ret_line->service = source->log->service;
-        ret_line->replica = source->log->replica;
+        ret_line->replica = replica_shown(source->log->replica);
         ret_line->stream = source->record.kind == LOG_KIND_STDOUT ? LOG_STDOUT : LOG_STDERR;
         ret_line->partial = source->record.partial;
         ret_line->text = source->record.text;

@@ -31,9 +31,14 @@
 #include "base/auto.h"
 #include "base/err.h"
 
-#define LOG_LINE_MAX       16384u     /* bytes of text in one line; longer ones are split */
-#define LOG_FILE_BYTES     (10 << 20) /* default size at which a file is rotated */
-#define LOG_FILES          3          /* default number of files of a replica */
+#define LOG_LINE_MAX   16384u     /* bytes of text in one line; longer ones are split */
+#define LOG_FILE_BYTES (10 << 20) /* default size at which a file is rotated */
+#define LOG_FILES      3          /* default number of files of a replica */
+/*
+ * While a replica has two VMs (start-first), the second one's output goes into a log of its own,
+ * with this added to its number; readers show both as the replica's.
+ */
+#define LOG_LANE           1000
 #define LOG_SOURCES_MAX    512        /* replicas one reader can merge: a descriptor each */
 #define LOG_BOOT_BYTES_MAX (1u << 20) /* of a console log; the end is what is read */
 

@@ -8,7 +8,6 @@
 #include "base/mem.h"
 #include "base/value.h"
 #include "orchestrator/daemon.h"
-#include "storage/job.h"
 
 static const char usage[] =
         "Usage: berthd [OPTIONS]\n"
@@ -127,8 +126,6 @@ int main(int argc, char **argv)
 
         if (templates && parse_templates(templates, &options) < 0)
                 return 64;
-        if (argc > 1 && streq(argv[1], "--storage-worker"))
-                return storage_worker_main(argc, argv);
         while ((opt = getopt_long(argc, argv, "hV", long_options, NULL)) != -1) {
                 int r = parse_option(opt, optarg, &options);
 

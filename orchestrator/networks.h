@@ -92,8 +92,9 @@ struct endpoint {
         const char *stack, *service;
         unsigned replica;
         const char *vm_id;
-        bool named; /* its names resolve at all */
-        bool ready; /* answers names before others that are not */
+        bool named;   /* its names resolve at all */
+        bool serving; /* of two VMs of a replica, the one that stands for it now */
+        bool ready;   /* answers names before others that are not */
         const struct endpoint_nic *nics;
         size_t nics_len;
         const struct port *ports; /* forwarded to nics[0] */
@@ -105,9 +106,13 @@ void networks_publish(struct networks *networks, const struct endpoint *endpoint
 
 enum forward_state { FORWARD_PENDING, FORWARD_BOUND, FORWARD_FAILED };
 
-/** What became of port number index of a VM; ret_error borrowed until the next publish. */
-enum forward_state networks_forward(const struct networks *networks, const char *vm_id,
-                                    size_t index, uint16_t *ret_host_port, const char **ret_error);
+/**
+ * What became of a published port of a replica; ret_error borrowed until the next publish. A port
+ * with a fixed host port is one for all replicas of the service: it leads to one that is ready.
+ */
+enum forward_state networks_forward(const struct networks *networks, const char *stack,
+                                    const char *service, unsigned replica, const struct port *port,
+                                    uint16_t *ret_host_port, const char **ret_error);
 
 /** Forget all leases of a stack that is gone. */
 void networks_forget_stack(struct networks *networks, const char *stack);

@@ -7,11 +7,12 @@
 #include "network/net.h"
 #include "orchestrator/networks.h"
 
-/* The fate of one forward, by the id that netd knows it by: "VMID/index". */
+/* The fate of one forward, by the id that netd knows it by: see forward_id(). */
 struct forward_slot {
         char *id;
         enum forward_state state;
         uint16_t host_port;
+        uint32_t target_ip; /* told last */
         char *error;
 };
 

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
@@ -17,6 +18,7 @@
 #include "base/mem.h"
 #include "base/value.h"
 #include "orchestrator/instance.h"
+#include "orchestrator/stage.h"
 #include "storage/volume.h"
 
 /* One question to netd; it outlives an instance that gave up. */
@@ -75,8 +77,8 @@ static int copy_nic(struct instance *in, const struct network_ref *ref, struct e
                 return err_set(err, ENETDOWN, "network %s does not exist", ref->network);
         if (ref->ipv4_address && value_ip4(ref->ipv4_address, &wanted, err) < 0)
                 return -EINVAL;
-        r = networks_lease(in->env->networks, in->stack, ref->network, in->service, in->replica,
-                           wanted, &ip, err);
+        r = networks_lease(in->env->networks, in->stack, ref->network, in->service,
+                           in->replica + in->lane * SERVICE_REPLICAS_MAX, wanted, &ip, err);
         if (r < 0)
                 return r;
         nic = array_push(&in->nics, &in->nics_len);
@@ -148,7 +150,8 @@ static int ports_ready(const struct instance *in, struct err *err)
                 const char *why = NULL;
                 uint16_t host_port;
 
-                switch (networks_forward(in->env->networks, in->id, i, &host_port, &why)) {
+                switch (networks_forward(in->env->networks, in->stack, in->service, in->replica,
+                                         &in->ports[i], &host_port, &why)) {
                 case FORWARD_PENDING:
                         return 1;
                 case FORWARD_FAILED:
@@ -167,7 +170,9 @@ static int ports_ready(const struct instance *in, struct err *err)
 struct attachments {
         struct vm_spec vm;
         const char *names[STACK_MOUNTS_MAX];
-        char *owned[STACK_MOUNTS_MAX + 2];
+        const char *subpaths[STACK_MOUNTS_MAX]; /* files: their names in the share */
+        bool shared[STACK_MOUNTS_MAX];          /* volumes that are folders */
+        char *owned[4 * STACK_MOUNTS_MAX + 2];
         size_t owned_len;
         int fds[VM_DISKS_MAX];
         size_t fds_len;
@@ -197,8 +202,45 @@ static int add_disk(struct attachments *at, const char *path, bool read_only, co
         return 0;
 }
 
+static char *keep(struct attachments *at, char *text)
+{
+        at->owned[at->owned_len++] = text;
+        return text;
+}
+
+static int add_share(struct attachments *at, const char *path, bool read_only, const char *tag,
+                     struct err *err)
+{
+        if (at->vm.shares_len == VM_SHARES_MAX)
+                return err_set(err, E2BIG,
+                               "more than %d folders of the host and shared volumes; a VM has no "
+                               "room for more: mount a folder that holds several of them",
+                               VM_SHARES_MAX);
+        at->vm.shares[at->vm.shares_len++] = (struct vm_share){tag, path, read_only};
+        return 0;
+}
+
+/* A volume that several VMs write to: a folder of the host. */
+static int add_shared_volume(struct instance *in, struct attachments *at, const struct mount *m,
+                             char *name, const char *tag, struct err *err)
+{
+        bool created = false;
+        int r = volume_ensure_shared(in->env->volumes_dir, name, in->stack, &created, err);
+
+        if (r == 0)
+                r = add_share(at, keep(at, xasprintf("%s/%s/data", in->env->volumes_dir, name)),
+                              m->read_only, tag, err);
+        if (r == 0 && created)
+                instance_emit(in, "volume-created", "", "volume %s, shared", name);
+        if (r < 0)
+                free(name);
+        else
+                *array_push(&in->volumes.items, &in->volumes.len) = name;
+        return r;
+}
+
 static int add_volume(struct instance *in, struct attachments *at, const struct mount *m,
-                      const char *serial, struct err *err)
+                      const char *serial, size_t index, struct err *err)
 {
         const struct volume *volume =
                 m->source ? stack_find_volume(in->desired->stack, m->source) : NULL;
@@ -213,12 +255,15 @@ static int add_volume(struct instance *in, struct attachments *at, const struct 
                 name = xasprintf("%s_%s", in->stack, m->source);
         else
                 name = xasprintf("%s_%s-%u-%s", in->stack, in->service, in->replica, serial);
-        path = xasprintf("%s/%s/disk.ext4", in->env->volumes_dir, name);
+        path = xasprintf("%s/%s/volume.json", in->env->volumes_dir, name);
         if (volume && volume->external && access(path, F_OK) < 0)
                 return err_set(err, ENOENT,
                                "external volume %s does not exist; create it by another stack, or "
                                "leave `external` out",
                                name);
+        at->shared[index] = volume && volume->volume_class == VOLUME_SHARED;
+        if (at->shared[index])
+                return add_shared_volume(in, at, m, STEAL(name), serial, err);
         r = volume_ensure(in->env->volumes_dir, name, in->stack,
                           volume && volume->size_bytes > 0 ? volume->size_bytes : DISK_SIZE_DEFAULT,
                           m->nocopy ? NULL : in->rootfs, m->target, &created, err);
@@ -227,22 +272,55 @@ static int add_volume(struct instance *in, struct attachments *at, const struct 
         if (created)
                 instance_emit(in, "volume-created", "", "volume %s", name);
         *array_push(&in->volumes.items, &in->volumes.len) = STEAL(name);
+        free(path);
+        path = xasprintf("%s/%s/disk.ext4", in->env->volumes_dir,
+                         in->volumes.items[in->volumes.len - 1]);
         return add_disk(at, path, m->read_only, serial, err);
 }
 
-static int add_bind(struct attachments *at, const struct mount *m, const char *tag, struct err *err)
+/* A file: beside others in a folder of the VM's own, which is shared once. */
+static int add_file(struct instance *in, struct attachments *at, const struct mount *m,
+                    size_t index, struct err *err)
 {
-        if (access(m->source, F_OK) < 0) {
+        const char *tag = m->read_only ? "files-ro" : "files";
+        char *folder = keep(at, file_join(in->dir, tag));
+        char *name = keep(at, xasprintf("%zu", index));
+        bool known = false;
+        int r = stage_file(folder, name, m->source, err);
+
+        for (size_t i = 0; i < at->vm.shares_len; i++)
+                known = known || streq(at->vm.shares[i].tag, tag);
+        if (r > 0)
+                instance_emit(in, "bind-copied", "",
+                              "%s is on another file system than the VMs' folders: the service has "
+                              "a copy, changes are not seen on the other side",
+                              m->source);
+        if (r >= 0 && !known)
+                r = add_share(at, folder, m->read_only, tag, err);
+        at->names[index] = tag;
+        at->subpaths[index] = name;
+        return r < 0 ? r : 0;
+}
+
+static int add_bind(struct instance *in, struct attachments *at, const struct mount *m,
+                    const char *tag, size_t index, struct err *err)
+{
+        struct stat st;
+
+        if (stat(m->source, &st) < 0) {
                 if (errno != ENOENT || !m->create_host_path)
                         return err_errno(err, errno, "bind mount %s", m->source);
                 if (file_mkdir_p(m->source, 0755, err) < 0)
                         return -err->code;
+        } else if (S_ISREG(st.st_mode)) {
+                return add_file(in, at, m, index, err);
+        } else if (!S_ISDIR(st.st_mode)) {
+                return err_set(err, EINVAL,
+                               "bind mount %s: neither a file nor a folder; sockets and devices of "
+                               "the host have no meaning in a VM",
+                               m->source);
         }
-        if (at->vm.shares_len == VM_SHARES_MAX)
-                return err_set(err, E2BIG, "more than %d bind mounts; a VM has no room for more",
-                               VM_SHARES_MAX);
-        at->vm.shares[at->vm.shares_len++] = (struct vm_share){tag, m->source, m->read_only};
-        return 0;
+        return add_share(at, m->source, m->read_only, tag, err);
 }
 
 static int attach(struct instance *in, struct attachments *at, const struct service *service,
@@ -262,10 +340,9 @@ static int attach(struct instance *in, struct attachments *at, const struct serv
                 if (m->type == MOUNT_TMPFS)
                         continue;
                 name = xasprintf("%s%zu", m->type == MOUNT_VOLUME ? "vol" : "bind", i);
-                at->owned[at->owned_len++] = name;
-                at->names[i] = name;
-                r = m->type == MOUNT_VOLUME ? add_volume(in, at, m, name, err)
-                                            : add_bind(at, m, name, err);
+                at->names[i] = keep(at, name);
+                r = m->type == MOUNT_VOLUME ? add_volume(in, at, m, name, i, err)
+                                            : add_bind(in, at, m, name, i, err);
         }
         return r;
 }
@@ -323,7 +400,9 @@ static int make_setup(struct instance *in, const struct attachments *at,
                                           .replica = in->replica,
                                           .nics = nics,
                                           .nics_len = in->nics_len,
-                                          .mount_names = at->names};
+                                          .mount_names = at->names,
+                                          .mount_shared = at->shared,
+                                          .mount_subpaths = at->subpaths};
 
         if (!input.image)
                 return err_set(err, ENOENT, "image %s is not there any more", service->image);

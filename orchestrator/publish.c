@@ -114,7 +114,7 @@ static void build_zone(struct zone_build *zb, const struct network_entry *net,
                 here = nic_on(&eps[i], net->name);
                 if (here)
                         add_client(zb, &eps[i], here->ip);
-                for (size_t k = 0; eps[i].named && k < eps[i].nics_len; k++)
+                for (size_t k = 0; eps[i].named && eps[i].serving && k < eps[i].nics_len; k++)
                         if (reachable(eps, n, net->stack, net->name, eps[i].nics[k].network))
                                 add_record(zb, &eps[i], &eps[i].nics[k]);
         }
@@ -159,7 +159,7 @@ static void publish_zone(struct network_state *n, const struct endpoint *eps, si
         zone_build_release(&zb);
 }
 
-static struct forward_slot *slot_of(struct network_state *n, const char *id)
+static struct forward_slot *slot_of(const struct network_state *n, const char *id)
 {
         for (size_t i = 0; i < n->slots_len; i++)
                 if (streq(n->slots[i].id, id))
@@ -199,6 +199,7 @@ static void renew_slots(struct network_state *n, const struct forward *forwards,
                 } else {
                         slots[i].id = xstrdup(forwards[i].id);
                 }
+                slots[i].target_ip = forwards[i].target_ip;
         }
         for (size_t i = 0; i < n->slots_len; i++) {
                 free(n->slots[i].id);
@@ -209,12 +210,60 @@ static void renew_slots(struct network_state *n, const struct forward *forwards,
         n->slots_len = len;
 }
 
-static void add_forwards(const struct endpoint *ep, struct forward **list, size_t *len)
+/* A port that netd picks is a replica's own; a fixed one is shared by all of the service. */
+static char *forward_id(const char *service, unsigned replica, const struct port *p)
+{
+        return xasprintf("%s/%u/%s:%u/%u/%s", service, p->published ? 0 : replica,
+                         p->host_ip ? p->host_ip : "", p->published, p->target,
+                         p->protocol == PORT_UDP ? "udp" : "tcp");
+}
+
+/* The forwards under construction, and beside each how good its target is. */
+struct forward_build {
+        struct network_state *net;
+        struct forward *list;
+        int *ranks;
+        size_t len, ranks_len;
+};
+
+/* Where connections are led to: a ready one, rather the same as before than another. */
+static int target_rank(const struct network_state *n, const struct endpoint *ep, const char *id)
+{
+        const struct forward_slot *slot = slot_of(n, id);
+        bool same = slot && slot->target_ip == ep->nics[0].ip;
+
+        return (ep->ready ? 4 : 0) + (ep->named ? 2 : 0) + (same ? 1 : 0);
+}
+
+static struct forward *forward_of(struct forward_build *fb, const struct endpoint *ep,
+                                  const struct port *p)
+{
+        AUTO_FREE char *id = forward_id(ep->service, ep->replica, p);
+        int rank = target_rank(fb->net, ep, id);
+        struct forward *f;
+
+        for (size_t i = 0; i < fb->len; i++) {
+                if (!streq(fb->list[i].id, id))
+                        continue;
+                if (rank <= fb->ranks[i])
+                        return NULL;
+                fb->ranks[i] = rank;
+                return &fb->list[i];
+        }
+        f = array_push(&fb->list, &fb->len);
+        f->id = STEAL(id);
+        *array_push(&fb->ranks, &fb->ranks_len) = rank;
+        return f;
+}
+
+static void add_forwards(struct forward_build *fb, const struct endpoint *ep)
 {
         for (size_t i = 0; i < ep->ports_len; i++) {
                 const struct port *p = &ep->ports[i];
-                struct forward *f = array_push(list, len);
+                struct forward *f = forward_of(fb, ep, p);
 
+                if (!f)
+                        continue;
                 f->host_ip = UINT32_C(0x7f000001);
                 if (p->host_ip && value_ip4(p->host_ip, &f->host_ip, NULL) < 0)
                         f->host_ip = UINT32_C(0x7f000001); /* validated by schema/ */
@@ -222,36 +271,45 @@ static void add_forwards(const struct endpoint *ep, struct forward **list, size_
                 f->target_ip = ep->nics[0].ip;
                 f->target_port = p->target;
                 f->udp = p->protocol == PORT_UDP;
-                f->id = xasprintf("%s/%zu", ep->vm_id, i);
         }
+}
+
+static void send_forwards(struct forward_build *fb)
+{
+        AUTO_STRBUF struct strbuf text = STRBUF_INIT(FINGERPRINT_MAX);
+        struct network_state *n = fb->net;
+        char digest[DIGEST_TEXT_MAX];
+        struct err err = ERR_INIT;
+
+        for (size_t i = 0; i < fb->len; i++) {
+                const struct forward *f = &fb->list[i];
+
+                strbuf_addf(&text, "%s %u %u %u %u %d\n", f->id, f->host_ip, f->host_port,
+                            f->target_ip, f->target_port, f->udp);
+        }
+        digest_text(strbuf_str(&text), text.len, digest);
+        if (streq(digest, n->forwards_digest))
+                return;
+        renew_slots(n, fb->list, fb->len);
+        if (net_set_forwards(n->net, fb->list, fb->len, on_forwards_set, n, &err) < 0)
+                log_warn("network", n->entry.name, "forwards not sent: %s", err.msg);
+        else
+                memcpy(n->forwards_digest, digest, sizeof(digest));
 }
 
 static void publish_forwards(struct network_state *n, const struct endpoint *eps, size_t eps_len)
 {
-        AUTO_STRBUF struct strbuf text = STRBUF_INIT(FINGERPRINT_MAX);
-        struct forward *list = NULL;
-        char digest[DIGEST_TEXT_MAX];
-        struct err err = ERR_INIT;
-        size_t len = 0;
+        struct forward_build fb = {.net = n};
 
         for (size_t i = 0; i < eps_len; i++)
-                if (streq(eps[i].stack, n->entry.stack) && eps[i].nics_len &&
+                if (streq(eps[i].stack, n->entry.stack) && eps[i].serving && eps[i].nics_len &&
                     streq(eps[i].nics[0].network, n->entry.name))
-                        add_forwards(&eps[i], &list, &len);
-        for (size_t i = 0; i < len; i++)
-                strbuf_addf(&text, "%s %u %u %u %u %d\n", list[i].id, list[i].host_ip,
-                            list[i].host_port, list[i].target_ip, list[i].target_port, list[i].udp);
-        digest_text(strbuf_str(&text), text.len, digest);
-        if (!streq(digest, n->forwards_digest)) {
-                renew_slots(n, list, len);
-                if (net_set_forwards(n->net, list, len, on_forwards_set, n, &err) < 0)
-                        log_warn("network", n->entry.name, "forwards not sent: %s", err.msg);
-                else
-                        memcpy(n->forwards_digest, digest, sizeof(digest));
-        }
-        for (size_t i = 0; i < len; i++)
-                free((void *)(uintptr_t)list[i].id); /* ours, const only for net.h */
-        free(list);
+                        add_forwards(&fb, &eps[i]);
+        send_forwards(&fb);
+        for (size_t i = 0; i < fb.len; i++)
+                free((void *)(uintptr_t)fb.list[i].id); /* ours, const only for net.h */
+        free(fb.list);
+        free(fb.ranks);
 }
 
 void networks_publish(struct networks *ns, const struct endpoint *endpoints, size_t n)
@@ -264,14 +322,17 @@ void networks_publish(struct networks *ns, const struct endpoint *endpoints, siz
         }
 }
 
-enum forward_state networks_forward(const struct networks *ns, const char *vm_id, size_t index,
+enum forward_state networks_forward(const struct networks *ns, const char *stack,
+                                    const char *service, unsigned replica, const struct port *port,
                                     uint16_t *ret_host_port, const char **ret_error)
 {
-        AUTO_FREE char *id = xasprintf("%s/%zu", vm_id, index);
+        AUTO_FREE char *id = forward_id(service, replica, port);
 
         for (size_t i = 0; i < ns->len; i++) {
-                const struct forward_slot *slot = slot_of(ns->items[i], id);
+                const struct forward_slot *slot = NULL;
 
+                if (streq(ns->items[i]->entry.stack, stack))
+                        slot = slot_of(ns->items[i], id);
                 if (!slot)
                         continue;
                 *ret_host_port = slot->host_port;

@@ -91,11 +91,30 @@ static int save(struct daemon *d, const struct desired *desired, const char *not
         return store_put_stack(d->store, &record, err);
 }
 
+/* A volume is what it was made as: before anything is replaced, and not when it is mounted. */
+static int check_volumes(const struct daemon *d, const struct desired *new, struct err *err)
+{
+        int r = 0;
+
+        for (size_t i = 0; i < new->stack->volumes_len &&r == 0; i++) {
+                const struct volume *volume = &new->stack->volumes[i];
+                AUTO_FREE char *name = volume->real_name
+                                               ? xstrdup(volume->real_name)
+                                               : xasprintf("%s_%s", new->stack->name, volume->name);
+
+                r = volume_check_class(d->volumes_dir, name, volume->volume_class == VOLUME_SHARED,
+                                       err);
+        }
+        return r;
+}
+
 int daemon_accept(struct daemon *d, struct desired *desired, const char *note, struct err *err)
 {
         const char *name = desired->stack->name;
-        int r = save(d, desired, note, err);
+        int r = check_volumes(d, desired, err);
 
+        if (r == 0)
+                r = save(d, desired, note, err);
         if (r < 0) {
                 r = err_wrap(err, "stack %s was not changed", name);
                 desired_unref(desired);
@@ -471,7 +490,8 @@ struct instance *daemon_instance(const struct daemon *d, const char *stack, cons
                 if (in->remove_wanted || in->state == VM_STOPPING || !streq(in->stack, stack) ||
                     !streq(in->service, service) || (replica && in->replica != replica))
                         continue;
-                if (!best || in->replica < best->replica)
+                if (!best || in->replica < best->replica ||
+                    (in->replica == best->replica && daemon_is_serving(d, in)))
                         best = in;
         }
         return best;

@@ -23,6 +23,7 @@ static const char *const statements[] = {
                            " wanted, created_ms, updated_ms, wishes)"
                            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [STMT_STACK_WANTED] = "UPDATE stacks SET wanted = ?2, updated_ms = ?3 WHERE name = ?1",
+        [STMT_STACK_WISHES] = "UPDATE stacks SET wishes = ?2 WHERE name = ?1",
         [STMT_STACK_LIST] = "SELECT name, revision, source, manifest, ports, wanted, created_ms,"
                             " updated_ms, wishes, rowid FROM stacks ORDER BY name",
         [STMT_STACK_DELETE] = "DELETE FROM stacks WHERE name = ?",

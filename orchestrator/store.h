@@ -100,6 +100,9 @@ int store_put_stack(struct store *store, const struct stored_stack *stack, struc
 int store_set_wanted(struct store *store, const char *name, enum stack_wanted wanted,
                      struct err *err);
 
+/** Change only the wishes of a stack. */
+int store_set_wishes(struct store *store, const char *name, const char *wishes, struct err *err);
+
 /** All stacks, also those that are to be deleted. ret: the caller's to release. */
 int store_list_stacks(struct store *store, struct stored_stacks *ret, struct err *err);
 

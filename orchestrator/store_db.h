@@ -16,6 +16,7 @@ enum stmt {
         STMT_ROLLBACK,
         STMT_STACK_PUT,
         STMT_STACK_WANTED,
+        STMT_STACK_WISHES,
         STMT_STACK_LIST,
         STMT_STACK_DELETE,
         STMT_STACK_DROP,

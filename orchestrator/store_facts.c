@@ -15,13 +15,13 @@ static bool count_valid(int64_t n)
         return n >= 0 && n <= UINT_MAX;
 }
 
-static const char *key_wrong(sqlite3_stmt *row, int stack, int service, int replica)
+static const char *key_wrong(sqlite3_stmt *row, int stack, int service, int replica, int64_t max)
 {
         if (!value_name_valid(row_text(row, stack)))
                 return "the stack's name is none";
         if (!value_name_valid(row_text(row, service)))
                 return "the service's name is none";
-        if (row_int(row, replica) < 1 || row_int(row, replica) > SERVICE_REPLICAS_MAX)
+        if (row_int(row, replica) < 1 || row_int(row, replica) > max)
                 return "the replica's number is out of range";
         return NULL;
 }
@@ -37,7 +37,7 @@ static int exit_reason_find(const char *name)
 static const char *parse_replica(sqlite3_stmt *row, void *result)
 {
         struct stored_replicas *replicas = result;
-        const char *wrong = key_wrong(row, 0, 1, 2);
+        const char *wrong = key_wrong(row, 0, 1, 2, SERVICE_REPLICAS_MAX);
         int exit = exit_reason_find(row_text(row, 6));
         struct replica_fact *fact;
 
@@ -135,7 +135,7 @@ static const char *parse_subnet(sqlite3_stmt *row, void *result)
 static const char *parse_lease(sqlite3_stmt *row, void *result)
 {
         struct stored_leases *leases = result;
-        const char *wrong = key_wrong(row, 0, 2, 3);
+        const char *wrong = key_wrong(row, 0, 2, 3, INT64_C(2) * SERVICE_REPLICAS_MAX);
         struct stored_lease *lease;
 
         if (wrong)

@@ -112,7 +112,7 @@ static int store_check(struct store *store, struct err *err)
 static int store_version(struct store *store, int64_t *ret, struct err *err)
 {
         char text[32];
-        int64_t tables, meta;
+        int64_t tables = 0, meta = 0;
         int r = store_ask(store, "SELECT count(*) FROM sqlite_master", text, sizeof(text), &tables,
                           err);
 
@@ -135,7 +135,7 @@ static int store_version(struct store *store, int64_t *ret, struct err *err)
 static int store_upgrade(struct store *store, struct err *err)
 {
         char set_version[80];
-        int64_t version;
+        int64_t version = 0;
         int r = store_version(store, &version, err);
 
         if (r < 0 || version == STORE_VERSION)
@@ -246,6 +246,7 @@ int store_open(const char *path, store_quarantine_fn *on_quarantine, void *ctx,
                 store_report_release(&report);
                 return r;
         }
+        assert(store);
         store->on_quarantine = on_quarantine;
         store->ctx = ctx;
         *ret_store = store;

@@ -151,6 +151,11 @@ int store_set_wanted(struct store *store, const char *name, enum stack_wanted wa
         return r;
 }
 
+int store_set_wishes(struct store *store, const char *name, const char *wishes, struct err *err)
+{
+        return store_run(store, STMT_STACK_WISHES, "write a stack", err, "ss", name, wishes);
+}
+
 int store_delete_stack(struct store *store, const char *name, struct err *err)
 {
         static const enum stmt deletes[] = {STMT_STACK_DELETE, STMT_HISTORY_DELETE,

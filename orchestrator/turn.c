@@ -81,6 +81,19 @@ static struct instance *find_instance(const struct daemon *d, const char *id)
         return NULL;
 }
 
+/* The other one when a VM of this replica is still there: each lane has its own addresses. */
+static unsigned free_lane(const struct daemon *d, const struct instance *in)
+{
+        for (size_t i = 0; i < d->instances_len; i++) {
+                const struct instance *other = d->instances[i];
+
+                if (other->replica == in->replica && streq(other->stack, in->stack) &&
+                    streq(other->service, in->service))
+                        return 1 - other->lane;
+        }
+        return 0;
+}
+
 static void step_vm_create(struct daemon *d, const struct step *step)
 {
         struct desired *desired = daemon_find(d, step->stack);
@@ -91,6 +104,7 @@ static void step_vm_create(struct daemon *d, const struct step *step)
         if (!service)
                 bug("the plan creates a service that is not wanted");
         in = instance_new(&d->env, desired, service, step->replica);
+        in->lane = free_lane(d, in);
         (void)snprintf(in->spec_hash, sizeof(in->spec_hash), "%s",
                        desired->hashes->services[service - desired->stack->services]);
         instance_emit(in, "creating", "", "%s", step->reason ? step->reason : "wanted");
@@ -127,6 +141,7 @@ static enum pull_policy policy_of(const struct daemon *d, const char *image)
 static void execute(struct daemon *d, const struct step *step)
 {
         struct instance *in = step->vm_id ? find_instance(d, step->vm_id) : NULL;
+        struct err err = ERR_INIT;
 
         log_debug("plan", step->stack ? step->stack : "", "%s service=%s replica=%u reason=%s",
                   step_kind_name(step->kind), step->service ? step->service : "", step->replica,
@@ -145,6 +160,10 @@ static void execute(struct daemon *d, const struct step *step)
         case STEP_VM_CREATE:
                 step_vm_create(d, step);
                 return;
+        case STEP_ROLLBACK:
+                if (daemon_undo_update(d, step->stack, step->service, step->reason, &err) < 0)
+                        log_warn("plan", step->stack, "%s", err.msg);
+                return;
         case STEP_VM_STOP:
                 if (in)
                         instance_stop(in, step->reason ? step->reason : "not wanted");
@@ -158,11 +177,19 @@ static void execute(struct daemon *d, const struct step *step)
 
 /* ----------------------------------------------------------------------------------------- turn */
 
-static const struct service *wanted_service(const struct daemon *d, const struct instance *in)
+/*
+ * Whose healthcheck tests the VM: the present one, unless it is to be replaced. A VM that serves
+ * until its successor does must not fail a test that is not meant for it.
+ */
+static const struct service *probed_service(const struct daemon *d, const struct instance *in)
 {
         const struct desired *desired = daemon_find(d, in->stack);
+        const struct service *now =
+                desired ? stack_find_service(desired->stack, in->service) : NULL;
 
-        return desired ? stack_find_service(desired->stack, in->service) : NULL;
+        if (!now || streq(in->spec_hash, desired->hashes->services[now - desired->stack->services]))
+                return now;
+        return in->desired ? stack_find_service(in->desired->stack, in->service) : NULL;
 }
 
 static void tend_instances(struct daemon *d)
@@ -173,12 +200,63 @@ static void tend_instances(struct daemon *d)
 
                 if (in->state == VM_PREPARING)
                         instance_prepare(in);
-                service = in->state == VM_RUNNING ? wanted_service(d, in) : NULL;
+                service = in->state == VM_RUNNING ? probed_service(d, in) : NULL;
                 if (service) {
                         images_resolve(d->images, service->image, service->pull_policy);
                         instance_update_probe(in, service);
                 }
         }
+}
+
+static bool is_ready(const struct instance *in)
+{
+        return in->state == VM_RUNNING && !in->remove_wanted &&
+               (in->probe.state == HEALTH_NONE || in->probe.state == HEALTH_HEALTHY);
+}
+
+/* Of two VMs of a replica one stands for it: the ready one, of two ready ones the younger. */
+static int serving_rank(const struct instance *in)
+{
+        if (is_ready(in))
+                return 4;
+        return in->state == VM_RUNNING   ? 3
+               : in->state == VM_BOOTING ? 2
+                                         : in->state == VM_PREPARING;
+}
+
+bool daemon_is_serving(const struct daemon *d, const struct instance *in)
+{
+        for (size_t i = 0; i < d->instances_len; i++) {
+                const struct instance *other = d->instances[i];
+                int mine = serving_rank(in), its = serving_rank(other);
+                bool younger = other->times.decided > in->times.decided;
+
+                if (other == in || other->replica != in->replica ||
+                    !streq(other->stack, in->stack) || !streq(other->service, in->service))
+                        continue;
+                if (its > mine || (its == mine && (its == 4) == younger))
+                        return false;
+        }
+        return true;
+}
+
+static void describe(const struct daemon *d, const struct instance *in, struct endpoint_nic *nics,
+                     struct endpoint *ep)
+{
+        for (size_t k = 0; k < in->nics_len; k++)
+                nics[k] = (struct endpoint_nic){in->nics[k].network, in->nics[k].ip,
+                                                &in->nics[k].aliases};
+        ep->stack = in->stack;
+        ep->service = in->service;
+        ep->replica = in->replica;
+        ep->vm_id = in->id;
+        ep->named = in->state == VM_BOOTING || in->state == VM_RUNNING;
+        ep->serving = daemon_is_serving(d, in);
+        ep->ready = is_ready(in);
+        ep->nics = nics;
+        ep->nics_len = in->nics_len;
+        ep->ports = in->ports;
+        ep->ports_len = in->ports_len;
 }
 
 static void publish(struct daemon *d)
@@ -189,25 +267,11 @@ static void publish(struct daemon *d)
 
         for (size_t i = 0; i < d->instances_len; i++) {
                 const struct instance *in = d->instances[i];
-                struct endpoint *ep = &eps[n];
 
                 if (in->state == VM_FAILED || in->state == VM_EXITED || in->remove_wanted ||
                     in->nics_len == 0)
                         continue;
-                for (size_t k = 0; k < in->nics_len; k++)
-                        nics[n][k] = (struct endpoint_nic){in->nics[k].network, in->nics[k].ip,
-                                                           &in->nics[k].aliases};
-                ep->stack = in->stack;
-                ep->service = in->service;
-                ep->replica = in->replica;
-                ep->vm_id = in->id;
-                ep->named = in->state == VM_BOOTING || in->state == VM_RUNNING;
-                ep->ready = in->state == VM_RUNNING &&
-                            (in->probe.state == HEALTH_NONE || in->probe.state == HEALTH_HEALTHY);
-                ep->nics = nics[n];
-                ep->nics_len = in->nics_len;
-                ep->ports = in->ports;
-                ep->ports_len = in->ports_len;
+                describe(d, in, nics[n], &eps[n]);
                 n++;
         }
         networks_publish(d->networks, eps, n);
@@ -284,6 +348,7 @@ void daemon_turn(struct daemon *d)
         free(facts.images);
         for (size_t i = 0; i < d->plan.steps_len; i++)
                 execute(d, &d->plan.steps[i]);
+        daemon_note_good(d);
         tend_instances(d);
         publish(d);
         daemon_finish_deletes(d);

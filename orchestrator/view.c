@@ -73,7 +73,8 @@ static json_t *ports_json(const struct daemon *d, const struct instance *in)
                 const char *why = NULL;
                 uint16_t host_port = 0;
 
-                if (networks_forward(d->networks, in->id, i, &host_port, &why) != FORWARD_BOUND)
+                if (networks_forward(d->networks, in->stack, in->service, in->replica, p,
+                                     &host_port, &why) != FORWARD_BOUND)
                         host_port = 0;
                 json_set_str(j, "host_ip", p->host_ip ? p->host_ip : "127.0.0.1");
                 json_set_int(j, "host_port", host_port);
@@ -332,6 +333,8 @@ json_t *view_status(const struct daemon *d, const struct desired *desired)
         }
         json_set_str(j, "name", desired->stack->name);
         json_set_int(j, "revision", desired->revision);
+        if (desired->undoes)
+                json_set_int(j, "undoes", desired->undoes);
         json_set_bool(j, "deleting", desired->wanted != STACK_UP);
         json_set_bool(j, "settled", settled);
         json_set_bool(j, "ok", settled && ok);

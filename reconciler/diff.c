@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "reconciler/diff.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -69,6 +70,7 @@ static void diff_services(const struct stack *before, const struct stack *after,
                 if (c < 0) {
                         (void)add_change(ret, CHANGE_REMOVE, "service", a->name);
                 } else if (c > 0) {
+                        assert(b);
                         (void)add_change(ret, CHANGE_CREATE, "service", b->name);
                 } else {
                         change = add_change(ret, CHANGE_UPDATE, "service", b->name);
@@ -156,6 +158,7 @@ static json_t *volume_json(const struct volume *volume)
         if (volume->external)
                 json_set_bool(json, "external", true);
         json_set_str(json, "name", volume->real_name);
+        json_set_str(json, "class", volume->volume_class == VOLUME_SHARED ? "shared" : "disk");
         if (volume->size_bytes >= 0)
                 json_set_int(json, "size", volume->size_bytes);
         json_object_set_new(json, "labels", fields_pairs(&volume->labels));

@@ -7,12 +7,13 @@
 #include "base/mem.h"
 #include "reconciler/diff.h"
 
-/* Canonical keys (`deploy` is `scale`, `restart` and limits there); the rest takes a new VM. */
+/* Canonical keys (most of `deploy` is `scale`, `restart` and limits); the rest takes a new VM. */
 static const struct {
         const char *path;
         enum change_effect effect;
 } effects[] = {
         {"depends_on", EFFECT_UPDATE},
+        {"deploy", EFFECT_UPDATE}, /* update_config, rollback_config: the rest is elsewhere */
         {"healthcheck", EFFECT_UPDATE},
         {"labels", EFFECT_NONE},
         {"pull_policy", EFFECT_UPDATE},

@@ -81,6 +81,7 @@ static const char **all_keys(const json_t *before, const json_t *after, size_t *
         return keys;
 }
 
+/* NOLINTBEGIN(misc-no-recursion): DEPTH_MAX */
 static void compare_objects(struct change *change, const char *path, const json_t *before,
                             const json_t *after, unsigned depth)
 {
@@ -157,6 +158,8 @@ json_t *fields_pairs(const struct kv_list *list)
         return object;
 }
 
+/* NOLINTEND(misc-no-recursion) */
+
 static bool same_content(const struct file_source *a, const struct file_source *b)
 {
         if (!a || !b)
@@ -204,6 +207,11 @@ static void compare_files(struct change *change, const char *kind, const struct 
         }
 }
 
+static const char *class_name(const struct volume *volume)
+{
+        return volume->volume_class == VOLUME_SHARED ? "shared" : "disk";
+}
+
 static void compare_volumes(struct change *change, const struct stack *stack_before,
                             const struct stack *stack_after, const struct service *after)
 {
@@ -216,6 +224,10 @@ static void compare_volumes(struct change *change, const struct stack *stack_bef
                         continue;
                 a = stack_find_volume(stack_before, mount->source);
                 b = stack_find_volume(stack_after, mount->source);
+                if (a && b &&
+                    (a->volume_class == VOLUME_SHARED) != (b->volume_class == VOLUME_SHARED))
+                        add_field(change, xasprintf("volumes.%s.x-berth.class", mount->source),
+                                  xstrdup(class_name(a)), xstrdup(class_name(b)));
                 if (!a || !b || streq(a->real_name, b->real_name))
                         continue;
                 path = xasprintf("volumes.%s.name", mount->source);

@@ -93,6 +93,8 @@ static void add_own_spec(struct digest *d, const struct stack *stack, const stru
                         volume = stack_find_volume(stack, mount->source);
                 if (volume && volume->real_name)
                         add_text(d, "volume", volume->real_name);
+                if (volume && volume->volume_class == VOLUME_SHARED)
+                        add_text(d, "class", "shared");
         }
 }
 

@@ -11,6 +11,7 @@
 #include <assert.h>
 
 #include "base/mem.h"
+#include "reconciler/rollout.h"
 #include "reconciler/slot.h"
 #include "reconciler/status.h"
 #include "reconciler/steps.h"
@@ -34,7 +35,7 @@ static void wake_by(int64_t *wake, int64_t at)
                 *wake = at;
 }
 
-/* The earliest end of a back-off: nothing else happens by time alone. */
+/* The earliest end of a back-off or a monitor time: nothing else happens by time alone. */
 static int64_t wake_time(const struct view *view)
 {
         int64_t wake = 0;
@@ -43,8 +44,12 @@ static int64_t wake_time(const struct view *view)
                 for (size_t i = 0; i < view->units[u].slots_len; i++) {
                         const struct slot *slot = &view->units[u].slots[i];
 
+                        int64_t rollout = rollout_wake_ms(view, &view->units[u], slot);
+
                         if (slot->state == SLOT_VACANT && slot->verdict == REPLICA_BACKOFF)
                                 wake_by(&wake, slot->retry_at_ms);
+                        if (rollout)
+                                wake_by(&wake, rollout);
                 }
         for (size_t i = 0; i < view->nets_len; i++)
                 if (net_is_in_backoff(view, &view->nets[i]))

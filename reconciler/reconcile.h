@@ -20,6 +20,7 @@ enum step_kind {
         STEP_VM_CREATE,      /* stack, service, replica: prepare and boot */
         STEP_VM_STOP,        /* vm_id: graceful stop, then removal; reason says why */
         STEP_VM_REMOVE,      /* vm_id: release what an EXITED or FAILED one still holds */
+        STEP_ROLLBACK,       /* stack, service: its update failed, want its last good spec again */
 };
 
 struct step {
@@ -53,6 +54,7 @@ struct service_status {
                 failures; /* in a row, the most of a replica that is not ready: 3 is a crash loop */
         bool settled;     /* nothing more will happen by itself: as wanted, or finally failed */
         bool ok;          /* settled in the wanted state: running/healthy/completed */
+        bool complete;    /* every replica is well with the wanted spec: note it as good */
 };
 
 struct plan {
@@ -69,10 +71,13 @@ struct plan {
  * `berth apply` found out about its image. Wishes are part of a revision.
  */
 struct service_wish {
-        bool stopped;        /* no VM, though the service stays declared */
-        unsigned generation; /* counted up to have its VMs replaced: mixed into the hash */
-        char *digest;        /* of its image at the last apply; NULL: it was not there */
-        char *cause;         /* of the present generation: "image changed"; NULL: none to tell */
+        bool stopped;           /* no VM, though the service stays declared */
+        unsigned generation;    /* counted up to have its VMs replaced: mixed into the hash */
+        char *digest;           /* of its image at the last apply; NULL: it was not there */
+        char *cause;            /* of the present generation: "image changed"; NULL: none to tell */
+        char *good;             /* spec hash that was last well in all replicas; NULL: none yet */
+        unsigned good_revision; /* where that spec stands; 0 with good NULL */
+        bool undoing;           /* its spec was brought back after an update that failed */
 };
 
 struct stack_wishes {

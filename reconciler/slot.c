@@ -23,8 +23,10 @@ bool service_has_test(const struct service *service)
                !streq(check->test.items[0], "NONE");
 }
 
+static enum slot_state running_state(const struct unit *unit, const struct vm_fact *vm);
+
 /* Which of several VMs of one replica is kept: the greatest. */
-static int vm_rank(const struct vm_fact *vm, const char *hash)
+static int vm_rank(const struct unit *unit, const struct vm_fact *vm)
 {
         int rank = 0;
 
@@ -41,21 +43,21 @@ static int vm_rank(const struct vm_fact *vm, const char *hash)
                 rank = 3;
                 break;
         case VM_RUNNING:
-                rank = 4;
+                rank = running_state(unit, vm) == SLOT_READY ? 5 : 4;
                 break;
         }
-        return streq(vm->spec_hash, hash) ? rank + 3 : rank;
+        return streq(vm->spec_hash, unit->hash) ? rank + 4 : rank;
 }
 
-static const struct vm_fact *better_vm(const struct vm_fact *a, const struct vm_fact *b,
-                                       const char *hash)
+static const struct vm_fact *better_vm(const struct unit *unit, const struct vm_fact *a,
+                                       const struct vm_fact *b)
 {
         int rank_a, rank_b;
 
         if (!a)
                 return b;
-        rank_a = vm_rank(a, hash);
-        rank_b = vm_rank(b, hash);
+        rank_a = vm_rank(unit, a);
+        rank_b = vm_rank(unit, b);
         if (rank_a != rank_b)
                 return rank_a > rank_b ? a : b;
         return b->since_ms > a->since_ms ? b : a;
@@ -130,6 +132,31 @@ static void join_memories(const struct view *view, struct unit *unit)
         }
 }
 
+static bool vm_is_ready(const struct unit *unit, const struct vm_fact *vm)
+{
+        return vm->state == VM_RUNNING && running_state(unit, vm) == SLOT_READY;
+}
+
+/*
+ * What goes on serving while its successor of the wanted spec is on its way, and drains when that
+ * serves. One that is not ready has nothing to give a ready one.
+ */
+static void find_outgoing(const struct view *view, struct unit *unit)
+{
+        for (size_t k = unit->vms_begin; k < unit->vms_end; k++) {
+                const struct vm_fact *vm = view->vms[k];
+                struct slot *slot;
+
+                if (vm->replica < 1 || vm->replica > unit->slots_len || vm->state != VM_RUNNING)
+                        continue;
+                slot = &unit->slots[vm->replica - 1];
+                if (!streq(vm->spec_hash, unit->hash) && streq(slot->vm->spec_hash, unit->hash) &&
+                    vm_is_alive(slot->vm) &&
+                    (vm_is_ready(unit, vm) || !vm_is_ready(unit, slot->vm)))
+                        slot->outgoing = better_vm(unit, slot->outgoing, vm);
+        }
+}
+
 void slots_fill(const struct view *view, struct unit *unit)
 {
         for (size_t i = 0; i < unit->slots_len; i++)
@@ -145,8 +172,10 @@ void slots_fill(const struct view *view, struct unit *unit)
                 slot = &unit->slots[vm->replica - 1];
                 if (slot->vm)
                         unit->excess = true;
-                slot->vm = better_vm(slot->vm, vm, unit->hash);
+                slot->vm = better_vm(unit, slot->vm, vm);
         }
+        if (unit->surges && unit->excess)
+                find_outgoing(view, unit);
         join_memories(view, unit);
         for (size_t i = 0; i < unit->slots_len; i++) {
                 struct slot *slot = &unit->slots[i];

@@ -2,6 +2,7 @@
 #include "reconciler/status.h"
 
 #include "base/mem.h"
+#include "reconciler/rollout.h"
 #include "reconciler/slot.h"
 #include "reconciler/steps.h"
 #include "reconciler/why.h"
@@ -91,9 +92,16 @@ static struct verdict judge_outdated(const struct unit *unit, const struct slot 
 {
         if (slot->planned)
                 return (struct verdict){PHASE_STARTING, false, false};
+        if (unit->surges && rollout_begun(unit, slot) && slot->verdict == REPLICA_BACKOFF)
+                return (struct verdict){PHASE_BACKOFF, false, false};
+        if (unit->surges && rollout_begun(unit, slot) && slot->verdict == REPLICA_FAILED)
+                return (struct verdict){PHASE_FAILED, true, false};
         if (!unit_is_equipped(unit))
                 return judge_due(unit, gate);
-        return (struct verdict){PHASE_STARTING, gate->closed_by && gate->in_vain, false};
+        if (unit->surges && gate->closed_by)
+                return (struct verdict){PHASE_WAITING, gate->in_vain, false};
+        return (struct verdict){PHASE_STARTING, unit->halted || (gate->closed_by && gate->in_vain),
+                                false};
 }
 
 static struct verdict judge(const struct unit *unit, const struct slot *slot,
@@ -103,7 +111,7 @@ static struct verdict judge(const struct unit *unit, const struct slot *slot,
         case SLOT_READY:
                 return (struct verdict){slot->vm->health == HEALTH_HEALTHY ? PHASE_HEALTHY
                                                                            : PHASE_RUNNING,
-                                        !unit->awaited, true};
+                                        !unit->awaited && !slot->outgoing, true};
         case SLOT_UNHEALTHY:
                 return (struct verdict){PHASE_UNHEALTHY, true, false};
         case SLOT_ON_WAY:
@@ -173,6 +181,21 @@ static void note_failures(const struct unit *unit, struct service_status *status
                 status->failures = memory->failures;
 }
 
+/* Every replica is proven, or has completed, and nothing of another spec is left. */
+static bool is_complete(const struct view *view, const struct unit *unit)
+{
+        if (unit->busy || unit->excess)
+                return false;
+        for (size_t i = 0; i < unit->slots_len; i++) {
+                const struct slot *slot = &unit->slots[i];
+
+                if (!rollout_proven(view, unit, slot) &&
+                    !(slot->state == SLOT_VACANT && slot->verdict == REPLICA_COMPLETED))
+                        return false;
+        }
+        return unit->slots_len > 0;
+}
+
 void status_make(const struct view *view, struct unit *unit, const struct gate *gate)
 {
         struct service_status *status = &unit->status;
@@ -191,6 +214,8 @@ void status_make(const struct view *view, struct unit *unit, const struct gate *
                 struct verdict verdict = judge(unit, slot, gate);
 
                 settled = settled && verdict.settled;
+                if (slot->state == SLOT_READY && rollout_is_update(unit))
+                        settled = settled && rollout_proven(view, unit, slot);
                 note_failures(unit, status, slot);
                 ok = ok && verdict.ok;
                 if (!speaker || phase_weight(verdict.phase) > phase_weight(status->phase)) {
@@ -202,6 +227,7 @@ void status_make(const struct view *view, struct unit *unit, const struct gate *
         }
         status->settled = settled;
         status->ok = settled && ok;
+        status->complete = is_complete(view, unit);
         status->retry_at_ms = status->phase == PHASE_BACKOFF ? retry_at : 0;
         note_cause(unit, gate);
         status->why = why_text(view, unit, speaker, gate);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "reconciler/rollout.h"
 #include "reconciler/slot.h"
 
 void plan_add_vm(struct plan *plan, enum step_kind kind, const struct vm_fact *vm, char *reason)
@@ -81,7 +82,8 @@ static void stop_excess(const struct view *view, struct unit *unit, struct plan 
                 const struct vm_fact *vm = view->vms[k];
                 bool wanted = vm->replica >= 1 && vm->replica <= unit->slots_len;
 
-                if (wanted && unit->slots[vm->replica - 1].vm == vm)
+                if (wanted && (unit->slots[vm->replica - 1].vm == vm ||
+                               unit->slots[vm->replica - 1].outgoing == vm))
                         continue;
                 if (vm_is_ended(vm))
                         plan_add_vm(plan, STEP_VM_REMOVE, vm, end_reason(vm));
@@ -97,7 +99,7 @@ static void stop_excess(const struct view *view, struct unit *unit, struct plan 
         }
 }
 
-static void stop_slot(struct unit *unit, struct slot *slot, struct plan *plan, char *reason)
+void plan_stop_slot(struct unit *unit, struct slot *slot, struct plan *plan, char *reason)
 {
         plan_add_vm(plan, STEP_VM_STOP, slot->vm, reason);
         slot->planned = true;
@@ -123,34 +125,12 @@ static void stop_for_network(struct unit *unit, struct plan *plan)
                 struct slot *slot = &unit->slots[i];
 
                 if (slot->vm && vm_is_alive(slot->vm))
-                        stop_slot(unit, slot, plan,
-                                  xasprintf("network %s changed", unit->outdated_net->name));
+                        plan_stop_slot(unit, slot, plan,
+                                       xasprintf("network %s changed", unit->outdated_net->name));
+                if (slot->outgoing)
+                        plan_add_vm(plan, STEP_VM_STOP, slot->outgoing,
+                                    xasprintf("network %s changed", unit->outdated_net->name));
         }
-}
-
-/*
- * Replace what runs with another spec: at once where nothing is lost by it, else one replica after
- * the other, each when no earlier one is on its way any more.
- */
-static void stop_outdated(struct unit *unit, struct plan *plan)
-{
-        struct slot *next = NULL;
-        bool in_flight = false;
-
-        for (size_t i = 0; i < unit->slots_len; i++) {
-                struct slot *slot = &unit->slots[i];
-
-                if (slot->state != SLOT_OUTDATED) {
-                        in_flight = in_flight || slot_in_flight(slot);
-                } else if (!slot->serving) {
-                        stop_slot(unit, slot, plan, xstrdup(unit_change_text(unit)));
-                        in_flight = true;
-                } else if (!next) {
-                        next = slot;
-                }
-        }
-        if (next && !in_flight)
-                stop_slot(unit, next, plan, xstrdup(unit_change_text(unit)));
 }
 
 /* Whether VMs of a dependant that is stopped, too, are still there: they go first. */
@@ -180,7 +160,7 @@ static void stop_unit(const struct view *view, struct unit *unit, struct plan *p
         if (unit->outdated_net)
                 stop_for_network(unit, plan);
         else if (unit_is_equipped(unit))
-                stop_outdated(unit, plan);
+                rollout_replace(view, unit, plan);
 }
 
 void steps_stops(struct view *view, struct plan *plan)
@@ -199,6 +179,8 @@ static char *start_reason(const struct unit *unit, const struct slot *slot)
         const struct replica_fact *memory = slot->memory;
         AUTO_FREE char *end = NULL;
 
+        if (slot->surge && !rollout_begun(unit, slot))
+                return xstrdup(unit_change_text(unit));
         if (!memory || memory->last_exit == EXIT_NONE)
                 return xstrdup("not running");
         if (!streq(memory->last_spec_hash, unit->hash))
@@ -215,7 +197,7 @@ void steps_starts(struct unit *unit, struct plan *plan)
                 struct slot *slot = &unit->slots[i];
                 struct step *step;
 
-                if (slot->state != SLOT_VACANT || slot->verdict != REPLICA_DUE)
+                if (!slot->surge && (slot->state != SLOT_VACANT || slot->verdict != REPLICA_DUE))
                         continue;
                 step = array_push(&plan->steps, &plan->steps_len);
                 step->kind = STEP_VM_CREATE;

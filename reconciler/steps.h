@@ -26,6 +26,9 @@ void steps_starts(struct unit *unit, struct plan *plan);
 /** Whether image and networks are there for a new VM. */
 bool unit_is_equipped(const struct unit *unit);
 
+/** Stop the VM of a slot. reason: taken. */
+void plan_stop_slot(struct unit *unit, struct slot *slot, struct plan *plan, char *reason);
+
 /** Append a step on that VM. reason: taken. */
 void plan_add_vm(struct plan *plan, enum step_kind kind, const struct vm_fact *vm, char *reason);
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "reconciler/rollout.h"
 #include "reconciler/slot.h"
 
 /* Names of facts may be missing in odd ones: they sort first and match nothing. */
@@ -257,6 +258,18 @@ static void find_unit_nets(const struct view *view, struct unit *unit)
         }
 }
 
+/*
+ * An old VM may hold such a network, and its successor may wait for a service that waits for the
+ * network: then nobody may wait for the successor.
+ */
+static bool has_outdated_net(const struct view *view, const struct group *group)
+{
+        for (size_t i = group->nets_begin; i < group->nets_end; i++)
+                if (view->nets[i].state == NET_OUTDATED)
+                        return true;
+        return false;
+}
+
 static void init_unit(struct view *view, size_t g, size_t i, struct slot **slots)
 {
         struct group *group = &view->groups[g];
@@ -268,6 +281,8 @@ static void init_unit(struct view *view, size_t g, size_t i, struct slot **slots
         unit->service = &group->stack->services[i];
         unit->hash = hashes->services[i];
         unit->image = unit->service->image ? find_image(view, unit->service->image) : NULL;
+        unit->net_changes = has_outdated_net(view, group);
+        unit->surges = rollout_surges(unit) && !unit->net_changes;
         unit->slots = *slots;
         if (wishes_of(view, g))
                 unit->wish = &wishes_of(view, g)->services[i];

@@ -32,9 +32,11 @@ enum slot_state {
 struct slot {
         unsigned number;
         enum slot_state state;
-        bool serving;             /* OUTDATED, and READY but for its spec */
-        bool planned;             /* a step of this plan is about it */
-        const struct vm_fact *vm; /* the best; NULL when VACANT */
+        bool serving;                   /* OUTDATED, and READY but for its spec */
+        bool planned;                   /* a step of this plan is about it */
+        const struct vm_fact *vm;       /* the best; NULL when VACANT */
+        const struct vm_fact *outgoing; /* start-first: of another spec, serves until vm does */
+        bool surge;                     /* a second VM is to be made beside the one that serves */
         const struct replica_fact *memory;
         enum replica_verdict verdict;
         int64_t retry_at_ms;
@@ -73,6 +75,9 @@ struct unit {
         size_t group;                   /* of view->groups: its stack */
         bool awaited;        /* its end is: by another service, or as x-berth.oneshot says */
         bool stopped;        /* as wished: no slots */
+        bool net_changes;    /* a network of its stack is made anew: its old VMs may hold it */
+        bool surges;         /* start-first: the new VM is made beside the old one */
+        bool halted;         /* too many replicas failed with the new spec */
         bool excess;         /* VMs beyond the wanted ones exist */
         bool busy;           /* a step of this plan is about it */
         const char *blocker; /* what a WAITING one waits for: a name */

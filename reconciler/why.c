@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "base/value.h"
+#include "reconciler/rollout.h"
 #include "reconciler/slot.h"
 
 /* "1.6s" below ten seconds, whole seconds above. ret: VALUE_DURATION_MAX bytes. */
@@ -172,6 +173,15 @@ static char *outdated_text(const struct view *view, const struct unit *unit,
                 return xasprintf("%s, being replaced", unit_change_text(unit));
         if (unit->outdated_net)
                 return network_text(unit->outdated_net);
+        if (unit->surges && rollout_begun(unit, slot) && slot->verdict != REPLICA_DUE) {
+                AUTO_FREE char *end = slot->verdict == REPLICA_BACKOFF ? backoff_text(view, slot)
+                                                                       : failed_text(unit, slot);
+
+                return xasprintf("%s, the previous VM keeps serving", end);
+        }
+        if (unit->halted)
+                return xasprintf("%s, the update is paused: too many replicas failed with it",
+                                 unit_change_text(unit));
         blocked = blocked_text(view, unit, gate);
         if (!blocked)
                 return xasprintf("%s, replaced after the other replicas", unit_change_text(unit));
@@ -183,7 +193,8 @@ static char *slot_text(const struct view *view, const struct unit *unit, const s
 {
         switch (slot->state) {
         case SLOT_READY:
-                return NULL;
+                return slot->outgoing ? xstrdup("the new VM serves, the previous one stops soon")
+                                      : NULL;
         case SLOT_UNHEALTHY:
                 return with_cause(since_text(view, "unhealthy", slot->vm->health_since_ms),
                                   slot->vm->message);

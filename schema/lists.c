@@ -323,8 +323,11 @@ static void read_named(struct reader *r, const struct named *named, const struct
         if (entry->value->kind == NODE_MAP)
                 fields_read(r, named->table, entry->value, element);
         else if (entry->value->kind != NODE_NULL || !named->null_ok)
-                reader_fault(r, DIAG_BAD_TYPE, &entry->mark, "must be a map, not %s",
-                             node_kind_name(entry->value));
+                reader_fault(r, DIAG_BAD_TYPE, &entry->mark, "must be a map, not %s%s",
+                             node_kind_name(entry->value),
+                             field_find(named->table, entry->key)
+                                     ? "; it is a key of the entries here: indent it below one"
+                                     : "");
 }
 
 static void named_read(struct reader *r, const struct field *field, const struct node *node,

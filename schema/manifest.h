@@ -96,6 +96,20 @@ struct healthcheck {
 
 enum restart_policy { RESTART_NO, RESTART_ALWAYS, RESTART_ON_FAILURE, RESTART_UNLESS_STOPPED };
 
+enum update_failure { UPDATE_PAUSE, UPDATE_CONTINUE, UPDATE_ROLLBACK };
+
+enum update_order { UPDATE_STOP_FIRST, UPDATE_START_FIRST };
+
+/* How the VMs of a service are replaced when its spec changes: deploy.update_config. */
+struct update_config {
+        unsigned parallelism; /* replicas at a time; 0: all; default 1 */
+        int64_t delay_ms;     /* between one batch and the next; default 0 */
+        int64_t monitor_ms;   /* a new VM must have been well for so long; -1: 0, or the drain */
+        double max_failure_ratio;
+        enum update_failure failure_action;
+        enum update_order order;
+};
+
 struct network_ref {
         char *network; /* name within the stack */
         struct str_list aliases;
@@ -136,12 +150,13 @@ struct service {
         enum restart_policy restart;
         unsigned restart_max_attempts; /* on-failure:N; 0: no limit */
         unsigned replicas;             /* default 1; from deploy.replicas or scale */
-        char *stop_signal;             /* NULL: the image's, else SIGTERM */
-        int64_t stop_grace_period_ms;  /* default 10000 */
-        int64_t mem_limit_bytes;       /* cgroup limit in the guest; -1 none */
-        double cpus;                   /* 0 none */
-        int64_t pids_limit;            /* -1 none */
-        int64_t shm_size_bytes;        /* -1: 64 MiB */
+        struct update_config update, rollback;
+        char *stop_signal;            /* NULL: the image's, else SIGTERM */
+        int64_t stop_grace_period_ms; /* default 10000 */
+        int64_t mem_limit_bytes;      /* cgroup limit in the guest; -1 none */
+        double cpus;                  /* 0 none */
+        int64_t pids_limit;           /* -1 none */
+        int64_t shm_size_bytes;       /* -1: 64 MiB */
         struct kv_list labels, sysctls;
         struct ulimit *ulimits;
         size_t ulimits_len;
@@ -160,10 +175,15 @@ struct network {
         struct place place;
 };
 
+/* What a volume is: a disk of one VM, or a folder of the host that several share over 9p. Not
+ * given: shared when several VMs mount it and one of them writes, else a disk. */
+enum volume_class { VOLUME_UNSET, VOLUME_DISK, VOLUME_SHARED };
+
 struct volume {
         char *name;      /* key within the stack */
         char *real_name; /* `name:`; NULL: STACK_NAME */
         bool external;
+        int volume_class;   /* x-berth.class: enum volume_class */
         int64_t size_bytes; /* x-berth.size; -1: default */
         struct kv_list labels;
         struct place place;

@@ -138,6 +138,47 @@ static const struct field restart_policy_fields[] = {
         {0},
 };
 
+static const char *const failure_names[] = {"pause", "continue", "rollback", NULL};
+static const char *const order_names[] = {"stop-first", "start-first", NULL};
+
+#define UPDATE(member) offsetof(struct update_config, member)
+
+static const struct field update_fields[] = {
+        {.name = "parallelism",
+         .kind = &kind_unsigned,
+         .offset = UPDATE(parallelism),
+         .min = 0,
+         .max = SERVICE_REPLICAS_MAX,
+         .unset = 1,
+         .doc = "replicas that are replaced at a time; 0: all; 1 when left out"},
+        {.name = "delay",
+         .kind = &kind_duration,
+         .offset = UPDATE(delay_ms),
+         .doc = "time between one batch and the next"},
+        {.name = "failure_action",
+         .kind = &kind_choice,
+         .offset = UPDATE(failure_action),
+         .arg = failure_names,
+         .doc = "pause (default), continue, or rollback to the last spec that was well"},
+        {.name = "monitor",
+         .kind = &kind_duration,
+         .offset = UPDATE(monitor_ms),
+         .unset = -1,
+         .doc = "a new replica has to be well for so long before it is the next one's turn"},
+        {.name = "max_failure_ratio",
+         .kind = &kind_float,
+         .offset = UPDATE(max_failure_ratio),
+         .min = 0,
+         .max = 1,
+         .doc = "share of the replicas that may fail before failure_action is taken"},
+        {.name = "order",
+         .kind = &kind_choice,
+         .offset = UPDATE(order),
+         .arg = order_names,
+         .doc = "stop-first (default), or start-first: the old VM serves until the new one does"},
+        {0},
+};
+
 static const struct field deploy_fields[] = {
         {.name = "replicas",
          .kind = &kind_int,
@@ -169,13 +210,15 @@ static const struct field deploy_fields[] = {
          .arg = placement_fields,
          .doc = "there is one host"},
         {.name = "update_config",
-         .use = FIELD_IGNORED,
+         .kind = &kind_object,
+         .offset = AT(update),
          .arg = update_fields,
-         .doc = "replicas are replaced one after the other"},
+         .doc = "how replicas are replaced when the service changes"},
         {.name = "rollback_config",
-         .use = FIELD_IGNORED,
+         .kind = &kind_object,
+         .offset = AT(rollback),
          .arg = update_fields,
-         .doc = "as update_config"},
+         .doc = "the same for a rollback"},
         {0},
 };
 
@@ -347,8 +390,7 @@ const struct field service_fields[] = {
         {.name = "deploy",
          .kind = &kind_object,
          .arg = deploy_fields,
-         .in_only = true,
-         .doc = "replicas, limits and restarts in Swarm's words"},
+         .doc = "replicas, limits, restarts and updates in Swarm's words"},
         {.name = "stop_signal",
          .kind = &kind_string,
          .offset = AT(stop_signal),

@@ -36,37 +36,49 @@ static bool writes(const struct service *s, const char *volume)
         return false;
 }
 
-static void refuse_replicas(struct reader *r, const struct use *use)
+static struct volume *find_volume(struct stack *stack, const char *name)
 {
-        diags_add(
-                r->diags, DIAG_CONFLICT, &use->ref->mark, use->ref->path,
-                "%u replicas would write to volume '%.60s': it is one disk, which only one VM can "
-                "write to; set scale to 1, leave the name out for a volume of each replica's own, "
-                "or mount a folder of the host (./%.60s:/path)",
-                use->draft->service.replicas, use->ref->name, use->ref->name);
+        for (size_t i = 0; i < stack->volumes_len; i++)
+                if (streq(stack->volumes[i].name, name))
+                        return &stack->volumes[i];
+        return NULL;
 }
 
-static void refuse_second(struct reader *r, const struct use *first, const struct use *second)
+static void refuse_disk(struct reader *r, const struct use *writer, const struct use *other)
 {
-        diags_add(r->diags, DIAG_CONFLICT, &second->ref->mark, second->ref->path,
-                  "volume '%.60s' is written by service '%s' (line %u): it is one disk, which "
-                  "cannot be mounted by a second VM then; mount a folder of the host in both "
-                  "(./%.60s:/path)",
-                  second->ref->name, first->draft->service.name, first->ref->mark.line,
-                  second->ref->name);
+        if (other == writer)
+                diags_add(r->diags, DIAG_CONFLICT, &writer->ref->mark, writer->ref->path,
+                          "%u replicas would write to volume '%.60s' of class disk, which one VM "
+                          "can mount; set scale to 1, or x-berth.class to shared",
+                          writer->draft->service.replicas, writer->ref->name);
+        else
+                diags_add(r->diags, DIAG_CONFLICT, &other->ref->mark, other->ref->path,
+                          "volume '%.60s' is of class disk and written by service '%s' (line %u): "
+                          "no second VM can mount it; set its x-berth.class to shared",
+                          other->ref->name, writer->draft->service.name, writer->ref->mark.line);
 }
 
 /* Uses of one volume, those that write first. */
-static void check_group(struct reader *r, const struct use *group, size_t n)
+static void settle_group(struct reader *r, struct stack_draft *draft, const struct use *group,
+                         size_t n)
 {
-        if (group->writes && group->draft->service.replicas > 1)
-                refuse_replicas(r, group);
-        for (size_t i = 1; i < n; i++)
-                if (group->writes && group[i].draft != group->draft)
-                        refuse_second(r, group, &group[i]);
+        struct volume *volume = find_volume(&draft->stack, group->ref->name);
+        const struct use *other = NULL;
+
+        if (!group->writes || !volume)
+                return;
+        if (group->draft->service.replicas > 1)
+                other = group;
+        for (size_t i = 1; i < n && !other; i++)
+                if (group[i].draft != group->draft || group[i].draft->service.replicas > 1)
+                        other = &group[i];
+        if (other && volume->volume_class == VOLUME_DISK)
+                refuse_disk(r, group, other);
+        else if (other)
+                volume->volume_class = VOLUME_SHARED;
 }
 
-void validate_sharing(struct reader *r, const struct stack_draft *draft)
+void settle_sharing(struct reader *r, struct stack_draft *draft)
 {
         AUTO_FREE struct use *uses = xcalloc(r->refs_len, sizeof(*uses));
         size_t n = 0;
@@ -83,6 +95,6 @@ void validate_sharing(struct reader *r, const struct stack_draft *draft)
         for (size_t i = 0, k; i < n; i = k) {
                 for (k = i + 1; k < n && streq(uses[k].ref->name, uses[i].ref->name);)
                         k++;
-                check_group(r, &uses[i], k - i);
+                settle_group(r, draft, &uses[i], k - i);
         }
 }

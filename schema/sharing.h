@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who mounts which named volume: one that a VM writes to cannot be had by a second one. */
+/* Who mounts which named volume, and what the volume has to be therefore. */
 #ifndef SCHEMA_SHARING_H
 #define SCHEMA_SHARING_H
 
 #include "schema/draft.h"
 
-/** Findings for named volumes that several VMs would mount, one of them for writing. */
-void validate_sharing(struct reader *r, const struct stack_draft *draft);
+/** Choose the class of named volumes; a disk that several VMs would need to write is a finding. */
+void settle_sharing(struct reader *r, struct stack_draft *draft);
 
 #endif

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/base64.h"
 #include "base/file.h"
 #include "base/mem.h"
-#include "schema/base64.h"
 #include "schema/draft.h"
 #include "schema/kinds.h"
 #include "schema/mount.h"

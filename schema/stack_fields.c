@@ -3,11 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/base64.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/value.h"
 #include "schema/assemble.h"
-#include "schema/base64.h"
 #include "schema/draft.h"
 #include "schema/kinds.h"
 #include "schema/shapes.h"
@@ -221,7 +221,15 @@ static const struct kind kind_volume_external = {
         .read = external_read,
         .write = external_write};
 
+static const char *const class_names[] = {"", "disk", "shared", NULL};
+
 static const struct field volume_berth_fields[] = {
+        {.name = "class",
+         .kind = &kind_choice,
+         .offset = offsetof(struct volume, volume_class),
+         .arg = class_names,
+         .doc = "disk: of one VM, fast; shared: a folder of the host that several VMs write to; "
+                "follows from who mounts the volume when left out"},
         {.name = "size",
          .kind = &kind_bytes,
          .offset = offsetof(struct volume, size_bytes),

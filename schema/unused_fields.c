@@ -134,13 +134,3 @@ const struct field provider_fields[] = {
         ROW(FIELD_REFUSED, "options", "its options"),
         {0},
 };
-
-const struct field update_fields[] = {
-        ROW(FIELD_IGNORED, "parallelism", "replicas at once"),
-        ROW(FIELD_IGNORED, "delay", "time between them"),
-        ROW(FIELD_IGNORED, "failure_action", "what a failure does"),
-        ROW(FIELD_IGNORED, "monitor", "time to watch for failure"),
-        ROW(FIELD_IGNORED, "max_failure_ratio", "failures that are accepted"),
-        ROW(FIELD_IGNORED, "order", "stop-first or start-first"),
-        {0},
-};

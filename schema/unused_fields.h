@@ -18,6 +18,5 @@ extern const struct field model_fields[];
 extern const struct field model_ref_fields[];
 extern const struct field placement_fields[];
 extern const struct field provider_fields[];
-extern const struct field update_fields[];
 
 #endif

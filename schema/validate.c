@@ -151,11 +151,6 @@ static void check_ports(struct reader *r, const struct stack_draft *draft)
 
                 if (d->disabled)
                         continue;
-                if (d->service.replicas > 1)
-                        diags_add(r->diags, DIAG_CONFLICT, &claim->mark, claim->path,
-                                  "host port %u cannot be that of %u replicas; leave the host "
-                                  "port out for any free one each, or set scale to 1",
-                                  claim->published, d->service.replicas);
                 r->claims[n++] = *claim;
         }
         if (n)
@@ -253,6 +248,21 @@ static void check_addresses(struct reader *r, const struct stack_draft *draft)
         free(all);
 }
 
+/* "imagee" has its finding: that there is no image is the same mistake. */
+static bool misspells_image(const struct node *service)
+{
+        for (size_t i = 0; service->kind == NODE_MAP && i < service->len && i < 100; i++) {
+                struct suggestion s = SUGGESTION_INIT(service->entries[i].key);
+
+                if (field_find(service_fields, service->entries[i].key))
+                        continue;
+                suggest_offer(&s, "image");
+                if (s.best)
+                        return true;
+        }
+        return false;
+}
+
 /* Not given, or empty: a value of another type has its finding already. */
 static bool lacks_image(const struct reader *r, const struct service_draft *d)
 {
@@ -269,7 +279,7 @@ static void check_service(struct reader *r, const struct service_draft *d)
         const char *path = arena_printf(r->arena, "services.%s", s->name);
         const struct node *mode = node_get(d->node, "network_mode");
 
-        if (lacks_image(r, d))
+        if (lacks_image(r, d) && !misspells_image(d->node))
                 diags_add(r->diags, DIAG_MISSING_KEY, &d->mark, path,
                           "'image' is missing: the image that the service runs");
         if (s->network_none && s->networks_len > 0)
@@ -305,6 +315,6 @@ void validate(struct reader *r, struct stack_draft *draft)
         check_addresses(r, draft);
         check_sources(r, "configs", draft->stack.configs, draft->stack.configs_len);
         check_sources(r, "secrets", draft->stack.secrets, draft->stack.secrets_len);
-        validate_sharing(r, draft);
+        settle_sharing(r, draft);
         validate_cycles(r, draft);
 }

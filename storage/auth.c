@@ -116,8 +116,7 @@ void challenge_add(struct challenge *challenge, const char *value)
         }
 }
 
-/* ------------------------------------------------------------------------------------- who is
- * asked */
+/* -------------------------------------------------------------------------------- who is asked */
 
 enum reach { REACH_PUBLIC, REACH_PRIVATE, REACH_LINK, REACH_SELF };
 

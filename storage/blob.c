@@ -92,3 +92,12 @@ int blob_write(int folder, const void *data, size_t n, struct oci_descriptor *re
                 r = err_errno(err, errno, "sync");
         return r < 0 ? err_wrap(err, "blob %s", ret->digest) : 0;
 }
+
+bool blob_present(int folder, const struct oci_descriptor *descriptor)
+{
+        struct stat st;
+
+        return fstatat(folder, descriptor->digest + strlen("sha256:"), &st, AT_SYMLINK_NOFOLLOW) ==
+                       0 &&
+               S_ISREG(st.st_mode) && st.st_size == descriptor->size;
+}

@@ -9,6 +9,9 @@
 /** Open a blob; its size must be the descriptor's. ENOENT: missing. The text names the digest. */
 int blob_open(int folder, const struct oci_descriptor *descriptor, int *ret_fd, struct err *err);
 
+/** Whether the store has the blob, at its size. */
+bool blob_present(int folder, const struct oci_descriptor *descriptor);
+
 /** Read a document (at most OCI_DOCUMENT_MAX bytes) and check it against its digest. */
 int blob_read(int folder, const char *digest, char **ret, size_t *ret_len, struct err *err);
 

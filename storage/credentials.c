@@ -81,7 +81,7 @@ static int read_entry(const json_t *entry, const char *what, const char *key,
         const char *auth = json_str(entry, "auth", ""),
                    *token = json_str(entry, "identitytoken", "");
         AUTO_FREE char *pair = NULL;
-        char *colon;
+        char *colon = NULL;
         size_t len;
 
         if (*token)
@@ -92,8 +92,8 @@ static int read_entry(const json_t *entry, const char *what, const char *key,
         }
         if (!*auth)
                 return 0;
-        pair = base64_decode(auth, &len);
-        colon = pair && strlen(pair) == len ? strchr(pair, ':') : NULL;
+        if (base64_decode(auth, &pair, &len) == 0)
+                colon = strlen(pair) == len ? strchr(pair, ':') : NULL;
         if (!colon)
                 return err_set(err, EINVAL,
                                "%s: auths: %.100s: 'auth' is not base64 of user:password", what,
@@ -131,8 +131,7 @@ int credentials_parse(const char *text, size_t len, const char *what, const char
         return r;
 }
 
-/* ---------------------------------------------------------------------------------------- helpers
- */
+/* -------------------------------------------------------------------------------------- helpers */
 
 static int ask_helper(const char *helper, const char *server, char **ret, struct err *err)
 {
@@ -197,8 +196,7 @@ static int use_helper(const char *helper, const char *host, struct credentials *
         return r < 0 ? r : read_helper(helper, text, ret, err);
 }
 
-/* ------------------------------------------------------------------------------------------ lookup
- */
+/* --------------------------------------------------------------------------------------- lookup */
 
 static char *env_join(const char *variable, const char *tail)
 {

@@ -171,7 +171,7 @@ int ext4_file_end(struct ext4 *ext4, struct err *err)
         ext4->extents = NULL;
         if (r < 0)
                 return r;
-        code = ext2fs_inode_size_set(ext4->fs, &ext4->inode, ext4->size);
+        code = ext2fs_inode_size_set(ext4->fs, &ext4->inode, (ext2_off64_t)ext4->size);
         if (!code)
                 code = ext2fs_write_inode(ext4->fs, ext4->ino, &ext4->inode);
         return code ? ext4_fail(err, code, "finish a file") : 0;

@@ -53,8 +53,7 @@ int image_tag(struct image_store *store, const char *source, const char *target,
         return store_publish_refs(store, images, err);
 }
 
-/* ------------------------------------------------------------------------------------------- prune
- */
+/* ---------------------------------------------------------------------------------------- prune */
 
 static bool listed(const char *const *list, size_t len, const char *text)
 {
@@ -109,8 +108,7 @@ int image_prune(struct image_store *store, bool references_too, const char *cons
         return 0;
 }
 
-/* ----------------------------------------------------------------------------------------- inspect
- */
+/* -------------------------------------------------------------------------------------- inspect */
 
 static int read_json(const struct image_store *store, const char *digest, json_t **ret,
                      struct err *err)
@@ -158,8 +156,7 @@ int image_inspect(struct image_store *store, const char *ref, json_t **ret, stru
         return 0;
 }
 
-/* ------------------------------------------------------------------------------- requests of jobs
- */
+/* ----------------------------------------------------------------------------- requests of jobs */
 
 /* Repositories of the same registry that have a layer in common with the manifest. */
 static json_t *find_mounts(const json_t *index, const struct reference *target)

@@ -285,7 +285,7 @@ static int spawn_worker(struct storage_job *job, const char *worker,
 {
         const char *argv[] = {worker, WORKER_OPTION, NULL};
         AUTO_CLOSE int ask = -1, out_r = -1, out_w = -1, blobs = -1;
-        int pipefd[2], pidfd, r;
+        int pipefd[2], pidfd = -1, r;
 
         r = make_request(job, request, &ask, err);
         if (r == 0 && reads_blobs(request->kind))

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Disk-heavy and hostile work in a worker process of the same binary ("berthd --storage-worker"):
- * reading image archives, unpacking layers, talking to registries. The worker drops root (to
- * nobody), cannot gain it back, has no network unless its job is the registry's, and sees the
- * descriptors it needs; the daemon's side moves finished,
- * verified results into the store. Requests and progress are JSON lines over pipes.
+ * Disk-heavy and hostile work in a worker process ("berth-storage --storage-worker"): reading image
+ * archives, unpacking layers, talking to registries. The worker drops root (to nobody), cannot gain
+ * it back, has no network unless its job is the registry's, and sees the descriptors it needs; the
+ * daemon's side moves finished, verified results into the store. Requests and progress are JSON
+ * lines over pipes.
  */
 #ifndef STORAGE_JOB_H
 #define STORAGE_JOB_H

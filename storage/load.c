@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <assert.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -234,7 +235,7 @@ static int check_config(struct load *load, const struct oci_manifest *manifest, 
         AUTO(image) struct image *image = xnew(struct image);
         AUTO_FREE char *text = NULL, (*diff_ids)[DIGEST_TEXT_MAX] = NULL;
         AUTO_JSON json_t *config = NULL;
-        size_t len;
+        size_t len = 0;
         int r;
 
         r = blob_read(load->staging, what, &text, &len, err);
@@ -269,6 +270,7 @@ int load_keep_manifest(struct load *load, const struct oci_descriptor *descripto
                 r = keep_blob(load, &manifest->config, err);
         for (size_t i = 0; r == 0 && i < manifest->layers_len; i++)
                 r = keep_blob(load, &manifest->layers[i], err);
+        assert(r < 0 || manifest);
         return r < 0 ? r : check_config(load, manifest, err);
 }
 

@@ -83,8 +83,7 @@ int pull_check_document(const char *text, size_t len, const char *type, const ch
         return 0;
 }
 
-/* ---------------------------------------------------------------------------------------- one
- * source */
+/* ----------------------------------------------------------------------------------- one source */
 
 /* A pull from one endpoint. */
 struct fetch {
@@ -105,7 +104,7 @@ static int keep_document(struct fetch *f, const char *text, size_t len, const ch
 
         memcpy(made.digest, digest, DIGEST_TEXT_MAX);
         (void)json_object_set_new(f->kept, digest, json_true()); /* fails only without memory */
-        if (transfer_present(f->pull->blobs, &made))
+        if (blob_present(f->pull->blobs, &made))
                 return 0;
         r = blob_write(f->pull->partial, text, len, &made, err);
         return r;
@@ -124,7 +123,7 @@ static int get_document(struct fetch *f, const char *ref, const struct oci_descr
                 .method = "GET", .tail = tail, .headers = accept_headers};
         AUTO_FREE char *what =
                 xasprintf("%s%s%s", f->registry->repository, digest_valid(ref) ? "@" : ":", ref);
-        struct registry_answer answer;
+        struct registry_answer answer = {0};
         const char *type = NULL;
         int r = registry_call(f->registry, &request, &answer, err);
 
@@ -161,7 +160,7 @@ static int get_document(struct fetch *f, const char *ref, const struct oci_descr
 /* From what the name is to the manifest for this machine. */
 static int find_manifest(struct fetch *f, const char *ref, char **ret_text, struct err *err)
 {
-        struct oci_descriptor expected, *known = NULL;
+        struct oci_descriptor expected = {0}, *known = NULL;
         AUTO_FREE char *at = xstrdup(ref);
 
         for (unsigned depth = 0; depth <= OCI_NESTING_MAX; depth++) {

@@ -405,7 +405,7 @@ static int fetch_token(struct registry *registry, const struct challenge *challe
 {
         AUTO_STRBUF struct strbuf body = STRBUF_INIT(AUTH_ANSWER_MAX);
         AUTO_FREE char *token = NULL;
-        int64_t seconds;
+        int64_t seconds = 0;
         long status = 404;
         int r = auth_realm_check(challenge->realm, registry->endpoint, registry->http, err);
 
@@ -483,8 +483,7 @@ enum verdict registry_judge(struct registry *registry, const struct http_call *c
         return again(registry, retry, gained, http_call_header(call, "Retry-After", 0), err);
 }
 
-/* --------------------------------------------------------------------------------- whole requests
- */
+/* ------------------------------------------------------------------------------- whole requests */
 
 int registry_prepare(struct registry *registry, struct http_call_spec *spec, struct retry *retry,
                      struct err *err)

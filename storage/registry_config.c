@@ -118,8 +118,7 @@ bool registry_is_loopback(const char *host)
                (value_ip4(name, &ip, &ignored) == 0 && ip >> 24 == 127);
 }
 
-/* --------------------------------------------------------------------------------------- TLS files
- */
+/* ------------------------------------------------------------------------------------ TLS files */
 
 static bool ends_with(const char *text, const char *end)
 {
@@ -191,8 +190,7 @@ static int read_tls(const char *host, struct http_tls *tls, struct err *err)
         return r;
 }
 
-/* --------------------------------------------------------------------------------------- endpoints
- */
+/* ------------------------------------------------------------------------------------ endpoints */
 
 static int add_endpoint(const struct registry_config *config, const char *host, const char *account,
                         struct registry_endpoint *endpoint, struct err *err)
@@ -202,6 +200,7 @@ static int add_endpoint(const struct registry_config *config, const char *host, 
         endpoint->host = xstrdup(host);
         endpoint->account = xstrdup(account);
         endpoint->insecure = json_bool(entry, "insecure", false);
+        endpoint->http_first = json_bool(entry, "http", false);
         endpoint->loopback = registry_is_loopback(host);
         endpoint->tls.insecure = endpoint->insecure;
         return read_tls(host, &endpoint->tls, err);

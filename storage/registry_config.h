@@ -3,7 +3,8 @@
  * How registries are reached. berth's own file, JSON, all of it optional:
  *
  *   $BERTH_REGISTRIES, else $XDG_CONFIG_HOME/berth/registries.json (root: /etc/berth/...)
- *   {"registries": {"registry.lan:5000": {"insecure": true, "mirrors": ["https://mirror.lan"]}},
+ *   {"registries": {"registry.lan:5000": {"insecure": true, "mirrors": ["https://mirror.lan"]},
+ *                  "lab.lan": {"http": true}},
  *    "connect_timeout": "30s", "stall_timeout": "60s", "retries": 5, "retry_delay": "1s",
  *    "parallel": 3}
  *
@@ -27,7 +28,7 @@ struct registry_endpoint {
         char *account; /* key of its credentials: "docker.io" for Docker Hub */
         bool mirror;
         bool insecure;   /* configured: certificates unchecked, http allowed */
-        bool http_first; /* the URL of a mirror says http */
+        bool http_first; /* configured: http, and nothing else */
         bool loopback;
         struct http_tls tls;
 };

@@ -145,6 +145,8 @@ static int run(struct session *s, const json_t *request, json_t **ret, struct er
         else if (r == 0)
                 r = err_set(err, EINVAL, "unknown job '%.50s'", job);
         http_pool_free(context.pool);
+        ev_run(context.loop, EVRUN_NOWAIT); /* what was deferred is freed */
+        ev_run(context.loop, EVRUN_NOWAIT);
         ev_loop_destroy(context.loop);
         return r;
 }

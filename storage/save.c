@@ -22,8 +22,7 @@ struct save {
         int64_t done;
 };
 
-/* --------------------------------------------------------------------------------------------- tar
- */
+/* ------------------------------------------------------------------------------------------ tar */
 
 /* A number in octal; past what fits, in base 256 as GNU and pax readers know it. */
 static void put_number(char *field, size_t len, uint64_t value)
@@ -78,8 +77,7 @@ static int put_text(const struct save *s, const char *name, const char *text, st
         return r < 0 ? r : put_padding(s, size, err);
 }
 
-/* ------------------------------------------------------------------------------------------- blobs
- */
+/* ---------------------------------------------------------------------------------------- blobs */
 
 static int copy(struct save *s, int fd, const struct oci_descriptor *blob, struct err *err)
 {
@@ -131,8 +129,7 @@ static int put_blob(struct save *s, const struct oci_descriptor *blob, struct er
         return r < 0 ? r : put_padding(s, blob->size, err);
 }
 
-/* ------------------------------------------------------------------------------------------ images
- */
+/* --------------------------------------------------------------------------------------- images */
 
 /* index.json names an image by its tag, and by its whole name where containerd looks. */
 static void add_index(struct save *s, const struct oci_descriptor *manifest,

@@ -225,12 +225,18 @@ int store_sync(const struct image_store *store, const char *folder, struct err *
         return fd < 0 || fsync(fd) < 0 ? err_errno(err, errno, "%s: sync", path) : 0;
 }
 
-/* One that is there already is replaced: that mends a blob which was damaged on the disk. */
+/*
+ * One that is there already is replaced: that mends a blob which was damaged on the disk. A pull
+ * does not bring what the store has.
+ */
 int store_publish_blob(const struct image_store *store, int staging, const char *digest,
                        struct err *err)
 {
         AUTO_FREE char *to = store_blob_path(store, digest);
 
+        if (faccessat(staging, hex_of(digest), F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT &&
+            access(to, F_OK) == 0)
+                return 0;
         return adopt(staging, hex_of(digest), to, err);
 }
 

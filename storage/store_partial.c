@@ -11,8 +11,8 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "storage/blob.h"
 #include "storage/store.h"
-#include "storage/transfer.h"
 
 int store_partial_open(const struct image_store *store, int *ret_fd, struct err *err)
 {
@@ -56,10 +56,10 @@ static bool is_whole(const struct image_store *store, const char *digest)
 
         if (blobs < 0 || store_read_blob(store, digest, &text, &len, &ignored) < 0 ||
             oci_manifest_parse(text, len, digest, &manifest, &ignored) < 0 ||
-            !transfer_present(blobs, &manifest->config))
+            !blob_present(blobs, &manifest->config))
                 return false;
         for (size_t i = 0; i < manifest->layers_len; i++)
-                if (!transfer_present(blobs, &manifest->layers[i]))
+                if (!blob_present(blobs, &manifest->layers[i]))
                         return false;
         return true;
 }

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/mem.h"
+#include "storage/blob.h"
 
 #define CORRUPT_MAX 2    /* a wrong digest is fetched once more */
 #define YIELDS_MAX  1000 /* turns for the daemon between two system calls */
@@ -47,16 +48,7 @@ static void report(const struct transfer *t)
                 t->all->on_progress(t->all->ctx, &t->blob, t->state, t->have);
 }
 
-bool transfer_present(int blobs, const struct oci_descriptor *blob)
-{
-        struct stat st;
-
-        return fstatat(blobs, blob->digest + strlen("sha256:"), &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-               S_ISREG(st.st_mode) && st.st_size == blob->size;
-}
-
-/* ------------------------------------------------------------------------------------ the partial
- */
+/* ---------------------------------------------------------------------------------- the partial */
 
 static int restart(struct transfer *t, struct err *err)
 {
@@ -135,7 +127,7 @@ static int begin(struct transfer *t, bool wait, struct err *err)
                 t->state = r > 0 ? TRANSFER_LOCKED : t->state;
                 return r < 0 ? r : 0;
         }
-        if (transfer_present(t->all->blobs, &t->blob)) {
+        if (blob_present(t->all->blobs, &t->blob)) {
                 (void)unlinkat(t->all->partial, hex_of(t), 0); /* of no use any more */
                 t->state = TRANSFER_PRESENT;
                 t->have = t->blob.size;
@@ -145,8 +137,7 @@ static int begin(struct transfer *t, bool wait, struct err *err)
         return take_up(t, err);
 }
 
-/* ------------------------------------------------------------------------------------- one attempt
- */
+/* ---------------------------------------------------------------------------------- one attempt */
 
 /* A single "bytes FROM-TO/SIZE" that fits. */
 static bool range_fits(const struct transfer *t)
@@ -340,8 +331,7 @@ static int finish(struct transfer *t, struct err *err)
         return registry_refused(t->all->registry, status, body, len, t->blob.digest, err);
 }
 
-/* -------------------------------------------------------------------------------------- all of
- * them */
+/* ---------------------------------------------------------------------------------- all of them */
 
 static bool is_over(const struct transfer *t)
 {

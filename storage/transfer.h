@@ -35,9 +35,6 @@ struct transfers {
         int64_t received; /* bytes over the network, for the record */
 };
 
-/** Whether the store has the blob, at its size. */
-bool transfer_present(int blobs, const struct oci_descriptor *blob);
-
 /**
  * Bring all blobs (one that comes twice is brought once). Fails with the first that cannot be had;
  * what the others got is kept. The text names the digest.

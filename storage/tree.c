@@ -245,6 +245,7 @@ static int add_at(struct tree *tree, struct tree_node *dir, const char *name, si
                         old->layer = tree->layer;
                         return 0;
                 }
+                assert(inode);
                 inode->links++; /* may live below old: keep it over the removal */
         } else if (old && S_ISDIR(entry->mode) && S_ISDIR(old->inode->mode)) {
                 update_dir(tree, old, entry);
@@ -283,9 +284,9 @@ static bool is_whiteout(const char *path)
 int tree_add(struct tree *tree, const struct tree_entry *entry, struct tree_inode **ret_inode,
              struct err *err)
 {
-        struct tree_node *dir;
-        const char *name;
-        size_t len;
+        struct tree_node *dir = NULL;
+        const char *name = NULL;
+        size_t len = 0;
         bool whiteout = is_whiteout(entry->path);
         int r;
 

@@ -38,18 +38,19 @@ static bool keep_xattr(const char *name)
         return streq(name, "security.capability"); /* labels of other hosts mean nothing here */
 }
 
-static int add_entry(struct unpack *u, struct tree_entry *entry, struct tree_inode **ret_inode,
-                     struct err *err)
+static int add_entry(struct unpack *u, const struct tree_entry *entry,
+                     struct tree_inode **ret_inode, struct err *err)
 {
         struct tree_xattr kept[XATTRS_MAX];
+        struct tree_entry filtered = *entry;
         size_t len = 0;
 
         for (size_t i = 0; i < entry->xattrs_len && len < XATTRS_MAX; i++)
                 if (keep_xattr(entry->xattrs[i].name))
                         kept[len++] = entry->xattrs[i];
-        entry->xattrs = kept;
-        entry->xattrs_len = len;
-        return tree_add(u->tree, entry, ret_inode, err);
+        filtered.xattrs = kept;
+        filtered.xattrs_len = len;
+        return tree_add(u->tree, &filtered, ret_inode, err);
 }
 
 /* Reads a file's content to know what it takes. inode NULL: nobody wants it. */
@@ -256,6 +257,7 @@ static int read_documents(struct unpack *u, const char *digest, struct err *err)
                 r = json_parse(config_text, len, OCI_DOCUMENT_MAX, "image config", &config, err);
         if (r < 0)
                 return r;
+        assert(u->manifest);
         if (u->manifest->layers_len == 0)
                 return err_set(err, EINVAL, "image has no root filesystem: it has no layers");
         return oci_config_diff_ids(config, digest, u->manifest->layers_len, &u->diff_ids, err);

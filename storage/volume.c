@@ -18,6 +18,7 @@
 #define RECORD          "volume.json"
 #define RECORD_MAX      (64u << 10)
 #define DISK            "disk.ext4"
+#define FOLDER          "data"
 #define ASIDE           ".new-" /* a volume being made; no valid name begins so */
 #define NAME_LENGTH     255
 #define SIZE_MIN        (INT64_C(16) << 20) /* journal and tables need some of it */
@@ -144,6 +145,7 @@ static int make_disk(const char *path, int64_t size, const char *seed_rootfs, co
         return r;
 }
 
+/* size: of a disk; 0: a shared folder. */
 static int write_record(const char *folder, const char *name, const char *stack, int64_t size,
                         bool seeded, struct err *err)
 {
@@ -154,6 +156,7 @@ static int write_record(const char *folder, const char *name, const char *stack,
         json_set_str(record, "name", name);
         json_set_str(record, "stack", stack);
         json_set_int(record, "created_ms", clock_wall_ms());
+        json_set_str(record, "class", size ? "disk" : "shared");
         json_set_int(record, "size_bytes", size);
         json_set_bool(record, "seeded", seeded);
         text = json_pretty(record);
@@ -165,6 +168,31 @@ static int sync_folder(const char *path, struct err *err)
         AUTO_CLOSE int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
         return fd < 0 || fsync(fd) < 0 ? err_errno(err, errno, "%s: sync", path) : 0;
+}
+
+int volume_check_class(const char *dir, const char *name, bool shared, struct err *err)
+{
+        AUTO_FREE char *disk = NULL, *folder = NULL;
+        int r = check_name(name, err);
+
+        if (r < 0)
+                return r;
+        disk = xasprintf("%s/%s/" DISK, dir, name);
+        folder = xasprintf("%s/%s/" FOLDER, dir, name);
+        if (shared && access(disk, F_OK) == 0)
+                return err_set(
+                        err, EEXIST,
+                        "volume %s is a disk of one VM and cannot be shared; let one service "
+                        "alone mount it for writing, or begin with a new one: save what it "
+                        "holds, `berth volume rm %s`, and apply again",
+                        name, name);
+        if (!shared && access(folder, F_OK) == 0)
+                return err_set(err, EEXIST,
+                               "volume %s is a shared folder, not a disk; set its x-berth.class to "
+                               "shared, or begin with a new one: save what it holds, `berth volume "
+                               "rm %s`, and apply again",
+                               name, name);
+        return 0;
 }
 
 int volume_ensure(const char *dir, const char *name, const char *stack, int64_t size_bytes,
@@ -183,7 +211,7 @@ int volume_ensure(const char *dir, const char *name, const char *stack, int64_t 
         path = file_join(dir, name);
         *ret_created = false;
         if (access(path, F_OK) == 0)
-                return 0;
+                return volume_check_class(dir, name, false, err);
         aside = xasprintf("%s/" ASIDE "%s", dir, name);
         disk = file_join(aside, DISK);
         r = file_remove_tree(aside, err); /* of a daemon that died here */
@@ -193,6 +221,38 @@ int volume_ensure(const char *dir, const char *name, const char *stack, int64_t 
                 r = make_disk(disk, size_bytes, seed_rootfs, seed_path, &seeded, err);
         if (r == 0)
                 r = write_record(aside, name, stack, size_bytes, seeded, err);
+        if (r == 0 && rename(aside, path) < 0)
+                r = err_errno(err, errno, "%s", path);
+        if (r < 0) {
+                (void)file_remove_tree(aside, &ignored); /* the error that matters is set */
+                return err_wrap(err, "volume %s", name);
+        }
+        *ret_created = true;
+        return sync_folder(dir, err);
+}
+
+int volume_ensure_shared(const char *dir, const char *name, const char *stack, bool *ret_created,
+                         struct err *err)
+{
+        AUTO_FREE char *path = NULL, *aside = NULL, *data = NULL;
+        struct err ignored;
+        int r = check_name(name, err);
+
+        if (r < 0)
+                return r;
+        path = file_join(dir, name);
+        *ret_created = false;
+        if (access(path, F_OK) == 0)
+                return volume_check_class(dir, name, true, err);
+        aside = xasprintf("%s/" ASIDE "%s", dir, name);
+        data = file_join(aside, FOLDER);
+        r = file_remove_tree(aside, err); /* of a daemon that died here */
+        if (r == 0)
+                r = file_mkdir_p(aside, 0700, err);
+        if (r == 0)
+                r = file_mkdir_p(data, 0755, err);
+        if (r == 0)
+                r = write_record(aside, name, stack, 0, false, err);
         if (r == 0 && rename(aside, path) < 0)
                 r = err_errno(err, errno, "%s", path);
         if (r < 0) {
@@ -225,12 +285,13 @@ int volume_find(const char *dir, const char *name, struct volume_info **ret, str
                 return err_wrap(err, "volume %s", name);
         info->name = xstrdup(name);
         info->stack = xstrdup(json_str(record, "stack", NULL));
-        info->path = file_join(folder, DISK);
+        info->shared = streq(json_str(record, "class", "disk"), "shared");
+        info->path = file_join(folder, info->shared ? FOLDER : DISK);
         info->created_ms = json_int(record, "created_ms", 0);
         if (stat(info->path, &st) < 0)
                 return err_errno(err, errno, "volume %s: %s", name, info->path);
-        info->size_bytes = st.st_size;
-        info->used_bytes = st.st_blocks * 512;
+        info->size_bytes = info->shared ? 0 : st.st_size;
+        info->used_bytes = info->shared ? 0 : st.st_blocks * 512;
         *ret = STEAL(info);
         return 0;
 }

@@ -4,7 +4,8 @@
  * the private scratch disk of a VM. Files in a volume's folder:
  *
  *   DIR/<name>/disk.ext4    the file system
- *   DIR/<name>/volume.json  name, stack, created, size, labels, whether it was seeded
+ *   DIR/<name>/data/        instead of it: what is in a volume that several VMs share
+ *   DIR/<name>/volume.json  name, stack, class, created, size, labels, whether it was seeded
  *
  * Formatting takes some milliseconds and is done in place (libext2fs, sparse, lazy tables).
  */
@@ -26,7 +27,8 @@ struct volume_info {
         char *name;                     /* unique within the root: "shop_data" */
         char *stack;                    /* that made it; NULL: none */
         char *path;                     /* of disk.ext4 */
-        int64_t size_bytes, used_bytes; /* used: blocks on the host */
+        bool shared;                    /* a folder of the host, not a disk; path is that folder */
+        int64_t size_bytes, used_bytes; /* used: blocks on the host; of a folder: 0, not counted */
         int64_t created_ms;             /* wall clock */
 };
 
@@ -43,6 +45,16 @@ AUTO_TYPE(volume_info)
 int volume_ensure(const char *dir, const char *name, const char *stack, int64_t size_bytes,
                   const char *seed_rootfs, const char *seed_path, bool *ret_created,
                   struct err *err);
+
+/**
+ * The same for a volume that several VMs share: a folder of the host, empty at first. Both refuse a
+ * volume of the other class with EEXIST.
+ */
+int volume_ensure_shared(const char *dir, const char *name, const char *stack, bool *ret_created,
+                         struct err *err);
+
+/** Whether a volume of that name can be had as such a class: 0 also when there is none yet. */
+int volume_check_class(const char *dir, const char *name, bool shared, struct err *err);
 
 /** One volume, or ENOENT. */
 int volume_find(const char *dir, const char *name, struct volume_info **ret, struct err *err);

@@ -152,6 +152,7 @@ static const char *keep(const struct into *into, const struct wire_tlv *tlv)
 static int fill(const struct into *into, const struct field *table, const uint8_t *body, size_t len,
                 struct fail *f);
 
+/* NOLINTBEGIN(misc-no-recursion): as deep as the tables, two */
 static int fill_one(const struct into *into, const struct field *field, const struct wire_tlv *tlv,
                     struct fail *f)
 {
@@ -185,7 +186,6 @@ static int fill_one(const struct into *into, const struct field *field, const st
         return fill(&element, field->nested, tlv->value, tlv->len, f);
 }
 
-/* Recursion is as deep as the tables: two. */
 static int fill(const struct into *into, const struct field *table, const uint8_t *body, size_t len,
                 struct fail *f)
 {
@@ -211,6 +211,8 @@ void config_reset(struct config *c)
         c->shm_size = 64u << 20;
         c->stop_signal = 15;
 }
+
+/* NOLINTEND(misc-no-recursion) */
 
 static int add_item(struct config *c, const struct wire_tlv *tlv, struct fail *f)
 {

@@ -98,6 +98,7 @@ static int copy_link(int from, int to, const char *name, struct fail *f)
 
 static int copy_folder(int from, int to, unsigned depth, struct fail *f);
 
+/* NOLINTBEGIN(misc-no-recursion): DEPTH_MAX */
 static int copy_below(int from, int to, const char *name, unsigned depth, struct fail *f)
 {
         if (depth >= DEPTH_MAX)
@@ -146,6 +147,8 @@ static int copy_folder(int from, int to, unsigned depth, struct fail *f)
         }
         return e.end < 0 ? fail_set(f, errno, "read a folder of the image") : 0;
 }
+
+/* NOLINTEND(misc-no-recursion) */
 
 int seed_folder(int from, int to, struct fail *f)
 {

@@ -128,8 +128,8 @@ static void start_upload(struct request *req, struct daemon *d, enum storage_job
         request.ref = u->ref;
         request.changes = u->changes;
         if (r == 0)
-                r = storage_job_start(d->loop, d->image_store, d->self, &request, &events, &u->job,
-                                      &err);
+                r = storage_job_start(d->loop, d->image_store, d->storage, &request, &events,
+                                      &u->job, &err);
         if (r < 0) {
                 upload_free(u);
                 response_error(req, 0, &err, NULL);

@@ -106,8 +106,7 @@ void handle_image_inspect(struct request *req, void *ctx)
                 response_json(req, 200, out);
 }
 
-/* -------------------------------------------------------------------------------------------- save
- */
+/* ----------------------------------------------------------------------------------------- save */
 
 /* The worker writes into a pipe, which is read while the client keeps up. */
 struct saving {
@@ -206,7 +205,7 @@ static int start_save(struct saving *s, const json_t *refs, struct err *err)
         r = fd_set_nonblock(in, err);
         request.output_fd = out;
         if (r == 0)
-                r = storage_job_start(s->daemon->loop, s->daemon->image_store, s->daemon->self,
+                r = storage_job_start(s->daemon->loop, s->daemon->image_store, s->daemon->storage,
                                       &request, &events, &s->job, err);
         if (r < 0)
                 return r;

@@ -74,8 +74,7 @@ void handle_image_pull(struct request *req, void *ctx)
         response_stream_begin(req, NULL);
 }
 
-/* ---------------------------------------------------------------------------------- push and login
- */
+/* ------------------------------------------------------------------------------- push and login */
 
 struct errand {
         struct daemon *daemon;
@@ -146,8 +145,8 @@ static void start_errand(struct request *req, struct daemon *d,
         e->daemon = d;
         e->req = req;
         e->stream = request->kind == JOB_PUSH;
-        if (storage_job_start(d->loop, d->image_store, d->self, request, &events, &e->job, &err) <
-            0) {
+        if (storage_job_start(d->loop, d->image_store, d->storage, request, &events, &e->job,
+                              &err) < 0) {
                 free(e);
                 response_error(req, 0, &err, NULL);
                 return;

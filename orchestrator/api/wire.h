@@ -55,7 +55,7 @@
  *   DELETE /v1/volumes/NAME           {}
  *   GET    /v1/networks               [{stack, name, subnet, gateway, pid, up, members}]
  *
- * STATUS  {name, revision, settled, ok, services: [{service, phase, why, settled, ok, replicas_wanted,
+ * STATUS  {name, revision, undoes: the revision whose update failed and that this one takes back, settled, ok, services: [{service, phase, why, settled, ok, replicas_wanted,
  *          replicas_ready, failures, retry_at, one_shot, replicas: [REPLICA]}]}
  *          (failures: ends in a row of the worst replica; 3 are a crash loop)
  * REPLICA {stack, service, replica, name: "shop/web/1", id, state, health, since, phase, why,

@@ -78,6 +78,11 @@ static int finish(struct cli *cli, const struct source *source, const struct pro
                 (void)show_end(cli, source, progress); /* the failure counts more */
                 (void)fflush(stdout);
                 progress_report(cli, stack, progress->status);
+                if (progress_undone(progress, progress->status))
+                        return cli_error(CLI_FAILED,
+                                         "the update of stack %s failed and was rolled back; see "
+                                         "'berth events' and 'berth history %s'",
+                                         stack, stack);
                 return cli_error(
                         CLI_FAILED,
                         "stack %s is not as its manifest says; berth goes on where it can, "

@@ -51,7 +51,7 @@ static void show_pulled(const json_t *last)
 static int transfer(struct cli *cli, const struct args *args, const char *path, const char *ref,
                     json_t *results)
 {
-        AUTO_FREE char *auth_file = registry_auth_file();
+        AUTO_FREE char *auth_file = registry_login_file();
         AUTO_JSON json_t *body = json_pack("{s:s, s:s*}", "ref", ref, "auth_file", auth_file);
         struct pulling pulling = {.layers = {.live = cli->err_tty && cli->colour_err,
                                              .quiet = args_flag(args, "quiet")}};

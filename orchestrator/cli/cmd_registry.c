@@ -15,6 +15,7 @@
 #include "orchestrator/cli/registry.h"
 
 #define SECRET_MAX 65536
+#define NO_FILE    "HOME is not set; say with REGISTRY_AUTH_FILE where credentials are kept"
 
 static const struct option_def login_options[] = {
         {'u', "username", "NAME", "who you are there"},
@@ -88,10 +89,13 @@ static int run_login(struct cli *cli, const struct args *args)
 {
         AUTO_STRBUF struct strbuf secret = STRBUF_INIT(SECRET_MAX);
         const char *registry = registry_of(args), *username = args_value(args, "username");
-        AUTO_FREE char *file = NULL;
+        AUTO_FREE char *file = registry_login_file();
         struct err err = ERR_INIT;
         bool anonymous = false;
         int r;
+
+        if (!file)
+                return cli_error(CLI_FAILED, NO_FILE);
 
         if (!username)
                 return cli_usage(args->command, "say who you are with -u NAME");
@@ -103,7 +107,6 @@ static int run_login(struct cli *cli, const struct args *args)
         if (r < 0 || secret.len == 0)
                 return cli_error(CLI_INVALID, "the password is empty or too long");
         if (check(cli, registry, username, strbuf_str(&secret), &anonymous, &err) < 0 ||
-            registry_login_file(&file, &err) < 0 ||
             registry_login_store(file, registry, username, strbuf_str(&secret), &err) < 0)
                 return cli_fail(&err);
         if (anonymous)
@@ -115,13 +118,14 @@ static int run_login(struct cli *cli, const struct args *args)
 static int run_logout(struct cli *cli, const struct args *args)
 {
         const char *registry = registry_of(args);
-        AUTO_FREE char *file = NULL;
+        AUTO_FREE char *file = registry_login_file();
         struct err err = ERR_INIT;
-        int r = registry_login_file(&file, &err);
+        int r;
 
         (void)cli;
-        if (r == 0)
-                r = registry_login_erase(file, registry, &err);
+        if (!file)
+                return cli_error(CLI_FAILED, NO_FILE);
+        r = registry_login_erase(file, registry, &err);
         if (r < 0)
                 return cli_fail(&err);
         if (r == REGISTRY_UNKNOWN)

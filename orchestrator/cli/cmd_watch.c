@@ -158,7 +158,7 @@ static bool from_folder(const struct watcher *w, const char *source)
 {
         size_t n = strlen(w->folder.path);
 
-        return has_prefix(source, w->folder.path) && source[n] == '/' &&
+        return source && has_prefix(source, w->folder.path) && source[n] == '/' &&
                !strchr(source + n + 1, '/') && !strchr(source, ',');
 }
 

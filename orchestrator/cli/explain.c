@@ -99,7 +99,8 @@ struct search {
         size_t found;
 };
 
-/* Depth is bounded by the tables themselves, and here once more. */
+/* Depth is bounded by the tables themselves, and here once more.
+ * NOLINTNEXTLINE(misc-no-recursion) */
 static void search_table(struct search *s, const struct field *table, const char *prefix,
                          unsigned depth)
 {

@@ -21,7 +21,7 @@
 
 static bool is_over(const char *state)
 {
-        return streq(state, "done") || streq(state, "present");
+        return streq(state, "done") || streq(state, "present") || streq(state, "mounted");
 }
 
 static struct layer_line *find_line(struct layers *layers, const char *digest)
@@ -137,7 +137,7 @@ static void tell_plain(struct layers *layers, struct layer_line *line)
         line->told = true;
         size_text(line->total, total);
         (void)fprintf(stderr, "%s: %s (%s)\n", line->id,
-                      streq(line->state, "present") ? "have it" : "done", total);
+                      streq(line->state, "present") ? "have it" : line->state, total);
 }
 
 static void update_line(struct layers *layers, const json_t *item)

@@ -36,6 +36,7 @@ void layers_update(struct layers *layers, const json_t *item);
 void layers_clear(struct layers *layers);
 
 /** Free what it holds; safe on a zeroed one. */
+/** Free what was collected; the picture stays as it is. */
 void layers_release(struct layers *layers);
 
 #endif

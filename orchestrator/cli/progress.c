@@ -118,6 +118,12 @@ static bool too_early(const struct progress *p, const json_t *status)
         return false;
 }
 
+bool progress_undone(const struct progress *p, const json_t *status)
+{
+        return p->revision && json_int(status, "revision", 0) > p->revision &&
+               json_int(status, "undoes", 0) >= p->revision;
+}
+
 /* The default judgement. Nothing but waiting services is no failure: images may be on the way. */
 static int judge_settled(const struct progress *p, const json_t *status)
 {
@@ -126,7 +132,7 @@ static int judge_settled(const struct progress *p, const json_t *status)
         size_t i;
 
         if (json_bool(status, "settled", false)) {
-                if (!json_bool(status, "ok", false))
+                if (!json_bool(status, "ok", false) || progress_undone(p, status))
                         return PROGRESS_FAILED;
                 return too_early(p, status) ? -1 : PROGRESS_OK;
         }

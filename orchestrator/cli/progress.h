@@ -68,6 +68,10 @@ struct progress {
 int progress_follow(struct progress *progress, enum progress_end *ret_end, struct err *err);
 
 /** Free what is held; draws nothing. A zeroed one is fine. */
+/** Whether berthd took the revision that is waited for back, because its update failed. */
+bool progress_undone(const struct progress *progress, const json_t *status);
+
+/** Free what it holds; safe on a zeroed one. */
 void progress_release(struct progress *progress);
 
 /** All REPLICA of a status in one new array. */

@@ -25,30 +25,19 @@ static char *absolute(const char *path)
         return here ? file_join(here, path) : xstrdup(path);
 }
 
-char *registry_auth_file(void)
+char *registry_login_file(void)
 {
         const char *file = env("REGISTRY_AUTH_FILE"), *docker = env("DOCKER_CONFIG");
         AUTO_FREE char *config = docker ? file_join(docker, "config.json") : NULL;
 
-        return file ? absolute(file) : config ? absolute(config) : NULL;
+        if (file || config)
+                return absolute(file ? file : config);
+        return env("HOME") ? file_join(env("HOME"), ".docker/config.json") : NULL;
 }
 
-/* ------------------------------------------------------------------------------------------- login
- */
+/* ---------------------------------------------------------------------------------------- login */
 
 #define FILE_MAX (4u << 20)
-
-int registry_login_file(char **ret, struct err *err)
-{
-        char *named = registry_auth_file();
-
-        if (!named && !env("HOME"))
-                return err_set(err, EINVAL,
-                               "HOME is not set; say with REGISTRY_AUTH_FILE where "
-                               "credentials are kept");
-        *ret = named ? named : file_join(env("HOME"), ".docker/config.json");
-        return 0;
-}
 
 /* How files name a registry: Docker Hub has had its own key for ever. */
 static const char *key_of(const char *registry)

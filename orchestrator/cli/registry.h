@@ -6,13 +6,10 @@
 #include "base/err.h"
 
 /**
- * $REGISTRY_AUTH_FILE, or config.json below $DOCKER_CONFIG, absolute; NULL: berthd knows the usual
- * places. On the heap.
+ * $REGISTRY_AUTH_FILE, or config.json below $DOCKER_CONFIG, or ~/.docker/config.json, absolute.
+ * NULL: no home. On the heap.
  */
-char *registry_auth_file(void);
-
-/** Where login writes: that file, else ~/.docker/config.json. EINVAL: no home. On the heap. */
-int registry_login_file(char **ret, struct err *err);
+char *registry_login_file(void);
 
 /** Keep credentials for a registry ("docker.io", "host:5000") in file, which becomes 0600. */
 int registry_login_store(const char *file, const char *registry, const char *username,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "orchestrator/cli/source.h"
 
+#include <assert.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -204,6 +205,7 @@ int source_stack_name(const struct args *args, char **ret)
 
         if (r != CLI_OK)
                 return r;
+        assert(source.stack);
         *ret = xstrdup(source.stack->name);
         source_release(&source);
         return CLI_OK;

@@ -15,6 +15,9 @@ for file in $(git ls-files '*.c' '*.h' '*.sh' '*.t' Makefile .ci/run); do
                 complain "no licence line" "$file"
 done
 
+found=$(git ls-files -s '*.t' | grep -v '^100755' || true)
+[ -z "$found" ] || complain "a test that cannot be executed (chmod +x)" "$found"
+
 # door HEADER FILES...: only these files may include the header
 door() {
         header=$1

@@ -126,6 +126,15 @@ static void add_file(struct file_mount **mounts, size_t *len, const char *source
         mount->mode = -1;
 }
 
+static void add_volume(struct service *service, const char *name)
+{
+        struct mount *mount = array_push(&service->volumes, &service->volumes_len);
+
+        mount->type = MOUNT_VOLUME;
+        mount->source = xstrdup(name);
+        mount->target = xasprintf("/%s", name);
+}
+
 static const char *set_replicas(struct service *service, const char *text)
 {
         int64_t n;
@@ -144,6 +153,46 @@ static void set_health(struct service *service)
         test->set = true;
         *array_push(&test->items, &test->len) = xstrdup("CMD");
         *array_push(&test->items, &test->len) = xstrdup("true");
+}
+
+static const char *set_update_part(struct update_config *config, const char *key, const char *value)
+{
+        int64_t n = 0;
+
+        if (streq(key, "order"))
+                config->order =
+                        streq(value, "start-first") ? UPDATE_START_FIRST : UPDATE_STOP_FIRST;
+        else if (streq(key, "action"))
+                config->failure_action = streq(value, "rollback")   ? UPDATE_ROLLBACK
+                                         : streq(value, "continue") ? UPDATE_CONTINUE
+                                                                    : UPDATE_PAUSE;
+        else if (streq(key, "ratio"))
+                config->max_failure_ratio = strtod(value, NULL);
+        else if (streq(key, "monitor"))
+                return value_duration_ms(value, &config->monitor_ms, NULL) < 0 ? "bad time" : NULL;
+        else if (streq(key, "delay"))
+                return value_duration_ms(value, &config->delay_ms, NULL) < 0 ? "bad time" : NULL;
+        else if (streq(key, "parallelism") && value_int(value, 0, 1000, &n, NULL) == 0)
+                config->parallelism = (unsigned)n;
+        else
+                return "unknown part of update=";
+        return NULL;
+}
+
+static const char *set_update(struct update_config *config, const char *text)
+{
+        const char *wrong = NULL;
+        char *part;
+
+        while (!wrong && (part = next_part(&text, ','))) {
+                char *colon = strchr(part, ':');
+
+                if (colon)
+                        *colon++ = '\0';
+                wrong = set_update_part(config, part, colon ? colon : "");
+                free(part);
+        }
+        return wrong;
 }
 
 static const char *set_word(struct stack *stack, struct service *service, const char *word)
@@ -173,6 +222,12 @@ static const char *set_word(struct stack *stack, struct service *service, const 
                 add_pair(&service->environment, value);
         } else if (has_prefix(word, "label=")) {
                 add_pair(&service->labels, value);
+        } else if (has_prefix(word, "update=")) {
+                return set_update(&service->update, value);
+        } else if (has_prefix(word, "rollback=")) {
+                return set_update(&service->rollback, value);
+        } else if (has_prefix(word, "volume=")) {
+                add_volume(service, value);
         } else if (has_prefix(word, "depends=")) {
                 return add_dependencies(service, value);
         } else if (has_prefix(word, "secret=")) {
@@ -192,6 +247,8 @@ static void set_defaults(struct service *service, const char *name)
         service->name = xstrdup(name);
         service->image = *name ? xasprintf("%s:1", name) : NULL;
         service->replicas = 1;
+        service->update.parallelism = service->rollback.parallelism = 1;
+        service->update.monitor_ms = service->rollback.monitor_ms = -1;
         service->stop_grace_period_ms = 10000;
         service->mem_limit_bytes = service->pids_limit = service->shm_size_bytes = -1;
         service->vm_memory_bytes = -1;

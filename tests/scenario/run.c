@@ -347,6 +347,21 @@ static int do_failures(struct scenario *s, struct err *err)
         return err_set(err, EINVAL, "%u failures", got);
 }
 
+static int do_complete(struct scenario *s, struct err *err)
+{
+        bool got = false;
+        struct plan plan;
+
+        world_plan(&s->world, &plan);
+        for (size_t i = 0; i < plan.services_len; i++)
+                if (streq(plan.services[i].service, word(s, 1)))
+                        got = plan.services[i].complete;
+        plan_release(&plan);
+        if (got == streq(word(s, 0), "complete"))
+                return 0;
+        return err_set(err, EINVAL, "it is %s", got ? "complete" : "incomplete");
+}
+
 static int do_wake(struct scenario *s, struct err *err)
 {
         int64_t expected = 0, got;
@@ -408,6 +423,16 @@ static int do_wish(struct scenario *s, struct err *err)
                 wish->stopped = streq(word(s, 2), "stop");
                 return 0;
         }
+        if (streq(word(s, 2), "good")) {
+                free(wish->good);
+                wish->good = world_hash(&s->world, stack, service);
+                wish->good_revision = 1;
+                return 0;
+        }
+        if (streq(word(s, 2), "undoing")) {
+                wish->undoing = true;
+                return 0;
+        }
         if (!streq(word(s, 2), "renew"))
                 return err_set(err, EINVAL, "unknown wish %s", word(s, 2));
         wish->generation++;
@@ -446,12 +471,13 @@ static const struct verb {
         const char *name;
         int (*run)(struct scenario *s, struct err *err);
 } verbs[] = {
-        {"at", do_time},      {"config", do_part},       {"converge", do_converge},
-        {"do", do_begin},     {"drop", do_drop},         {"expect", do_expect},
-        {"fact", do_fact},    {"failures", do_failures}, {"forget", do_forget},
-        {"network", do_part}, {"passes", do_time},       {"secret", do_part},
-        {"service", do_part}, {"stack", do_stack},       {"status", do_status},
-        {"wake", do_wake},    {"wish", do_wish},
+        {"at", do_time},           {"complete", do_complete}, {"incomplete", do_complete},
+        {"config", do_part},       {"converge", do_converge}, {"do", do_begin},
+        {"drop", do_drop},         {"expect", do_expect},     {"fact", do_fact},
+        {"failures", do_failures}, {"forget", do_forget},     {"network", do_part},
+        {"passes", do_time},       {"secret", do_part},       {"service", do_part},
+        {"stack", do_stack},       {"status", do_status},     {"wake", do_wake},
+        {"wish", do_wish},
 };
 
 static void split_words(struct scenario *s, char *line)

@@ -8,6 +8,9 @@
  *   service NAME WORD...          see world_service()
  *   drop STACK [unknown]          deleted; unknown: its last revision is not known any more
  *   wish STACK/SERVICE stop | start | renew CAUSE   what commands ask beside the manifest
+ *   wish STACK/SERVICE good | undoing      its present spec was well; brings back an earlier one
+ *   complete SERVICE                       every replica is well with the wanted spec
+ *   incomplete SERVICE
  *   fact image REF STATE [TEXT]   unknown, ready, missing, busy
  *   fact images ready             all that are wanted
  *   fact network STACK/NET STATE [TEXT]   up, coming, failed, removing, gone

@@ -11,16 +11,21 @@ void world_init(struct world *world)
         *world = (struct world){.now_ms = WORLD_BEGIN_MS};
 }
 
+static void forget_hashes(struct world *world);
+
 void world_release(struct world *world)
 {
         for (size_t i = 0; i < world->stacks_len; i++)
                 stack_free(world->stacks[i]);
         for (size_t i = 0; i < world->leaving_len; i++)
                 stack_free(world->leaving[i]);
+        forget_hashes(world);
+        free(world->hashed);
         for (size_t i = 0; i < world->wishes_len; i++) {
                 free(world->wishes[i].stack);
                 free(world->wishes[i].service);
                 free(world->wishes[i].wish.cause);
+                free(world->wishes[i].wish.good);
         }
         free(world->wishes);
         free(world->stacks);
@@ -57,6 +62,7 @@ static void leave(struct world *world, struct stack *stack)
 
 void world_drop(struct world *world, const char *name, bool keep)
 {
+        forget_hashes(world);
         for (size_t i = 0; i < world->stacks_len; i++) {
                 if (!streq(world->stacks[i]->name, name))
                         continue;
@@ -102,6 +108,7 @@ struct service_wish *world_wish(struct world *world, const char *stack, const ch
 {
         struct wish_entry *entry;
 
+        forget_hashes(world);
         for (size_t i = 0; i < world->wishes_len; i++)
                 if (&world->wishes[i].wish == find_wish(world, stack, service))
                         return &world->wishes[i].wish;
@@ -109,6 +116,16 @@ struct service_wish *world_wish(struct world *world, const char *stack, const ch
         entry->stack = xstrdup(stack);
         entry->service = xstrdup(service);
         return &entry->wish;
+}
+
+static void forget_hashes(struct world *world)
+{
+        for (size_t i = 0; i < world->hashed_len; i++) {
+                free(world->hashed[i].wishes->services);
+                free(world->hashed[i].wishes);
+                stack_hashes_free(world->hashed[i].hashes);
+        }
+        world->hashed_len = 0;
 }
 
 /* The wishes of a stack in the order of its services; their texts are borrowed. */
@@ -128,17 +145,28 @@ static struct stack_wishes *wishes_new(const struct world *world, const struct s
         return wishes;
 }
 
-static void wishes_free(struct stack_wishes *wishes)
+static const struct hash_entry *hashes_of(struct world *world, const struct stack *stack)
 {
-        free(wishes->services);
-        free(wishes);
+        struct hash_entry *entry;
+
+        for (size_t i = 0; i < world->hashed_len; i++)
+                if (world->hashed[i].stack == stack &&
+                    world->hashed[i].hashes->services_len == stack->services_len)
+                        return &world->hashed[i];
+        entry = array_push(&world->hashed, &world->hashed_len);
+        entry->stack = stack;
+        entry->wishes = wishes_new(world, stack);
+        entry->hashes = stack_hashes_new(stack, entry->wishes);
+        return entry;
 }
 
-void world_plan(const struct world *world, struct plan *ret_plan)
+void world_plan(struct world *world, struct plan *ret_plan)
 {
-        struct stack_wishes **wishes = xcalloc(world->stacks_len, sizeof(*wishes));
+        const struct stack_wishes **wishes = xcalloc(world->stacks_len, sizeof(*wishes));
+        const struct stack_hashes **hashes = xcalloc(world->stacks_len, sizeof(*hashes));
         struct reconcile_input input = {
-                .wishes = (const struct stack_wishes *const *)wishes,
+                .wishes = wishes,
+                .hashes = hashes,
                 .stacks = (const struct stack *const *)world->stacks,
                 .stacks_len = world->stacks_len,
                 .leaving = (const struct stack *const *)world->leaving,
@@ -147,12 +175,13 @@ void world_plan(const struct world *world, struct plan *ret_plan)
                 .now_ms = world->now_ms,
         };
 
-        for (size_t i = 0; i < world->stacks_len; i++)
-                wishes[i] = wishes_new(world, world->stacks[i]);
+        for (size_t i = 0; i < world->stacks_len; i++) {
+                wishes[i] = hashes_of(world, world->stacks[i])->wishes;
+                hashes[i] = hashes_of(world, world->stacks[i])->hashes;
+        }
         reconcile(&input, ret_plan);
-        for (size_t i = 0; i < world->stacks_len; i++)
-                wishes_free(wishes[i]);
         free(wishes);
+        free(hashes);
 }
 
 struct vm_fact *world_find_vm(struct world *world, const char *id)
@@ -238,22 +267,14 @@ void world_net_gone(struct world *world, const struct network_fact *network)
         *fact = world->facts.networks[--world->facts.networks_len];
 }
 
-static char *present_hash(const struct world *world, const char *stack, const char *service)
+char *world_hash(struct world *world, const char *stack, const char *service)
 {
         const struct stack *desired = world_find_stack(world, stack);
         const struct service *spec = desired ? stack_find_service(desired, service) : NULL;
-        struct stack_wishes *wishes;
-        struct stack_hashes *hashes;
-        char *hash;
 
         if (!spec)
                 return xstrdup("sha256:unknown");
-        wishes = wishes_new(world, desired);
-        hashes = stack_hashes_new(desired, wishes);
-        hash = xstrdup(hashes->services[spec - desired->services]);
-        stack_hashes_free(hashes);
-        wishes_free(wishes);
-        return hash;
+        return xstrdup(hashes_of(world, desired)->hashes->services[spec - desired->services]);
 }
 
 struct vm_fact *world_vm(struct world *world, const char *stack, const char *service,
@@ -265,7 +286,7 @@ struct vm_fact *world_vm(struct world *world, const char *stack, const char *ser
         vm->stack = xstrdup(stack);
         vm->service = xstrdup(service);
         vm->replica = replica;
-        vm->spec_hash = hash ? xstrdup(hash) : present_hash(world, stack, service);
+        vm->spec_hash = hash ? xstrdup(hash) : world_hash(world, stack, service);
         vm->since_ms = vm->health_since_ms = world->now_ms;
         return vm;
 }
@@ -275,6 +296,16 @@ void world_vm_runs(struct world *world, struct vm_fact *vm)
         vm->state = VM_RUNNING;
         vm->since_ms = vm->health_since_ms = world->now_ms;
         replica_on_started(world_memory(world, vm->stack, vm->service, vm->replica), world->now_ms);
+}
+
+/* Whether a younger VM has taken the replica over: then the end of this one says nothing. */
+static bool is_superseded(const struct world *world, const struct vm_fact *vm)
+{
+        for (const struct vm_fact *v = vm + 1; v < world->facts.vms + world->facts.vms_len; v++)
+                if (streq(v->stack, vm->stack) && streq(v->service, vm->service) &&
+                    v->replica == vm->replica && v->state != VM_EXITED && v->state != VM_FAILED)
+                        return true;
+        return false;
 }
 
 void world_vm_ends(struct world *world, struct vm_fact *vm, enum vm_state state,
@@ -288,13 +319,16 @@ void world_vm_ends(struct world *world, struct vm_fact *vm, enum vm_state state,
         vm->exit_code = code;
         free(vm->message);
         vm->message = xstrdup(message);
+        if (is_superseded(world, vm))
+                return;
         replica_on_ended(memory, reason, code, vm->spec_hash, world->now_ms);
         replica_set_message(memory, message);
 }
 
 void world_vm_gone(struct world *world, struct vm_fact *vm)
 {
-        if (vm->state != VM_EXITED && vm->state != VM_FAILED && vm->exit_reason == EXIT_NONE)
+        if (vm->state != VM_EXITED && vm->state != VM_FAILED && vm->exit_reason == EXIT_NONE &&
+            !is_superseded(world, vm))
                 replica_on_ended(world_memory(world, vm->stack, vm->service, vm->replica),
                                  EXIT_STOPPED, 0, vm->spec_hash, world->now_ms);
         free(vm->id);
@@ -320,6 +354,8 @@ void world_begin(struct world *world, const struct step *step)
                 return;
         case STEP_NETWORK_REMOVE:
                 world_net(world, step->stack, step->network)->removing = true;
+                return;
+        case STEP_ROLLBACK: /* the scenario's next revision */
                 return;
         case STEP_VM_CREATE:
                 (void)world_vm(world, step->stack, step->service, step->replica, NULL);

@@ -10,16 +10,25 @@
 #include "reconciler/reconcile.h"
 #include "reconciler/replica.h"
 
+struct wish_entry {
+        char *stack, *service;
+        struct service_wish wish;
+};
+
+/* Hashes of a stack, made when asked for, thrown away by each edit. */
+struct hash_entry {
+        const struct stack *stack;
+        struct stack_wishes *wishes;
+        struct stack_hashes *hashes;
+};
+
 struct world {
         struct stack **stacks;
         size_t stacks_len;
-
-        struct wish_entry {
-                char *stack, *service;
-                struct service_wish wish;
-        } * wishes; /* of all revisions: kept by name */
-
+        struct wish_entry *wishes; /* of all revisions: kept by name */
         size_t wishes_len;
+        struct hash_entry *hashed;
+        size_t hashed_len;
         struct stack **leaving; /* earlier revisions and dropped stacks */
         size_t leaving_len;
         struct facts facts;
@@ -44,9 +53,11 @@ struct stack *world_find_stack(const struct world *world, const char *name);
 
 /**
  * Parts of a stack from words: "web", "image=web:2", "replicas=3", "restart=on-failure:2",
- * "net=front,back", "env=A:1", "label=A:1", "health", "oneshot", "secret=NAME", "config=NAME",
- * "depends=db:healthy,migrate:completed?" (condition started when not given; ? not required; !
- * replaced together). An image is NAME:1 unless given. Returns NULL, or what is wrong.
+ * "net=front,back", "volume=data", "update=order:start-first,action:rollback,monitor:5s,ratio:0.5,
+ * parallelism:2,delay:1s" (and "rollback="), "env=A:1", "label=A:1", "health", "oneshot",
+ * "secret=NAME", "config=NAME", "depends=db:healthy,migrate:completed?" (condition started when not
+ * given; ? not required; ! replaced together). An image is NAME:1 unless given. Returns NULL, or
+ * what is wrong.
  */
 const char *world_service(struct stack *stack, char **words, size_t len);
 
@@ -56,11 +67,14 @@ void world_network(struct stack *stack, char **words, size_t len);
 /** A config or secret with its content: "NAME:TEXT". */
 void world_source(struct stack *stack, bool secret, const char *text);
 
-/** The wish for a service, made when missing. */
+/** The wish for a service, made when missing; it may be changed until the next plan. */
 struct service_wish *world_wish(struct world *world, const char *stack, const char *service);
 
+/** The hash that a service's VMs have by its present spec and wish. On the heap. */
+char *world_hash(struct world *world, const char *stack, const char *service);
+
 /** The reconciler's decision now. */
-void world_plan(const struct world *world, struct plan *ret_plan);
+void world_plan(struct world *world, struct plan *ret_plan);
 
 /** Facts that say that the step has begun, or for VM_CREATE that its VM is PREPARING. */
 void world_begin(struct world *world, const struct step *step);

@@ -132,7 +132,7 @@ cleanup() {
         rm -rf "$test_dir"
 }
 trap cleanup EXIT
-trap 'exit 130' INT TERM HUP
+trap 'exit 130' INT TERM HUP PIPE
 
 # finish: tear down, check that nothing is left, print the plan
 finish() {

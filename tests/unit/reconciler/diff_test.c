@@ -160,7 +160,7 @@ static void test_effects_of_schema(void)
                                     change_effect_name(field_effect(f->name)));
         is_str(strbuf_str(&in_place),
                " pull_policy=update depends_on=update healthcheck=update restart=update "
-               "scale=update stop_grace_period=update labels=none",
+               "scale=update deploy=update stop_grace_period=update labels=none",
                "all others of the schema's canonical keys replace");
 }
 

@@ -2,8 +2,8 @@
 /* YAML to trees: types of scalars, places, anchors and merges; words; suggestions; base64. */
 #include <stdlib.h>
 
+#include "base/base64.h"
 #include "base/mem.h"
-#include "schema/base64.h"
 #include "schema/suggest.h"
 #include "schema/tree.h"
 #include "schema/words.h"

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * berth-storage: one job with an image's hostile bytes, in a process of its own (job.h). A program
+ * of its own, too, so that the daemon stays small: libarchive and libcurl, with all they bring
+ * along, are mapped only here.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "storage/job.h"
+#include "storage/worker.h"
+
+int main(int argc, char **argv)
+{
+        if (argc != 2 || strcmp(argv[1], WORKER_OPTION) != 0) {
+                (void)fputs("berth-storage: berthd starts this program; it is of no other use\n",
+                            stderr);
+                return 64;
+        }
+        return storage_worker_main(argc, argv);
+}

@@ -1,0 +1,247 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Images from and to real registries (docker-registry: anonymous, htpasswd, TLS with an authority and
+# a client certificate of one's own, a token server), and what skopeo, podman and umoci make of them.
+. tests/system/registry_lib.sh
+
+make_image "$work/oci:1" 3
+digest=$(jq -r '.manifests[0].digest' "$work/oci/index.json")
+
+# ------------------------------------------------------------------------------------------ anonymous
+
+registry plain 'http: {addr: "127.0.0.1:0"}'
+plain=$addr
+skopeo copy -q --dest-tls-verify=false "oci:$work/oci:1" "docker://$plain/team/web:1"
+
+run image pull "$plain/team/web:1"
+is "$code" 0 'pull from an anonymous registry over http on loopback'
+like "$out" "$plain/team/web:1  sha256:[0-9a-f]{64}" 'and name and digest are told'
+pulled=$(berth image ls -o json | jq -r '.[0].digest')
+is "$pulled" "$digest" 'the digest is the one that was pushed'
+rootfs=$(berth image inspect "$plain/team/web:1" -o json | jq -r .rootfs)
+e2fsck -fn "$rootfs" >/dev/null 2>&1
+ok $? 'its disk is there and e2fsck finds nothing'
+run image pull -q "$plain/team/web:1"
+like "$out" 'unchanged' 'pulled again it is unchanged'
+run image pull "$plain/team/web@$digest"
+is "$code" 0 'pull by digest'
+run image pull "localhost:${plain#*:}/team/web:1"
+is "$code" 0 'another name of the same host'
+run image pull "$plain/team/nothing:1"
+like "$out" 'team/nothing:1 not found \(404 (NAME|MANIFEST)_UNKNOWN' 'what is not there is not found'
+is "$code" 1 'with exit code 1'
+
+# --------------------------------------------------------------------------------------------- push
+
+run image tag "$plain/team/web:1" "$plain/team/copy:2"
+run image push "$plain/team/copy:2"
+is "$code" 0 'push under another name'
+like "$out" 'mounted|done' 'layers come from the other repository'
+is "$(skopeo inspect --tls-verify=false --format '{{.Digest}}' "docker://$plain/team/copy:2")" "$digest" \
+        'skopeo finds the same digest there'
+run image push "$plain/team/never:1"
+like "$out" 'berth image tag' 'a name that nothing has cannot be pushed'
+skopeo copy -q --src-tls-verify=false "docker://$plain/team/copy:2" "oci:$work/back:1"
+ok $? 'skopeo copies what berth pushed'
+umoci unpack --rootless --image "$work/back:1" "$work/bundle" >/dev/null 2>&1
+ok $? 'umoci unpacks it'
+is "$(cat "$work/bundle/rootfs/f2/text")" 'layer 2' 'and it holds the files'
+if command -v podman >/dev/null; then
+        podman --root "$work/pod" --runroot "$work/podrun" pull -q --tls-verify=false "$plain/team/copy:2" \
+                >/dev/null 2>&1
+        ok $? 'podman pulls it'
+        rm -rf "$work/pod" "$work/podrun"
+fi
+
+# ------------------------------------------------------------------------- other formats that are taken
+
+skopeo copy -q --dest-tls-verify=false --format v2s2 "oci:$work/oci:1" "docker://$plain/team/schema2:1"
+run image pull "$plain/team/schema2:1"
+is "$code" 0 'docker schema 2'
+skopeo copy -q --dest-tls-verify=false --dest-compress-format zstd --dest-compress \
+        "oci:$work/oci:1" "dir:$work/zstd" && skopeo copy -q --dest-tls-verify=false "dir:$work/zstd" "docker://$plain/team/zstd:1"
+run image pull "$plain/team/zstd:1"
+is "$code" 0 'zstd layers'
+index=$(skopeo inspect --raw --tls-verify=false "docker://$plain/team/web:1" | wc -c)
+arch=$(berth image inspect "$plain/team/web:1" -o json | jq -r .architecture)
+jq -cn --arg d "$digest" --argjson s "$index" --arg a "$arch" '{schemaVersion: 2,
+        mediaType: "application/vnd.oci.image.index.v1+json", manifests: [
+        {mediaType: "application/vnd.oci.image.manifest.v1+json", digest: $d, size: $s,
+         platform: {os: "unknown", architecture: "unknown"}},
+        {mediaType: "application/x-something", digest: $d, size: 1},
+        {mediaType: "application/vnd.oci.image.manifest.v1+json", digest: $d, size: $s,
+         platform: {os: "linux", architecture: $a}}]}' >"$work/index.json"
+curl -sf -X PUT -H 'Content-Type: application/vnd.oci.image.index.v1+json' \
+        --data-binary "@$work/index.json" "http://$plain/v2/team/web/manifests/multi"
+run image pull "$plain/team/web:multi"
+is "$code" 0 'an index: this machine is chosen, attestations and unknown entries are not'
+is "$(berth image inspect "$plain/team/web:multi" -o json | jq -r .digest)" "$digest" 'and its manifest is kept'
+
+# ------------------------------------------------------------------------------------------ save, load
+
+run image save "$plain/team/web:1" -f "$work/save.tar"
+is "$code" 0 'save'
+skopeo copy -q "oci-archive:$work/save.tar" "oci:$work/fromsave:1"
+ok $? 'skopeo reads it as an OCI archive'
+skopeo copy -q "docker-archive:$work/save.tar" "dir:$work/fromdocker"
+ok $? 'and as a docker archive'
+berth image save "$plain/team/web:1" >"$work/save2.tar"
+cmp -s "$work/save.tar" "$work/save2.tar"
+ok $? 'the same bytes each time, also to standard output'
+BERTH_ROOT="$work/r2" timeout 60 berth image load "$work/save.tar" >/dev/null 2>&1
+is "$(BERTH_ROOT="$work/r2" berth image ls -o json | jq -r '.[0].digest')" "$digest" 'another berth loads it'
+BERTH_ROOT="$work/r2" timeout 20 berth system stop >/dev/null
+run image save "$plain/team/none:1" -f "$work/none.tar"
+[ "$code" != 0 ] && [ ! -e "$work/none.tar" ]
+ok $? 'saving nothing leaves no file'
+
+# ------------------------------------------------------------------------------------------- htpasswd
+
+htpasswd -Bbn me 'se:cret' >"$work/htpasswd" 2>/dev/null
+registry basic 'http: {addr: "127.0.0.1:0"}' "auth: {htpasswd: {realm: r, path: $work/htpasswd}}"
+basic=$addr
+skopeo copy -q --dest-tls-verify=false --dest-creds 'me:se:cret' "oci:$work/oci:1" "docker://$basic/web:1"
+run image pull "$basic/web:1"
+like "$out" "denied \(401.*berth registry login $basic" 'without a login it is denied, and says the way out'
+out=$(printf 'wrong' | timeout 20 berth registry login "$basic" -u me --password-stdin 2>&1)
+like "$out" 'denied' 'a wrong password is refused at once'
+[ ! -e "$HOME/.docker/config.json" ]
+ok $? 'and not kept'
+out=$(printf 'se:cret\n' | timeout 20 berth registry login "$basic" -u me --password-stdin 2>&1)
+like "$out" "logged in to $basic" 'login'
+is "$(stat -c %a "$HOME/.docker/config.json")" 600 'its file is 0600'
+run image pull "$basic/web:1"
+is "$code" 0 'pull with the login'
+run image tag "$basic/web:1" "$basic/web:2"
+run image push "$basic/web:2"
+is "$code" 0 'push with the login'
+run registry logout "$basic"
+run image pull "$basic/web:2"
+like "$out" 'denied' 'after logout it is denied again'
+
+mkdir -p "$work/bin" "$work/dc"
+cat >"$work/bin/docker-credential-good" <<END
+#!/bin/sh
+read -r server
+[ "\$server" = "$basic" ] || { echo 'credentials not found in native keychain'; exit 1; }
+echo '{"ServerURL": "x", "Username": "me", "Secret": "se:cret"}'
+END
+cat >"$work/bin/docker-credential-bad" <<END
+#!/bin/sh
+echo 'no idea'
+END
+chmod +x "$work/bin"/*
+timeout 20 berth system stop >/dev/null # the daemon's PATH finds the helpers
+PATH=$work/bin:$PATH
+export DOCKER_CONFIG="$work/dc"
+echo '{"credsStore": "good"}' >"$work/dc/config.json"
+run image pull "$basic/web:2"
+is "$code" 0 'a credential helper is asked'
+run image pull "$plain/team/web:1"
+is "$code" 0 'and its "not found" is anonymous'
+echo '{"credHelpers": {"'"$basic"'": "bad"}}' >"$work/dc/config.json"
+run image pull "$basic/web:2"
+like "$out" 'docker-credential-bad' 'rubbish from a helper names it'
+echo '{"credsStore": "../../bin/sh"}' >"$work/dc/config.json"
+run image pull "$basic/web:2"
+like "$out" 'not the name of a credential helper' 'a helper is a name, not a path'
+echo '{"credsStore": "missing-one"}' >"$work/dc/config.json"
+run image pull "$basic/web:2"
+like "$out" 'docker-credential-missing-one' 'a helper that is not there is named'
+echo '{broken' >"$work/dc/config.json"
+run image pull "$basic/web:2"
+like "$out" 'dc/config.json' 'a broken config.json is named'
+echo '{"auths": {"'"$basic"'": {"auth": "bm9jb2xvbg=="}}}' >"$work/dc/config.json"
+run image pull "$basic/web:2"
+like "$out" 'dc/config.json.*not base64 of user:password' 'an auth without a colon too'
+unset DOCKER_CONFIG
+
+# ----------------------------------------------------------------------------------------------- TLS
+
+openssl req -x509 -newkey rsa:2048 -nodes -keyout "$work/ca.key" -out "$work/ca.pem" -days 2 \
+        -subj /CN=berth-test-authority >/dev/null 2>&1
+issue() { # NAME EXTENSIONS
+        openssl req -newkey rsa:2048 -nodes -keyout "$work/$1.key" -out "$work/$1.csr" -subj "/CN=$1" >/dev/null 2>&1
+        echo "$2" >"$work/$1.ext"
+        openssl x509 -req -in "$work/$1.csr" -CA "$work/ca.pem" -CAkey "$work/ca.key" -CAcreateserial \
+                -days 1 -extfile "$work/$1.ext" -out "$work/$1.pem" >/dev/null 2>&1
+}
+issue server 'subjectAltName=IP:127.0.0.1,DNS:localhost'
+issue client 'extendedKeyUsage=clientAuth'
+registry tls "http: {addr: \"127.0.0.1:0\", tls: {certificate: $work/server.pem, key: $work/server.key}}"
+tls=$addr
+registry mtls "http: {addr: \"127.0.0.1:0\", tls: {certificate: $work/server.pem, key: $work/server.key, clientcas: [$work/ca.pem]}}"
+mtls=$addr
+skopeo copy -q --dest-tls-verify=false "oci:$work/oci:1" "docker://$tls/web:1"
+run image pull "$tls/web:1"
+like "$out" "certs.d/$tls/ca.crt" 'an unknown authority is refused, and says where to put it'
+mkdir -p "$BERTH_CERTS/$tls" "$BERTH_CERTS/$mtls"
+cp "$work/ca.pem" "$BERTH_CERTS/$tls/ca.crt"
+cp "$work/ca.pem" "$BERTH_CERTS/$mtls/ca.crt"
+run image pull "$tls/web:1"
+is "$code" 0 'with the authority in certs.d it is pulled over TLS'
+run image tag "$tls/web:1" "$mtls/web:1"
+run image push "$mtls/web:1"
+[ "$code" != 0 ]
+ok $? 'a registry that wants a client certificate refuses without'
+cp "$work/client.pem" "$BERTH_CERTS/$mtls/client.cert"
+cp "$work/client.key" "$BERTH_CERTS/$mtls/client.key"
+chmod 600 "$BERTH_CERTS/$mtls/client.key"
+run image push "$mtls/web:1"
+is "$code" 0 'and takes the client certificate of certs.d'
+echo '{"retry_delay": "50ms", "registries": {"'"$tls"'": {"insecure": true}}}' >"$BERTH_REGISTRIES"
+rm -rf "${BERTH_CERTS:?}/$tls"
+run image pull "$tls/web:1"
+is "$code" 0 'a registry that is configured as insecure needs no authority'
+
+# --------------------------------------------------------------------------------------- token server
+
+openssl req -x509 -newkey rsa:2048 -nodes -keyout "$work/token.key" -out "$work/token.pem" -days 2 \
+        -subj /CN=berth-test-issuer >/dev/null 2>&1
+mkfifo "$work/token.in"
+: >"$work/token.port"
+EXPIRES=300 perl tests/system/token_server.pl "$work/token.key" "$work/token.pem" berth-test \
+        'me:se:cret' "$work/token.log" <"$work/token.in" >"$work/token.port" &
+pids="$pids $!"
+exec 9>"$work/token.in"
+wait_for "$work/token.port" '^[0-9]+$'
+realm=http://127.0.0.1:$(cat "$work/token.port")/token
+registry token 'http: {addr: "127.0.0.1:0"}' \
+        "auth: {token: {realm: \"$realm\", service: berth-test-registry, issuer: berth-test, rootcertbundle: $work/token.pem}}"
+token=$addr
+run image tag "$plain/team/web:1" "$token/team/web:1"
+run image push "$token/team/web:1"
+like "$out" 'token denied' 'a token server refuses who is nobody'
+out=$(printf 'se:cret' | timeout 20 berth registry login "$token" -u me --password-stdin 2>&1)
+like "$out" 'logged in' 'login at a token server'
+run image push "$token/team/web:1"
+is "$code" 0 'push with tokens'
+run image tag "$plain/team/web:1" "$token/team/other:1"
+run image push "$token/team/other:1"
+is "$code" 0 'and into another repository'
+like "$(cat "$work/token.log")" 'scopes=repository:team/other:pull,push.*accepted' 'what was asked for is what is needed'
+run image rm "$token/team/web:1"
+run image pull "$token/team/web:1"
+is "$code" 0 'pull with tokens'
+echo '{"auths": {"'"$token"'": {"auth": "", "identitytoken": "the-identity-token"}}}' >"$HOME/.docker/config.json"
+run image pull -q "$token/team/web:1"
+is "$code" 0 'an identity token gets tokens too'
+like "$(tail -n 2 "$work/token.log")" '^POST .*accepted' 'by OAuth'
+
+# ------------------------------------------------------------------------------------- mirrors, policy
+
+echo '{"retry_delay": "50ms", "registries": {"registry.invalid": {"mirrors": ["http://'"$plain"'"]}}}' >"$BERTH_REGISTRIES"
+run image pull registry.invalid/team/web:1
+is "$code" 0 'a mirror serves what its registry cannot'
+run image ls -q
+like "$out" '^registry.invalid/team/web:1$' 'under the name that was asked for'
+
+run image rm "$plain/team/zstd:1"
+used=$(du -s "$BERTH_ROOT/images" | cut -f1)
+run image prune --all
+like "$out" 'given back' 'prune'
+is "$(berth image ls -q | wc -l)" 0 'nothing is left when nothing uses it'
+[ "$(du -s "$BERTH_ROOT/images" | cut -f1)" -lt "$used" ]
+ok $? 'and its space is free'
+
+finish

@@ -1,0 +1,64 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# What services mount from the host: a volume that two of them write to, single files, folders.
+. tests/vm/lib.sh
+
+BERTH_IMAGES=$test_dir/images
+export BERTH_IMAGES
+root=$test_dir/root
+mkdir -p "$root/bin" "$root/etc"
+cp /bin/busybox "$root/bin/"
+ln -sf busybox "$root/bin/sh"
+tar -C "$root" -cf - . | berth image import -q - box:1 -c 'ENV PATH=/bin' >/dev/null
+
+mkdir "$test_dir/m" "$test_dir/m/dir"
+echo one >"$test_dir/m/app.conf"
+echo two >"$test_dir/m/rw.conf"
+cat >"$test_dir/m/s.yaml" <<'END'
+name: mounts
+services:
+  a: &a
+    image: box:1
+    command: [busybox, sleep, "100000"]
+    stop_grace_period: 1s
+    volumes: ["data:/data", "./app.conf:/etc/app.conf:ro", "./rw.conf:/etc/rw.conf", "./dir:/dir"]
+  b: {<<: *a, volumes: ["data:/data"]}
+volumes: {data: }
+END
+run berth config -f "$test_dir/m/s.yaml"
+like "$out" 'class: shared' "config tells the class of a volume that two services write"
+run berth apply -f "$test_dir/m/s.yaml" --timeout 3m
+is "$code" 0 "apply" || printf '%s\n' "$out" | sed 's/^/# /'
+
+in_a() {
+        berth exec mounts/a -- busybox sh -c "$1"
+}
+in_b() {
+        berth exec mounts/b -- busybox sh -c "$1"
+}
+in_a 'echo from a >/data/f'
+is "$(in_b 'busybox cat /data/f')" "from a" "b sees what a wrote"
+in_b 'echo from b >>/data/f; busybox mkdir /data/d; busybox mv /data/f /data/d/g'
+is "$(in_a 'busybox cat /data/d/g | busybox tr "\n" +')" "from a+from b+" "a sees what b changed"
+is "$(in_a 'busybox cat /etc/app.conf')" one "a file"
+run in_a 'echo x >/etc/app.conf'
+unlike "$code" '^0$' "a read-only one cannot be written"
+is "$(cat "$test_dir/m/app.conf")" one "and stays as it was"
+in_a 'echo from a >/etc/rw.conf'
+echo more >>"$test_dir/m/rw.conf"
+is "$(in_a 'busybox cat /etc/rw.conf | busybox tr "\n" +')" "from a+more+" "the other is written by both sides"
+is "$(head -n 1 "$test_dir/m/rw.conf")" "from a" "on the host, too"
+in_a 'echo x >/dir/y'
+is "$(cat "$test_dir/m/dir/y")" x "a folder"
+is "$(berth volume ls -o json | jq -r '.[0].name // .volumes[0].name')" mounts_data "the volume is listed"
+
+sed 's/^volumes: .*/volumes: {data: {x-berth: {class: disk}}}/; s/^  b: .*//' "$test_dir/m/s.yaml" >"$test_dir/m/disk.yaml"
+run berth apply -f "$test_dir/m/disk.yaml" --timeout 1m
+unlike "$code" '^0$' "the class cannot change"
+like "$out" 'shared folder, not a disk' "the reason is told"
+is "$(berth ps mounts -q | sort | tr '\n' ' ')" "mounts/a/1 mounts/b/1 " "and all goes on"
+
+run berth delete mounts --volumes --timeout 1m
+is "$code" 0 "delete" || printf '%s\n' "$out" | sed 's/^/# /'
+is "$(berth volume ls -o json | jq 'if type == "array" then length else (.volumes | length) end')" 0 "the volume is gone"
+finish

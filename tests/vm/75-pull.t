@@ -1,0 +1,87 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# A stack whose image is at a registry: apply pulls it, pull_policy decides, a moved tag replaces.
+. tests/vm/lib.sh
+
+for program in docker-registry skopeo umoci; do
+        command -v "$program" >/dev/null || {
+                echo "1..0 # SKIP needs $program"
+                exit 0
+        }
+done
+BERTH_IMAGES=$test_dir/images # not the shared store: this test pulls into it
+BERTH_REGISTRIES=$test_dir/registries.json
+export BERTH_IMAGES BERTH_REGISTRIES
+echo '{"retry_delay": "50ms"}' >"$BERTH_REGISTRIES"
+shared=${BERTH_TEST_IMAGES:-$PWD/build/tests/images}
+
+printf 'version: 0.1\nstorage: {filesystem: {rootdirectory: %s}}\nhttp: {addr: "127.0.0.1:0"}\n' \
+        "$test_dir/registry" >"$test_dir/registry.yml"
+docker-registry serve "$test_dir/registry.yml" >"$test_dir/registry.log" 2>&1 &
+registry=$!
+# shellcheck disable=SC2016 # the inner shell expands
+seen() { # FILE TEXT: wait until it is there
+        timeout 60 sh -c 'tail -n +1 -F "$1" 2>/dev/null | grep -m1 -e "$2" >/dev/null' sh "$1" "$2"
+}
+seen "$test_dir/registry.log" 'listening on'
+addr=$(sed -n 's/.*listening on \([0-9.:]*[0-9]\).*/\1/p' "$test_dir/registry.log" | head -n 1)
+
+BERTH_ROOT=$test_dir/other BERTH_IMAGES=$shared berth image save hello-web -f "$test_dir/web.tar"
+BERTH_ROOT=$test_dir/other berth system stop >/dev/null
+skopeo copy -q --dest-tls-verify=false "docker-archive:$test_dir/web.tar" "docker://$addr/hello/web:1"
+
+stack() { # POLICY
+        cat >"$test_dir/pulled.yaml" <<END
+name: pulled
+services:
+  web:
+    image: $addr/hello/web:1
+    pull_policy: $1
+    command: sh -c 'cat /etc/version 2>/dev/null; exec sleep 1000'
+END
+}
+
+stack never
+run berth apply -f "$test_dir/pulled.yaml" --timeout 60s
+like "$out" 'no such image.*pull_policy' 'with pull_policy never nothing is asked'
+is "$(grep -c 'GET /v2/hello' "$test_dir/registry.log")" 0 'and nobody was'
+
+stack missing
+run berth apply -f "$test_dir/pulled.yaml" --timeout 2m
+is "$code" 0 'apply pulls what is missing' || printf '%s\n' "$out" | sed 's/^/# /'
+like "$(berth events)" "image-pulled +.*$addr/hello/web:1|image-pulled.*hello/web:1" 'an event tells'
+first=$(berth ps -o json | jq -r '.[0].digest')
+
+run berth image rm "$addr/hello/web:1"
+[ "$code" != 0 ]
+ok $? 'an image in use is not removed'
+run berth image prune --all
+is "$(berth image ls -q | wc -l)" 1 'nor by prune'
+
+# The same tag, another image.
+mkdir -p "$test_dir/more/etc"
+echo two >"$test_dir/more/etc/version"
+tar -C "$test_dir/more" --owner=0 --group=0 -cf "$test_dir/more.tar" etc
+skopeo copy -q "docker-archive:$test_dir/web.tar" "oci:$test_dir/oci:1"
+umoci raw add-layer --image "$test_dir/oci:1" "$test_dir/more.tar" >/dev/null 2>&1
+skopeo copy -q --dest-tls-verify=false "oci:$test_dir/oci:1" "docker://$addr/hello/web:1"
+run berth apply -f "$test_dir/pulled.yaml" --timeout 2m
+is "$(berth ps -o json | jq -r '.[0].digest')" "$first" 'with missing the old image stays'
+stack always
+berth logs -f pulled/web >"$test_dir/logs" 2>&1 &
+follower=$!
+run berth apply -f "$test_dir/pulled.yaml" --timeout 2m
+seen "$test_dir/logs" two
+ok $? 'with always the VM runs the new one'
+kill "$follower" 2>/dev/null
+wait "$follower" 2>/dev/null
+[ "$(berth ps -o json | jq -r '.[0].digest')" != "$first" ]
+ok $? 'and its digest is another'
+
+kill "$registry"
+wait "$registry" 2>/dev/null
+run berth apply -f "$test_dir/pulled.yaml" --timeout 60s
+berth ps -o json | jq -e '.[0].state == "running"' >/dev/null
+ok $? 'a registry that is gone does not stop what runs'
+
+finish

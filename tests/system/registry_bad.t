@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # What registries, networks and attackers do wrong, case by case, between berth and a real registry.
+# shellcheck disable=SC2016,SC2034,SC2097,SC2098 # jq programs; what the library reads
 # The numbers are those of the table in docs/images.md. Every failure must be one clear line, within
 # its time, with no image listed, nothing left but resumable parts, and a daemon that goes on.
 #

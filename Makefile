@@ -254,6 +254,13 @@ install: all                    ## into $(DESTDIR)$(PREFIX)
 	install -D -m 755 $(BUILD)/bin/berth-storage $(DESTDIR)$(PREFIX)/lib/berth/berth-storage
 	install -D -m 644 $(BUILD)/guest/vmlinux $(DESTDIR)$(PREFIX)/lib/berth/vmlinux
 	install -D -m 644 $(BUILD)/guest/initramfs $(DESTDIR)$(PREFIX)/lib/berth/initramfs
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/lib/systemd/,system user) \
+	        $(DESTDIR)$(PREFIX)/share/doc/berth
+	sed 's|@PREFIX@|$(PREFIX)|' orchestrator/systemd/berthd.service.in \
+	        > $(DESTDIR)$(PREFIX)/lib/systemd/system/berthd.service
+	sed 's|@PREFIX@|$(PREFIX)|' orchestrator/systemd/berthd-user.service.in \
+	        > $(DESTDIR)$(PREFIX)/lib/systemd/user/berthd.service
+	install -m 644 docs/*.md $(DESTDIR)$(PREFIX)/share/doc/berth/
 
 deps:                           ## install the Debian packages that build, run and test berth
 	$(q)sh tests/deps.sh
@@ -262,7 +269,7 @@ clean:                          ## remove what was built
 	rm -rf build
 
 help:                           ## this list
-	@sed -n 's/^\([a-z-]*\):.*## */  \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## */  \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
 
 .PHONY: all bench host guest demo test tests check fuzz fuzzers sanitized test-images lint lint-layers lint-source \
         lint-shell lint-format lint-cppcheck format tidy lint-clang install deps clean help

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What people do with images besides running them: names, looking, cleaning up. */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -169,6 +170,7 @@ static json_t *find_mounts(const json_t *index, const struct reference *target)
                 const char *ref = store_entry_ref(json_array_get(entries, i));
                 struct err ignored;
 
+                assert(target);
                 if (ref && reference_parse(ref, &other, &ignored) == 0 &&
                     streq(other->host, target->host) && !streq(other->path, target->path))
                         (void)json_array_append_new(mounts, json_string(other->path)); /* OOM */

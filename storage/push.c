@@ -163,8 +163,8 @@ static int close_upload(struct sending *s, const char *location, struct err *err
 {
         static const char *const headers[] = {"Content-Type: application/octet-stream", NULL};
         AUTO_FREE char *digest = http_escape(s->blob->digest);
-        AUTO_FREE char *url =
-                xasprintf("%s%cdigest=%s", location, strchr(location, '?') ? '&' : '?', digest);
+        AUTO_FREE char *url = xasprintf("%s%cdigest=%s", location,
+                                        location && strchr(location, '?') ? '&' : '?', digest);
         const struct registry_request request = {.method = "PUT",
                                                  .url = url,
                                                  .headers = headers,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "storage/save.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -44,6 +45,7 @@ static int put_header(const struct save *s, const char *name, int64_t size, bool
         char h[TAR_BLOCK] = {0};
         unsigned sum = 0;
 
+        /* NOLINTBEGIN(bugprone-not-null-terminated-result): a header has no terminators */
         memcpy(h, name, strlen(name)); /* ours, and shorter than 100 bytes */
         put_number(h + 100, 8, folder ? 0755 : 0644);
         put_number(h + 108, 8, 0);
@@ -53,6 +55,7 @@ static int put_header(const struct save *s, const char *name, int64_t size, bool
         memset(h + 148, ' ', 8);
         h[156] = folder ? '5' : '0';
         memcpy(h + 257, "ustar\00000", 8);
+        /* NOLINTEND(bugprone-not-null-terminated-result) */
         for (size_t i = 0; i < sizeof(h); i++)
                 sum += (unsigned char)h[i];
         put_number(h + 148, 7, sum);
@@ -175,7 +178,7 @@ static int put_image(struct save *s, const json_t *image, struct err *err)
         AUTO_FREE char *text = NULL;
         struct oci_descriptor self = {.size = 0};
         const char *digest = json_str(image, "digest", "");
-        size_t len;
+        size_t len = 0;
         int r = reference_parse(json_str(image, "ref", ""), &reference, err);
 
         if (r == 0)
@@ -184,6 +187,7 @@ static int put_image(struct save *s, const json_t *image, struct err *err)
                 r = oci_manifest_parse(text, len, digest, &manifest, err);
         if (r < 0)
                 return r;
+        assert(manifest && reference);
         self.size = (int64_t)len;
         memcpy(self.digest, digest, DIGEST_TEXT_MAX); /* blob_read() has checked it */
         (void)snprintf(self.media_type, sizeof(self.media_type), "%s",

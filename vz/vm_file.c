@@ -44,8 +44,8 @@ int vm_file_write(const char *dir, const struct vm_file *file, struct err *err)
 
 static int fill(const json_t *j, const char *path, struct vm_file *f, struct err *err)
 {
-        const char *boot_id, *accel;
-        int64_t version, pid, start, cpus;
+        const char *boot_id = "", *accel = "";
+        int64_t version = 0, pid = 0, start = 0, cpus = 0;
         int r = json_need_int(j, "version", VM_FILE_VERSION, VM_FILE_VERSION, path, &version, err);
 
         if (r == 0)

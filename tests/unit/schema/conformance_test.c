@@ -121,9 +121,9 @@ static char *without_folder(char *text)
 
 static void run(struct item *item, char **ret_says, char **ret_gives)
 {
-        const char *environ[PARTS_MAX + 2] = {"HOME=/home/me"};
+        const char *variables[PARTS_MAX + 2] = {"HOME=/home/me"};
         const char *files[PARTS_MAX] = {"stack.yaml"};
-        struct load_options options = {.files = files, .file_count = 1, .environ = environ};
+        struct load_options options = {.files = files, .file_count = 1, .environ = variables};
         AUTO_FREE char *text = stack_text(item);
         AUTO(stack) struct stack *stack = NULL;
         struct diags diags = {0};
@@ -134,7 +134,7 @@ static void run(struct item *item, char **ret_says, char **ret_gives)
                 struct part *part = &item->parts[i];
 
                 if (has_prefix(part->what, "env "))
-                        environ[n++] = part->what + 4;
+                        variables[n++] = part->what + 4;
                 if (has_prefix(part->what, "file ")) {
                         const char *name = part->what + 5;
                         AUTO_FREE char *dir = xstrndup(name, strcspn(name, "/"));

@@ -61,9 +61,13 @@ static int open_client(int type, uint16_t port)
 {
         struct sockaddr_in sin = {
                 .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(LOOPBACK)};
+        struct sockaddr_in self = {.sin_port = 0};
+        socklen_t len = sizeof(self);
         int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
 
-        if (connect(fd, (const struct sockaddr *)&sin, sizeof(sin)) < 0) {
+        /* A free port of the ephemeral range may connect to itself (simultaneous open). */
+        if (connect(fd, (const struct sockaddr *)&sin, sizeof(sin)) < 0 ||
+            getsockname(fd, (struct sockaddr *)&self, &len) < 0 || self.sin_port == sin.sin_port) {
                 (void)close(fd);
                 return -1;
         }

@@ -180,6 +180,8 @@ static void port_free(struct port *p)
         flows_free(p->flows);
         if (p->fd >= 0) {
                 ev_io_stop(p->owner->loop, &p->acceptor);
+                /* Also the binder's copy, which it may not have had the time to close yet. */
+                (void)shutdown(p->fd, SHUT_RDWR);
                 (void)close(p->fd); /* a listener has nothing to flush */
         }
         free(p->id);

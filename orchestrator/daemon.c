@@ -165,6 +165,19 @@ static void on_network_event(void *ctx, const char *stack, const char *type, con
                 fail_on_lost_networks(d);
 }
 
+/* Each VM is asked, since most links go because their VM does. */
+static void on_link_gone(void *ctx)
+{
+        struct daemon *d = ctx;
+
+        for (size_t i = 0; i < d->instances_len; i++) {
+                struct instance *in = d->instances[i];
+
+                if (in->vm && vm_tap_lost(vm_pid(in->vm)))
+                        instance_fail(in, EXIT_VMM, "somebody removed the tap of its network card");
+        }
+}
+
 /* -------------------------------------------------------------------------------- start and end */
 
 static void on_server_done(void *arg)
@@ -176,7 +189,7 @@ static void on_server_done(void *arg)
 
 void daemon_end(struct daemon *d)
 {
-        server_shutdown(d->server, GOODBYE_MS, on_server_done, d);
+        server_shutdown(api_socket_server(d->api), GOODBYE_MS, on_server_done, d);
 }
 
 void daemon_shutdown(struct daemon *d, bool stop_vms)
@@ -408,6 +421,7 @@ static int open_networks(struct daemon *d, struct err *err)
                                          .now_ms = network_now_ms,
                                          .on_change = on_network_change,
                                          .on_event = on_network_event,
+                                         .on_link_gone = on_link_gone,
                                          .ctx = d};
 
         return networks_new(&env, &d->networks, err);
@@ -435,12 +449,8 @@ static void init_env(struct daemon *d)
 static int serve(struct daemon *d, struct err *err)
 {
         AUTO_FREE char *path = roots_run_path(&d->roots, API_SOCKET_NAME);
-        int fd, r;
 
-        r = fd_listen_unix(path, &fd, err);
-        if (r < 0)
-                return r;
-        return server_new(d->loop, fd, api_routes, api_routes_len, d, &d->server, err);
+        return api_socket_open(d->loop, path, api_routes, api_routes_len, d, &d->api, err);
 }
 
 static void watch_end(struct daemon *d, const struct daemon_options *options)
@@ -483,12 +493,9 @@ static int daemon_open(struct daemon *d, const struct daemon_options *options, s
 
 static void daemon_close(struct daemon *d)
 {
-        AUTO_FREE char *socket = d->server ? roots_run_path(&d->roots, API_SOCKET_NAME) : NULL;
         struct err err = ERR_INIT;
 
-        server_free(d->server);
-        if (socket)
-                (void)unlink(socket); /* a stale one would only be replaced */
+        api_socket_free(d->api);
         for (size_t i = 0; i < d->instances_len; i++)
                 instance_free(d->instances[i]);
         free(d->instances);

@@ -49,6 +49,7 @@ static void read_losses(const struct links *links, struct losses *losses)
                 struct nlmsghdr header;
                 char bytes[LINKS_BUFFER];
         } buffer;
+
         char name[IF_NAMESIZE];
         ssize_t n;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * gzip inflated piece by piece, checksums checked: the ISA-L door. It takes less than half of zlib's
- * time, and inflating is most of the work of unpacking an image.
+ * gzip inflated piece by piece, checksums checked: the ISA-L door. It takes less than half of
+ * zlib's time, and inflating is most of the work of unpacking an image.
  */
 #ifndef STORAGE_GUNZIP_H
 #define STORAGE_GUNZIP_H

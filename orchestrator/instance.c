@@ -58,6 +58,14 @@ static void set_message(struct instance *in, const char *message)
         in->message = copy;
 }
 
+static void save(const struct instance *in)
+{
+        struct err err = ERR_INIT;
+
+        if (in->vm && instance_save(in, &err) < 0)
+                log_warn("vm", in->id, "%s", err.msg);
+}
+
 static void end_run(struct instance *in, enum vm_state state, enum exit_reason reason, int code,
                     const char *message)
 {
@@ -68,6 +76,7 @@ static void end_run(struct instance *in, enum vm_state state, enum exit_reason r
         in->state = state;
         in->since_ms = in->env->now_ms(in->env);
         in->env->on_ended(in->env, in);
+        save(in); /* that the end was told: the next daemon must not count it again */
         in->env->on_change(in->env, in);
 }
 
@@ -126,6 +135,12 @@ void instance_fail(struct instance *in, enum exit_reason reason, const char *mes
 {
         if (in->state == VM_FAILED)
                 return;
+        if (in->state == VM_EXITED && !in->remove_wanted) { /* its end has been told already */
+                if (in->vm)
+                        vm_kill(in->vm);
+                in->env->on_change(in->env, in);
+                return;
+        }
         if (in->state == VM_STOPPING || in->remove_wanted) {
                 if (in->vm)
                         vm_kill(in->vm);
@@ -200,6 +215,52 @@ void instance_remove(struct instance *in)
         }
 }
 
+bool instance_is_reusable(const struct instance *in)
+{
+        return in->state == VM_EXITED && in->vm && in->guest && guest_is_live(in->guest) &&
+               !in->remove_wanted && !in->powered_off && in->open_streams == 0;
+}
+
+void instance_restart(struct instance *in, const char *reason)
+{
+        struct err err = ERR_INIT;
+
+        if (!instance_is_reusable(in))
+                bug("a VM that cannot is asked to run its service again");
+        instance_emit(in, "restarting", "", "%s", reason);
+        in->runs++;
+        in->times.decided = clock_mono_ns();
+        in->exit_reason = EXIT_NONE;
+        in->exit_code = 0;
+        set_message(in, NULL);
+        in->open_streams = BIT(GUEST_STDOUT) | BIT(GUEST_STDERR);
+        probe_forget(&in->probe);
+        in->health_shown = HEALTH_NONE;
+        instance_arm(in, INSTANCE_BOOT_TIMEOUT_MS);
+        instance_set_state(in, VM_BOOTING);
+        save(in); /* before the guest knows: a daemon that dies here asks again */
+        if (guest_run(in->guest, &err) < 0)
+                instance_fail(in, EXIT_BOOT, err.msg);
+}
+
+void instance_end(struct instance *in, enum exit_reason why, const char *reason)
+{
+        int signo = in->stop_signal ? signal_number(in->stop_signal) : 0;
+        struct err err = ERR_INIT;
+
+        if (in->state != VM_RUNNING || in->ending != EXIT_NONE)
+                return;
+        instance_emit(in, "ending", exit_reason_name(why), "%s", reason);
+        in->ending = why;
+        set_message(in, reason);
+        probe_stop(&in->probe);
+        if (!in->guest || !guest_is_live(in->guest) ||
+            guest_stop(in->guest, signo, (unsigned)in->stop_grace_ms, &err) < 0)
+                instance_fail(in, why, reason);
+        else
+                instance_arm(in, in->stop_grace_ms + INSTANCE_STOP_SLACK_MS);
+}
+
 void instance_stop(struct instance *in, const char *reason)
 {
         enum vm_state state = in->state;
@@ -246,7 +307,7 @@ static void on_deadline(struct ev_loop *loop, ev_timer *w, int revents)
                 else if (in->vm)
                         vm_kill(in->vm);
                 return;
-        case VM_RUNNING:
+        case VM_RUNNING: /* it was told to end */
         case VM_FAILED:
                 if (in->vm)
                         vm_kill(in->vm);
@@ -275,6 +336,40 @@ static void note_kernel_time(struct instance *in, const struct guest_phase *phas
 
 static void guest_exited(struct instance *in, const struct guest_exit *exit);
 
+static void run_again(struct instance *in)
+{
+        struct err err = ERR_INIT;
+
+        if (guest_run(in->guest, &err) < 0)
+                instance_fail(in, EXIT_BOOT, err.msg);
+}
+
+static void emit_started(const struct instance *in)
+{
+        struct vm_birth birth = vm_birth(in->vm);
+        long long ms = (long long)((in->times.started - in->times.decided) / 1000000);
+
+        if (in->runs > 1)
+                instance_emit(in, "started", "restart", "service runs again after %lld ms", ms);
+        else
+                instance_emit(in, "started", birth.clone ? "clone" : "boot",
+                              "service runs after %lld ms%s%s%s", ms,
+                              *birth.reason ? " (booted: " : "", birth.reason,
+                              *birth.reason ? ")" : "");
+}
+
+static void run_began(struct instance *in)
+{
+        in->times.started = clock_mono_ns();
+        instance_arm(in, 0);
+        in->state = VM_RUNNING;
+        in->since_ms = in->env->now_ms(in->env);
+        emit_started(in);
+        in->env->on_started(in->env, in);
+        save(in);
+        in->env->on_change(in->env, in);
+}
+
 static void on_guest_hello(void *arg, const struct guest_hello *hello)
 {
         struct instance *in = arg;
@@ -299,7 +394,10 @@ static void on_guest_hello(void *arg, const struct guest_hello *hello)
                 return;
         case WIRE_S_EXITED:
         case WIRE_S_START_FAILED:
-                guest_exited(in, &hello->exit);
+                if (in->state == VM_BOOTING && hello->run < in->runs)
+                        run_again(in); /* the daemon that asked for it died with the question */
+                else
+                        guest_exited(in, &hello->exit);
                 return;
         case WIRE_S_BROKEN:
                 instance_fail(in, EXIT_BOOT, hello->exit.text);
@@ -307,10 +405,10 @@ static void on_guest_hello(void *arg, const struct guest_hello *hello)
         case WIRE_S_CONFIGURED:
         case WIRE_S_STARTING:
         case WIRE_S_RUNNING:
-                if (in->state == VM_BOOTING && !in->setup) {
-                        instance_arm(in, 0);
-                        instance_set_state(in, VM_RUNNING);
-                }
+                if (in->state == VM_BOOTING && !in->setup && hello->run < in->runs)
+                        run_again(in);
+                else if (in->state == VM_BOOTING && !in->setup)
+                        run_began(in);
                 if (in->state == VM_STOPPING)
                         power_off(in);
                 in->env->on_change(in->env, in); /* probes go on */
@@ -337,26 +435,11 @@ static void on_guest_configured(void *arg, const char *text)
 static void on_guest_started(void *arg, uint64_t run, int pid)
 {
         struct instance *in = arg;
-        struct err err = ERR_INIT;
-        struct vm_birth birth;
 
         (void)run;
         (void)pid;
-        if (in->state != VM_BOOTING)
-                return;
-        birth = vm_birth(in->vm);
-        in->times.started = clock_mono_ns();
-        instance_arm(in, 0);
-        in->state = VM_RUNNING;
-        in->since_ms = in->env->now_ms(in->env);
-        instance_emit(in, "started", birth.clone ? "clone" : "boot",
-                      "service runs after %lld ms%s%s%s",
-                      (long long)((in->times.started - in->times.decided) / 1000000),
-                      *birth.reason ? " (booted: " : "", birth.reason, *birth.reason ? ")" : "");
-        in->env->on_started(in->env, in);
-        if (instance_save(in, &err) < 0)
-                log_warn("vm", in->id, "%s", err.msg);
-        in->env->on_change(in->env, in);
+        if (in->state == VM_BOOTING)
+                run_began(in);
 }
 
 static enum exit_reason exit_reason_of(const struct guest_exit *exit)
@@ -380,6 +463,15 @@ static void guest_exited(struct instance *in, const struct guest_exit *exit)
         if (in->state != VM_RUNNING && in->state != VM_BOOTING)
                 return;
         instance_arm(in, 0);
+        if (in->ending != EXIT_NONE) {
+                enum exit_reason why = in->ending;
+                AUTO_FREE char *message = xstrdup(in->message);
+
+                in->ending = EXIT_NONE;
+                instance_emit(in, "exited", exit_reason_name(why), "%s", message ? message : "");
+                end_run(in, VM_EXITED, why, exit->code, message);
+                return;
+        }
         instance_emit(in, "exited", exit_reason_name(exit_reason_of(exit)), "exit code %d%s%s",
                       exit->code, *exit->text ? ": " : "", exit->text);
         end_run(in, VM_EXITED, exit_reason_of(exit), exit->code, exit->text);
@@ -586,6 +678,7 @@ struct instance *instance_new(struct instance_env *env, struct desired *desired,
         in->dir = xasprintf("%s/vm/%s", env->run_dir, id);
         in->scratch = xasprintf("%s/%s.ext4", env->scratch_dir, id);
         in->replica = replica;
+        in->runs = 1;
         in->open_streams = BIT(GUEST_STDOUT) | BIT(GUEST_STDERR);
         in->times.decided = clock_mono_ns();
         in->since_ms = env->now_ms(env);

@@ -126,6 +126,8 @@ struct instance {
         ev_timer deadline;  /* of the present state */
         ev_timer reconnect; /* to a guest that was lost while its VM lives */
         unsigned reconnects;
+        unsigned runs;         /* how many times the guest was asked to run the service */
+        enum exit_reason ending; /* what its end shall count as: it was told to end; or NONE */
         bool configured;       /* the guest has its configuration */
         bool remove_wanted;    /* instance_remove() was called */
         bool powered_off;      /* power-off was sent */
@@ -149,6 +151,18 @@ AUTO_TYPE(instance)
 
 /** Begin or go on preparing; called once a turn while PREPARING. */
 void instance_prepare(struct instance *instance);
+
+/** Whether it EXITED, and its guest can run the service again. */
+bool instance_is_reusable(const struct instance *instance);
+
+/**
+ * Run the service again in its VM, which must be reusable; as at first, on_started or on_ended
+ * follows. reason goes into the event.
+ */
+void instance_restart(struct instance *instance, const char *reason);
+
+/** End the run of a RUNNING one, gracefully; it ends as EXITED for that reason, the VM stays. */
+void instance_end(struct instance *instance, enum exit_reason why, const char *reason);
 
 /** Stop the service and remove everything; reason goes into the event. */
 void instance_stop(struct instance *instance, const char *reason);

@@ -299,6 +299,14 @@ void probe_stop(struct probe *p)
         p->guest = NULL;
 }
 
+void probe_forget(struct probe *p)
+{
+        probe_stop(p);
+        free(p->message);
+        p->message = NULL;
+        p->state = HEALTH_NONE;
+}
+
 void probe_release(struct probe *p)
 {
         if (!p->loop)

@@ -86,6 +86,9 @@ void probe_release(struct probe *probe);
 void probe_start(struct probe *probe, struct guest *guest, struct probe_spec *spec,
                  enum health_state state);
 
+/** Stop testing, and know nothing: the service starts again. */
+void probe_forget(struct probe *probe);
+
 /** Stop testing: the service ended or the guest is lost. */
 void probe_stop(struct probe *probe);
 

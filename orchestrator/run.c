@@ -9,6 +9,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "base/digest.h"
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -210,6 +211,7 @@ int daemon_run(const struct daemon_options *options)
         struct err err = ERR_INIT;
 
         daemon_init(d, ev_default_loop(0));
+        random_bytes(&d->seed, sizeof(d->seed));
         d->want_templates = !options->no_templates;
         watch_end(d, options);
         if (open_all(d, options, &err) < 0) {

@@ -23,6 +23,8 @@ static void observe_vm(const struct instance *in, struct vm_fact *fact)
         fact->health_since_ms = in->health_since_ms;
         fact->exit_reason = in->exit_reason;
         fact->exit_code = in->exit_code;
+        fact->reusable = instance_is_reusable(in);
+        fact->ending = in->ending != EXIT_NONE;
         fact->message = in->message ? in->message : in->probe.message;
 }
 
@@ -165,6 +167,14 @@ static void execute(struct daemon *d, const struct step *step)
                 if (daemon_undo_update(d, step->stack, step->service, step->reason, &err) < 0)
                         log_warn("plan", step->stack, "%s", err.msg);
                 return;
+        case STEP_VM_RESTART:
+                if (in)
+                        instance_restart(in, step->reason);
+                return;
+        case STEP_VM_END:
+                if (in)
+                        instance_end(in, EXIT_HEALTH, step->reason);
+                return;
         case STEP_VM_STOP:
                 if (in)
                         instance_stop(in, step->reason ? step->reason : "not wanted");
@@ -201,7 +211,7 @@ static void tend_instances(struct daemon *d)
 
                 if (in->state == VM_PREPARING)
                         instance_prepare(in);
-                service = in->state == VM_RUNNING ? probed_service(d, in) : NULL;
+                service = in->state == VM_RUNNING && in->ending == EXIT_NONE ? probed_service(d, in) : NULL;
                 if (service) {
                         images_resolve(d->images, in->image, PULL_NEVER);
                         instance_update_probe(in, service);
@@ -314,6 +324,7 @@ static void decide(struct daemon *d, const struct facts *facts, int64_t now)
                                         .wishes = wishes,
                                         .hashes = hashes,
                                         .facts = facts,
+                                        .seed = d->seed,
                                         .now_ms = now};
 
         for (size_t i = 0; i < d->desired_len; i++) {

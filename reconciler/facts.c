@@ -26,6 +26,7 @@ static const char *const exit_reason_names[] = {
         [EXIT_SIGNAL] = "signal",
         [EXIT_OOM] = "oom",
         [EXIT_START] = "start-failed",
+        [EXIT_HEALTH] = "unhealthy",
         [EXIT_PANIC] = "panic",
         [EXIT_VMM] = "vmm-died",
         [EXIT_BOOT] = "boot-failed",

@@ -41,6 +41,7 @@ struct service_draft {
         double deploy_cpus;
         int condition;
         unsigned max_attempts;
+        int64_t restart_delay_ms, restart_window_ms; /* -1: not given */
         bool disabled; /* by its profiles */
 };
 

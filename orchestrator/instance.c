@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "orchestrator/instance.h"
 
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/mem.h"
+#include "base/value.h"
 
 /* A guest that breaks off is given this many chances before its VM is killed. */
 #define RECONNECTS_MAX 3
@@ -217,8 +219,8 @@ void instance_remove(struct instance *in)
 
 bool instance_is_reusable(const struct instance *in)
 {
-        return in->state == VM_EXITED && in->vm && in->guest && guest_is_live(in->guest) &&
-               !in->remove_wanted && !in->powered_off && in->open_streams == 0;
+        return in->state == VM_EXITED && in->vm && !in->remove_wanted && !in->powered_off &&
+               (in->guest || ev_is_active(&in->reconnect));
 }
 
 void instance_restart(struct instance *in, const char *reason)
@@ -233,14 +235,14 @@ void instance_restart(struct instance *in, const char *reason)
         in->exit_reason = EXIT_NONE;
         in->exit_code = 0;
         set_message(in, NULL);
-        in->open_streams = BIT(GUEST_STDOUT) | BIT(GUEST_STDERR);
         probe_forget(&in->probe);
         in->health_shown = HEALTH_NONE;
         instance_arm(in, INSTANCE_BOOT_TIMEOUT_MS);
         instance_set_state(in, VM_BOOTING);
         save(in); /* before the guest knows: a daemon that dies here asks again */
-        if (guest_run(in->guest, &err) < 0)
+        if (in->guest && guest_is_live(in->guest) && guest_run(in->guest, &err) < 0)
                 instance_fail(in, EXIT_BOOT, err.msg);
+        /* else: on_guest_hello() sees that the guest was not asked yet */
 }
 
 void instance_end(struct instance *in, enum exit_reason why, const char *reason)
@@ -361,6 +363,7 @@ static void emit_started(const struct instance *in)
 static void run_began(struct instance *in)
 {
         in->times.started = clock_mono_ns();
+        in->open_streams = BIT(GUEST_STDOUT) | BIT(GUEST_STDERR);
         instance_arm(in, 0);
         in->state = VM_RUNNING;
         in->since_ms = in->env->now_ms(in->env);
@@ -517,6 +520,8 @@ static void on_guest_output_end(void *arg, enum guest_stream stream, uint64_t of
                 log_warn("logs", in->id, "%s", err.msg);
         if (in->log)
                 acknowledge(in, stream);
+        if (in->state == VM_BOOTING)
+                return; /* of the run before: the next one starts when the guest has told it */
         in->open_streams &= ~BIT(stream);
         if (in->open_streams == 0 && in->vm &&
             (in->state == VM_STOPPING || (in->remove_wanted && in->state == VM_EXITED)))
@@ -650,14 +655,22 @@ static void on_probe_change(struct probe *probe, void *ctx)
         in->env->on_change(in->env, in);
 }
 
+/* Where others reach it: a program that listens on loopback only is not healthy. */
+static void address_text(const struct instance *in, char *ret)
+{
+        value_ip4_text(in->nics_len ? in->nics[0].ip : INADDR_LOOPBACK, ret);
+}
+
 void instance_update_probe(struct instance *in, const struct service *service)
 {
         const struct image_entry *entry = images_find(in->env->images, in->image);
+        char address[VALUE_IP4_MAX];
         struct probe_spec spec;
 
         if (in->state != VM_RUNNING || !in->guest || !guest_is_live(in->guest))
                 return;
-        probe_spec_resolve(service, entry ? entry->image : NULL, &spec);
+        address_text(in, address);
+        probe_spec_resolve(service, entry ? entry->image : NULL, address, &spec);
         if (in->probe.guest == in->guest && probe_spec_equal(&spec, &in->probe.spec))
                 probe_spec_release(&spec);
         else

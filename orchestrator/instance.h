@@ -126,12 +126,12 @@ struct instance {
         ev_timer deadline;  /* of the present state */
         ev_timer reconnect; /* to a guest that was lost while its VM lives */
         unsigned reconnects;
-        unsigned runs;         /* how many times the guest was asked to run the service */
+        unsigned runs;           /* how many times the guest was asked to run the service */
         enum exit_reason ending; /* what its end shall count as: it was told to end; or NONE */
-        bool configured;       /* the guest has its configuration */
-        bool remove_wanted;    /* instance_remove() was called */
-        bool powered_off;      /* power-off was sent */
-        unsigned open_streams; /* bit per output stream that has not ended */
+        bool configured;         /* the guest has its configuration */
+        bool remove_wanted;      /* instance_remove() was called */
+        bool powered_off;        /* power-off was sent */
+        unsigned open_streams;   /* bit per output stream that has not ended */
 };
 
 /** A new one in state PREPARING; nothing has started yet. desired: a reference is taken. */

@@ -38,9 +38,9 @@ struct probe_spec {
         int retries;
 };
 
-/** From the service's healthcheck over the image's. */
+/** From the service's healthcheck over the image's. address: where a port of it is tested. */
 void probe_spec_resolve(const struct service *service, const struct image *image,
-                        struct probe_spec *ret);
+                        const char *address, struct probe_spec *ret);
 void probe_spec_release(struct probe_spec *spec);
 bool probe_spec_equal(const struct probe_spec *a, const struct probe_spec *b);
 

@@ -211,7 +211,8 @@ static void tend_instances(struct daemon *d)
 
                 if (in->state == VM_PREPARING)
                         instance_prepare(in);
-                service = in->state == VM_RUNNING && in->ending == EXIT_NONE ? probed_service(d, in) : NULL;
+                service = in->state == VM_RUNNING && in->ending == EXIT_NONE ? probed_service(d, in)
+                                                                             : NULL;
                 if (service) {
                         images_resolve(d->images, in->image, PULL_NEVER);
                         instance_update_probe(in, service);

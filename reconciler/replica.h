@@ -58,7 +58,8 @@ enum replica_verdict {
 
 /**
  * What the memory says about a replica that has no VM. replica: NULL when nothing is remembered.
- * spec_hash: the one that is wanted now. seed: see struct reconcile_input. *ret_retry_at_ms: set when REPLICA_BACKOFF, else 0.
+ * spec_hash: the one that is wanted now. seed: see struct reconcile_input. *ret_retry_at_ms: set
+ * when REPLICA_BACKOFF, else 0.
  */
 enum replica_verdict replica_judge(const struct replica_fact *replica,
                                    const struct service *service, const char *spec_hash,

@@ -195,9 +195,9 @@ void slots_fill(const struct view *view, struct unit *unit)
                 struct slot *slot = &unit->slots[i];
 
                 slot_classify(unit, slot);
-                slot->verdict = replica_judge(slot->memory, unit->service, unit->hash,
-                                              view->input->now_ms, view->input->seed,
-                                              &slot->retry_at_ms);
+                slot->verdict =
+                        replica_judge(slot->memory, unit->service, unit->hash, view->input->now_ms,
+                                      view->input->seed, &slot->retry_at_ms);
                 if (slot->state == SLOT_ENDED && can_run_again(unit, slot))
                         slot->state = SLOT_IDLE;
         }

@@ -42,7 +42,7 @@ struct service_draft {
         int condition;
         unsigned max_attempts;
         int64_t restart_delay_ms, restart_window_ms; /* -1: not given */
-        bool disabled; /* by its profiles */
+        bool disabled;                               /* by its profiles */
 };
 
 struct stack_draft {

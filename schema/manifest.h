@@ -105,9 +105,9 @@ struct restart_delays {
 
 /* A health test of berth's own: no program of the image is needed. At most one is set. */
 struct port_probe {
-        unsigned tcp;       /* this port accepts a connection; 0: not asked */
-        unsigned http_port; /* GET there is answered; 0: not asked */
-        char *http_path;    /* NULL: "/" */
+        unsigned tcp;         /* this port accepts a connection; 0: not asked */
+        unsigned http_port;   /* GET there is answered; 0: not asked */
+        char *http_path;      /* NULL: "/" */
         unsigned http_status; /* that is the answer; 0: any of 200 to 399 */
 };
 
@@ -168,8 +168,8 @@ struct service {
         unsigned restart_max_attempts; /* on-failure:N; 0: no limit */
         struct restart_delays delays;
         struct port_probe probe;
-        int on_unhealthy; /* enum on_unhealthy */
-        unsigned replicas;             /* default 1; from deploy.replicas or scale */
+        int on_unhealthy;  /* enum on_unhealthy */
+        unsigned replicas; /* default 1; from deploy.replicas or scale */
         struct update_config update, rollback;
         char *stop_signal;            /* NULL: the image's, else SIGTERM */
         int64_t stop_grace_period_ms; /* default 10000 */

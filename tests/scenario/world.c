@@ -347,7 +347,8 @@ void world_vm_ends(struct world *world, struct vm_fact *vm, enum vm_state state,
         if (is_superseded(world, vm))
                 return;
         if (memory->started_ms)
-                replica_on_well(memory, find_service(world, vm), world->now_ms - well_since(vm, memory));
+                replica_on_well(memory, find_service(world, vm),
+                                world->now_ms - well_since(vm, memory));
         replica_on_ended(memory, reason, code, vm->spec_hash, world->now_ms);
         replica_set_message(memory, message);
 }

@@ -33,7 +33,7 @@ struct world {
         size_t leaving_len;
         struct facts facts;
         int64_t now_ms;
-        uint64_t seed; /* of the jitter; 0: none */
+        uint64_t seed;    /* of the jitter; 0: none */
         unsigned last_vm; /* VMs are called vm-1, vm-2... */
 };
 

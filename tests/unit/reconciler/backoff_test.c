@@ -10,7 +10,8 @@ static void test_jitter(void)
         unsigned early = 0;
 
         is_int((long long)backoff_key(0, "shop", "web", 1), 0, "no seed, no jitter");
-        ok(backoff_key(7, "shop", "web", 1) == backoff_key(7, "shop", "web", 1), "one key a replica");
+        ok(backoff_key(7, "shop", "web", 1) == backoff_key(7, "shop", "web", 1),
+           "one key a replica");
         ok(backoff_key(7, "shop", "web", 1) != backoff_key(7, "shop", "web", 2), "its own");
         ok(backoff_key(7, "sh", "opweb", 1) != backoff_key(7, "shop", "web", 1), "names end");
         for (unsigned replica = 1; replica <= 1000; replica++) {

@@ -30,7 +30,7 @@ struct sim {
         struct attached *attached;
         size_t attached_len;
         unsigned created, rerun, stopped, failed, surges, undone, steps; /* for the summary */
-        char broken[256];                                         /* the first broken promise */
+        char broken[256]; /* the first broken promise */
 };
 
 static unsigned roll(struct sim *sim, unsigned n)
@@ -751,10 +751,11 @@ int main(int argc, char **argv)
         else
                 for (unsigned seed = 1; seed <= runs; seed++)
                         run_seed(seed, false);
-        printf("# %u runs: %u steps, %u VMs created, %u of them beside another, %u run again, %u stopped, %u "
+        printf("# %u runs: %u steps, %u VMs created, %u of them beside another, %u run again, %u "
+               "stopped, %u "
                "failures, %u rollbacks; settled in at most %u turns\n",
-               total.runs, total.steps, total.created, total.surges, total.rerun, total.stopped, total.failed,
-               total.undone, total.turns);
+               total.runs, total.steps, total.created, total.surges, total.rerun, total.stopped,
+               total.failed, total.undone, total.turns);
         ok(total.bad == 0, "%u runs keep the promises and converge, %u do not", total.runs,
            total.bad);
         return tap_done();

@@ -711,13 +711,6 @@ struct instance *instance_new(struct instance_env *env, struct desired *desired,
         return in;
 }
 
-static void str_list_free(struct str_list *list)
-{
-        for (size_t i = 0; i < list->len; i++)
-                free(list->items[i]);
-        free(list->items);
-}
-
 void instance_free(struct instance *in)
 {
         if (!in)
@@ -732,16 +725,15 @@ void instance_free(struct instance *in)
         guest_setup_free(in->setup);
         for (size_t i = 0; i < in->nics_len; i++) {
                 free(in->nics[i].network);
-                str_list_free(&in->nics[i].aliases);
+                str_list_clear(&in->nics[i].aliases);
                 if (in->nics[i].tap_fd >= 0)
                         (void)close(in->nics[i].tap_fd); /* a tap has no data to lose */
         }
-        for (size_t i = 0; i < in->ports_len; i++)
-                free(in->ports[i].host_ip);
-        str_list_free(&in->volumes);
+        instance_free_ports(in);
+        free(in->trouble);
+        str_list_clear(&in->volumes);
         desired_unref(in->desired);
         free(in->nics);
-        free(in->ports);
         free(in->id);
         free(in->stack);
         free(in->service);

@@ -101,6 +101,7 @@ struct instance {
         enum exit_reason exit_reason;
         int exit_code;
         char *message;
+        char *trouble; /* RUNNING: a published port is not to be had; NULL: all are */
 
         struct instance_nic *nics;
         size_t nics_len;
@@ -170,11 +171,27 @@ void instance_stop(struct instance *instance, const char *reason);
 /** Remove what an EXITED or FAILED one holds. */
 void instance_remove(struct instance *instance);
 
+/**
+ * Take over what changes in place (see reconciler/effect.c) from the present spec of its service:
+ * ports, aliases, how to stop it. auto_ports: berth picks the host's ports.
+ */
+void instance_follow(struct instance *instance, const struct service *service, bool auto_ports);
+
+/** After endpoints were published: note whether a port of a RUNNING one could not be had. */
+void instance_check_ports(struct instance *instance);
+
+/** Its ports are those of the service; or none. */
+void instance_set_ports(struct instance *instance, const struct service *service, bool auto_ports);
+void instance_free_ports(struct instance *instance);
+
 /** (Re)start probing by the service's present healthcheck; no-op when nothing changed. */
 void instance_update_probe(struct instance *instance, const struct service *service);
 
 /** Tell this session its end, too, when the guest goes away without a word. */
 void instance_own_session(struct instance *instance, struct exec_session *session);
+
+/** Free the texts of a list, which is empty then. */
+void str_list_clear(struct str_list *list);
 
 /* Between instance.c, prepare.c and instance_file.c: */
 

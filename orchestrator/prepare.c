@@ -93,21 +93,6 @@ static int copy_nic(struct instance *in, const struct network_ref *ref, struct e
         return 0;
 }
 
-static void copy_ports(struct instance *in, const struct service *service)
-{
-        for (size_t i = 0; i < service->ports_len; i++) {
-                struct port *port = array_push(&in->ports, &in->ports_len);
-
-                *port = service->ports[i];
-                port->host_ip = xstrdup(service->ports[i].host_ip);
-                if (in->desired->ports == STACK_PORTS_AUTO) {
-                        port->published = 0;
-                        free(port->host_ip);
-                        port->host_ip = NULL;
-                }
-        }
-}
-
 /* First turn: addresses and ports are settled, image and taps asked for. */
 static int ask(struct instance *in, const struct service *service, struct err *err)
 {
@@ -124,7 +109,7 @@ static int ask(struct instance *in, const struct service *service, struct err *e
                 r = copy_nic(in, &service->networks[i], err);
         if (r < 0)
                 return r;
-        copy_ports(in, service);
+        instance_set_ports(in, service, in->desired->ports == STACK_PORTS_AUTO);
         for (size_t i = 0; r == 0 && i < in->nics_len; i++) {
                 struct tap_request *request = xnew(struct tap_request);
 

@@ -52,6 +52,7 @@ struct vm_fact {
         enum exit_reason exit_reason; /* EXITED and FAILED */
         int exit_code;
         bool reusable; /* EXITED: its guest is at hand and can run the service again */
+        bool degraded; /* RUNNING, and a published port is not to be had: message */
         bool ending;   /* RUNNING: VM_END was begun */
         char *message; /* cause of EXITED/FAILED or last probe failure, for people; may be NULL */
 };

@@ -116,7 +116,7 @@ static struct verdict judge(const struct unit *unit, const struct slot *slot,
         case SLOT_READY:
                 return (struct verdict){slot->vm->health == HEALTH_HEALTHY ? PHASE_HEALTHY
                                                                            : PHASE_RUNNING,
-                                        !unit->awaited && !slot->outgoing, true};
+                                        !unit->awaited && !slot->outgoing, !slot->vm->degraded};
         case SLOT_UNHEALTHY:
                 return (struct verdict){PHASE_UNHEALTHY,
                                         unit->service->on_unhealthy == UNHEALTHY_NONE, false};

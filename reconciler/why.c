@@ -198,6 +198,8 @@ static char *ready_text(const struct unit *unit, const struct slot *slot)
                 return xstrdup("its VM is being stopped");
         if (slot->outgoing)
                 return xstrdup("the new VM serves, the previous one stops soon");
+        if (slot->vm->degraded)
+                return xstrdup(slot->vm->message);
         if (!net)
                 return NULL;
         return xasprintf("network %s changed and stays as it was for now: service %s waits for "

@@ -23,7 +23,8 @@ __attribute__((format(printf, 1, 2))) _Noreturn static void fail(const char *fmt
         va_start(ap, fmt);
         (void)vsnprintf(text, sizeof(text), fmt, ap);
         va_end(ap);
-        (void)!write(STDOUT_FILENO, text, strlen(text)); /* if nobody reads it, nobody can be told */
+        (void)!write(STDOUT_FILENO, text,
+                     strlen(text)); /* if nobody reads it, nobody can be told */
         _exit(1);
 }
 

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tests of a port, against servers of our own that answer well, badly and not at all. */
-#include "vminit/port_probe.h"
-
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -11,6 +9,7 @@
 #include <unistd.h>
 
 #include "tests/tap.h"
+#include "vminit/port_probe.h"
 #include "vminit/wire.h"
 
 /* A listening socket of loopback, and its port as text. */
@@ -85,11 +84,12 @@ static void test_http(void)
                 {"0", "SSH-2.0-OpenSSH_9.2\r\n", "GET /up: the answer is not HTTP"},
                 {"0", "", "GET /up: the answer is not HTTP"},
         };
+
         char port[6], text[300];
         int fd = server(port);
 
         for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-                const char *const args[] = {PORT_PROBE, "http", "127.0.0.1",     port,
+                const char *const args[] = {PORT_PROBE, "http",          "127.0.0.1", port,
                                             "/up",      cases[i].status, NULL};
 
                 is_int(probe(args, fd, cases[i].answer, text, sizeof(text)), *cases[i].text != '\0',

@@ -99,7 +99,7 @@ enum change_effect field_effect(const char *path)
         size_t best = 0;
 
         for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-                size_t n = match(rows[i].path, path);
+                size_t n = *rows[i].path == *path ? match(rows[i].path, path) : 0;
 
                 if (n > best) {
                         best = n;

@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "base/leash.h"
 
 /** Most descriptors one child can be given. */
 #define SPAWN_FDS_MAX 64
@@ -27,10 +28,12 @@ struct spawn {
         const char *const *env;  /* NULL: the caller's environment */
         const char *cwd;         /* NULL: the caller's */
         const struct spawn_fd *fds;
-        size_t fd_count;  /* 0, 1 and 2 default to /dev/null when not listed */
-        bool foreground;  /* true: stay in the caller's session and process group */
-        bool die_with_us; /* killed by the kernel when the caller ends, however it ends */
-        uid_t uid;        /* 0: keep; else drop to uid and gid for good, without groups */
+        size_t fd_count;           /* 0, 1 and 2 default to /dev/null when not listed */
+        bool foreground;           /* true: stay in the caller's session and process group */
+        bool die_with_us;          /* killed by the kernel when the caller ends, however it ends */
+        const struct leash *leash; /* NULL: none; also in fds */
+        int nice;                  /* added to ours */
+        uid_t uid;                 /* 0: keep; else drop to uid and gid for good, without groups */
         gid_t gid;
 };
 

@@ -338,21 +338,24 @@ static void on_guest_started(void *arg, uint64_t run, int pid)
 {
         struct instance *in = arg;
         struct err err = ERR_INIT;
-        struct vm_birth birth;
+        const char *why;
 
         (void)run;
         (void)pid;
         if (in->state != VM_BOOTING)
                 return;
-        birth = vm_birth(in->vm);
+        why = vm_birth_reason(in->vm);
         in->times.started = clock_mono_ns();
         instance_arm(in, 0);
         in->state = VM_RUNNING;
         in->since_ms = in->env->now_ms(in->env);
-        instance_emit(in, "started", birth.clone ? "clone" : "boot",
+        instance_emit(in, "started", vm_birth_name(vm_birth(in->vm)),
                       "service runs after %lld ms%s%s%s",
                       (long long)((in->times.started - in->times.decided) / 1000000),
-                      *birth.reason ? " (booted: " : "", birth.reason, *birth.reason ? ")" : "");
+                      !*why                         ? ""
+                      : vm_birth(in->vm) == VM_BOOT ? " (booted: "
+                                                    : " (cloned: ",
+                      why, *why ? ")" : "");
         in->env->on_started(in->env, in);
         if (instance_save(in, &err) < 0)
                 log_warn("vm", in->id, "%s", err.msg);

@@ -18,6 +18,7 @@
 #include "orchestrator/logs.h"
 #include "orchestrator/networks.h"
 #include "orchestrator/store.h"
+#include "orchestrator/warm.h"
 #include "reconciler/reconcile.h"
 #include "vz/accel.h"
 
@@ -25,6 +26,7 @@ struct daemon_options {
         const char *root, *images; /* NULL: the defaults of base/roots.h */
         const char *accel;         /* "auto", "kvm", "tcg" */
         bool no_templates;         /* boot every VM */
+        int pool;                  /* machines of a shape that wait; -1: as it pays */
         int ready_fd;              /* a byte is written there once the API serves; -1: none */
         int owner_fd; /* its end of file means: tear everything down and end; -1: none */
 };
@@ -54,6 +56,9 @@ struct daemon {
         struct server *server;
         struct templates *templates; /* NULL: not wanted, or accelerator not known yet */
         bool want_templates;
+        struct warm *warm; /* NULL: no machines wait, pool_reason says why */
+        int pool_size;     /* as in daemon_options */
+        char pool_reason[200];
         struct instance_env env; /* see container_of in daemon.c */
 
         struct desired **desired; /* sorted by stack name */

@@ -76,6 +76,7 @@ struct vm_spec {
         /* A machine that waits (pool.h), taken in any case; NULL: none. Then nics[0].tap_fd is its
          * tap. */
         struct pool_member *member;
+        const char *reason; /* why there is no member, for vm_birth_reason(); NULL: no wish */
 };
 
 /* How a VM came to life; each falls back to the one before. */

@@ -5,6 +5,7 @@
  */
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "vz/qmp.h"
 #include "vz/spec.h"
@@ -91,7 +92,7 @@ int vm_claim(struct vm *vm, const struct vm_spec *spec, const struct vm_events *
                 r = spec_copy(spec, &again, err);
         if (r < 0)
                 return r;
-        again->member = NULL;
+        vm->process.spawned_ns = clock_mono_ns(); /* the service's start, not the machine's */
         vm->again = again;
         vm->events = *events;
         vm->step = VM_CLAIMED;

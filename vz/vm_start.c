@@ -165,6 +165,8 @@ int vm_start(struct ev_loop *loop, const struct vm_spec *spec, const struct vm_e
         char reason[160] = "";
         int r = 1;
 
+        if (spec->reason)
+                note_reason(reason, "", spec->reason);
         if (spec->member)
                 r = claim(spec, events, ret_vm, reason);
         if (r > 0 && spec->templates)

@@ -14,6 +14,9 @@
 /** Open a netlink socket in the present network namespace; the descriptor is the caller's. */
 int rtnl_open(int *ret_fd, struct err *err);
 
+/** The same, subscribed to changes of links, which it then reads: nothing else is asked of it. */
+int rtnl_monitor(int *ret_fd, struct err *err);
+
 /**
  * Make a bridge without spanning tree and multicast snooping. index: of the link. mac: 6 bytes.
  * EEXIST: it is there.

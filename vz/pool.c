@@ -215,6 +215,11 @@ struct pool_member *pool_reserve(struct pool *p, int64_t memory_bytes, unsigned 
         return NULL;
 }
 
+unsigned pool_size(const struct pool *p)
+{
+        return p->env.size;
+}
+
 bool pool_at(const struct pool *p, size_t i, struct pool_info *ret)
 {
         const struct shape *s;

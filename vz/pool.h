@@ -88,6 +88,9 @@ void pool_member_free(struct pool_member *member);
 /** The answer to open_tap: fd is taken; -1 and why: there is none. */
 void pool_give_tap(struct pool_member *member, int fd, const struct err *why);
 
+/** Machines of a shape that are to wait. */
+unsigned pool_size(const struct pool *pool);
+
 /** Shape number i of those that are kept; false: no more. */
 bool pool_at(const struct pool *pool, size_t i, struct pool_info *ret);
 

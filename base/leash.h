@@ -17,7 +17,10 @@ struct leash {
         int ours, theirs; /* -1: none */
 };
 
-#define LEASH_NONE {-1, -1}
+#define LEASH_NONE     \
+        {              \
+                -1, -1 \
+        }
 
 /** A leash for one child that is started next. */
 int leash_make(struct leash *ret, struct err *err);

@@ -124,6 +124,14 @@ static void drop_guest(struct instance *in)
                 log_writer_close(STEAL(in->log));
 }
 
+/* A pool whose machines fail is not used for ever. */
+static void judge_pool(struct instance *in, const char *why)
+{
+        if (in->pooled)
+                pool_judge(in->env->pool, in->pool_memory, in->pool_cpus, why);
+        in->pooled = false;
+}
+
 void instance_fail(struct instance *in, enum exit_reason reason, const char *message)
 {
         if (in->state == VM_FAILED)
@@ -135,6 +143,7 @@ void instance_fail(struct instance *in, enum exit_reason reason, const char *mes
                         finish(in);
                 return;
         }
+        judge_pool(in, message);
         instance_arm(in, 0);
         images_cancel(in->env->images, in);
         instance_emit(in, "failed", exit_reason_name(reason), "%s", message);
@@ -345,6 +354,7 @@ static void on_guest_configured(void *arg, const char *text)
         in->times.configured = clock_mono_ns();
         (void)snprintf(in->boot_id, sizeof(in->boot_id), "%s", guest_boot_id(in->guest));
         guest_setup_free(STEAL(in->setup));
+        judge_pool(in, text ? text : *vm_birth_reason(in->vm) ? vm_birth_reason(in->vm) : NULL);
         if (text)
                 instance_fail(in, EXIT_BOOT, text);
 }

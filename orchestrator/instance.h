@@ -113,10 +113,13 @@ struct instance {
 
         /* preparation */
         char *rootfs;
-        bool asked; /* image and taps were asked for; waits for their answers */
+        bool asked;                 /* image and taps were asked for; waits for their answers */
         struct pool_member *member; /* reserved; NULL: none, or its VM is ours */
         int member_tap;             /* -1: none, or moved */
-        char *pool_reason;          /* why a machine was given up; NULL: it was not */
+        bool pooled;                /* it had one, and the pool waits to hear how it does */
+        int64_t pool_memory;
+        unsigned pool_cpus;
+        char *pool_reason; /* why a machine was given up; NULL: it was not */
 
         struct vm *vm;
         struct guest *guest;

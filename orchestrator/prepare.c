@@ -98,6 +98,9 @@ static void reserve_machine(struct instance *in, const struct service *service)
         vm_shape(in, service, &memory, &cpus);
         pool_want(in->env->pool, memory, cpus);
         in->member = pool_reserve(in->env->pool, memory, cpus, &in->member_tap);
+        in->pooled = in->member != NULL;
+        in->pool_memory = memory;
+        in->pool_cpus = cpus;
 }
 
 /* First turn: addresses and ports are settled, image and taps asked for. */
@@ -307,9 +310,9 @@ static int attach(struct instance *in, struct attachments *at, const struct serv
 
         r = scratch_create(in->scratch, DISK_SIZE_DEFAULT, err);
         if (r == 0)
-                r = add_disk(at, in->rootfs, true, GUEST_SERIAL_IMAGE, err);
+                r = add_disk(at, in->rootfs, true, WIRE_SERIAL_IMAGE, err);
         if (r == 0)
-                r = add_disk(at, in->scratch, false, GUEST_SERIAL_SCRATCH, err);
+                r = add_disk(at, in->scratch, false, WIRE_SERIAL_SCRATCH, err);
         for (size_t i = 0; r == 0 && i < service->volumes_len; i++) {
                 const struct mount *m = &service->volumes[i];
                 char *name;

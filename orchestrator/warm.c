@@ -71,8 +71,7 @@ static int watch_pressure(struct warm *w, struct err *err)
         struct epoll_event event = {.events = EPOLLPRI};
 
         w->pressure = open(PRESSURE_PATH, O_RDWR | O_NONBLOCK | O_CLOEXEC);
-        if (w->pressure < 0 ||
-            write(w->pressure, PRESSURE_TRIGGER, sizeof(PRESSURE_TRIGGER)) < 0)
+        if (w->pressure < 0 || write(w->pressure, PRESSURE_TRIGGER, sizeof(PRESSURE_TRIGGER)) < 0)
                 return err_errno(err, errno, PRESSURE_PATH);
         w->inner = epoll_create1(EPOLL_CLOEXEC);
         if (w->inner < 0 || epoll_ctl(w->inner, EPOLL_CTL_ADD, w->pressure, &event) < 0)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The daemon's side of the warm pool (vz/pool.h): where its taps and its placeholder disk come from,
- * when machines are made, and when they are given up because the host's memory is short.
+ * The daemon's side of the warm pool (vz/pool.h): where its taps and its placeholder disk come
+ * from, when machines are made, and when they are given up because the host's memory is short.
  */
 #ifndef ORCHESTRATOR_WARM_H
 #define ORCHESTRATOR_WARM_H

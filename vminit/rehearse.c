@@ -33,8 +33,8 @@ static void compose(struct config *c)
         };
         config_reset(c);
         c->hostname = "rehearsal";
-        c->disks[0] = (struct config_disk){WIRE_DISK_IMAGE, "root"};
-        c->disks[1] = (struct config_disk){WIRE_DISK_SCRATCH, "scratch"};
+        c->disks[0] = (struct config_disk){WIRE_DISK_IMAGE, WIRE_SERIAL_IMAGE};
+        c->disks[1] = (struct config_disk){WIRE_DISK_SCRATCH, WIRE_SERIAL_SCRATCH};
         c->n_disks = DISKS;
         c->interfaces[0] = interface;
         c->n_interfaces = 1;

@@ -42,6 +42,10 @@
 #define WIRE_TRAILER   0x0a
 #define WIRE_MAGIC_LEN 16
 
+/* Serials of the disks that every service has; those of a machine that waits have them, too. */
+#define WIRE_SERIAL_IMAGE   "image"
+#define WIRE_SERIAL_SCRATCH "scratch"
+
 /* MAC of the network card of a machine that waits for a service: it gets the service's then. */
 #define WIRE_PLACEHOLDER_MAC "02:62:65:72:74:68"
 /* Longest body: one environment string of the kernel's own limit (128 KiB) and some TLV headers. */

@@ -66,6 +66,24 @@ static void empty(struct shape *s)
                 pool_member_free(s->members[--s->members_len]);
 }
 
+static void blame(struct shape *s, const char *why)
+{
+        s->failures++;
+        (void)snprintf(s->reason, sizeof(s->reason), "%.150s", why);
+}
+
+void pool_judge(struct pool *p, int64_t memory_bytes, unsigned cpus, const char *why)
+{
+        struct shape *s = find(p, memory_bytes, cpus);
+
+        if (s && why) {
+                blame(s, why);
+        } else if (s) {
+                s->failures = 0;
+                s->reason[0] = '\0';
+        }
+}
+
 /* A member is ready, or it is none any more and is to be freed. */
 static void on_member(void *ctx, struct pool_member *m, const char *failure)
 {
@@ -74,8 +92,7 @@ static void on_member(void *ctx, struct pool_member *m, const char *failure)
 
         if (failure && s) {
                 forget(s, m);
-                s->failures++;
-                (void)snprintf(s->reason, sizeof(s->reason), "%.150s", failure);
+                blame(s, failure);
         }
         if (failure)
                 pool_member_free(m);
@@ -207,8 +224,6 @@ struct pool_member *pool_reserve(struct pool *p, int64_t memory_bytes, unsigned 
                         continue;
                 forget(s, m);
                 s->claims++;
-                s->failures = 0;
-                s->reason[0] = '\0';
                 *ret_tap = pool_member_reserve(m);
                 return m;
         }

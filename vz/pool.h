@@ -82,6 +82,9 @@ struct pool_member *pool_reserve(struct pool *pool, int64_t memory_bytes, unsign
                                  int *ret_tap);
 const char *pool_member_tap_name(const struct pool_member *member);
 
+/** How the last one of this shape did as a service's VM. why: NULL: well. */
+void pool_judge(struct pool *pool, int64_t memory_bytes, unsigned cpus, const char *why);
+
 /** End it; NULL is fine. */
 void pool_member_free(struct pool_member *member);
 

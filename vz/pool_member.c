@@ -146,7 +146,8 @@ static int launch(struct pool_member *m, struct vm_spec *spec, struct err *err)
 /* Everything that a service has, but nobody's. */
 static int start(struct pool_member *m, struct err *err)
 {
-        static const uint8_t mac[6] = {0x02, 0x62, 0x65, 0x72, 0x74, 0x68}; /* WIRE_PLACEHOLDER_MAC */
+        static const uint8_t mac[6] = {0x02, 0x62, 0x65,
+                                       0x72, 0x74, 0x68}; /* WIRE_PLACEHOLDER_MAC */
         AUTO_CLOSE int root = open(m->disk, O_RDONLY | O_CLOEXEC);
         AUTO_CLOSE int scratch = -1;
         AUTO_FREE char *socket = file_join(m->spec->dir, "guest.sock");
@@ -160,8 +161,8 @@ static int start(struct pool_member *m, struct err *err)
                 r = file_mkdir_p(spec.dir, 0700, err);
         if (r < 0)
                 return r;
-        spec.disks[0] = (struct vm_disk){root, true, "root"};
-        spec.disks[1] = (struct vm_disk){scratch, false, "scratch"};
+        spec.disks[0] = (struct vm_disk){root, true, WIRE_SERIAL_IMAGE};
+        spec.disks[1] = (struct vm_disk){scratch, false, WIRE_SERIAL_SCRATCH};
         spec.disks_len = POOL_DISKS;
         spec.nics[0].tap_fd = m->tap_fd;
         memcpy(spec.nics[0].mac, mac, sizeof(mac));

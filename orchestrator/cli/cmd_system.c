@@ -68,12 +68,11 @@ static void print_pool(const json_t *pool)
                 AUTO_FREE char *text = NULL;
 
                 size_text(json_int(s, "memory_bytes", 0), memory);
-                text = xasprintf("%s, %lld CPU: %lld wait, %lld being made, %lld claimed%s%s",
-                                 memory, (long long)json_int(s, "cpus", 0),
-                                 (long long)json_int(s, "waiting", 0),
-                                 (long long)json_int(s, "making", 0),
-                                 (long long)json_int(s, "claims", 0), reason ? "; " : "",
-                                 reason ? reason : "");
+                text = xasprintf(
+                        "%s, %lld CPU: %lld wait, %lld being made, %lld claimed%s%s", memory,
+                        (long long)json_int(s, "cpus", 0), (long long)json_int(s, "waiting", 0),
+                        (long long)json_int(s, "making", 0), (long long)json_int(s, "claims", 0),
+                        reason ? "; " : "", reason ? reason : "");
                 row("", text);
         }
 }

@@ -102,8 +102,8 @@ static const char script[] = "head -c 32 /dev/urandom | hexdump -v -e '1/1 \"%02
 
 static void configure(struct one *o)
 {
-        static const struct guest_disk disks[] = {{WIRE_DISK_IMAGE, "root"},
-                                                  {WIRE_DISK_SCRATCH, "scratch"}};
+        static const struct guest_disk disks[] = {{WIRE_DISK_IMAGE, WIRE_SERIAL_IMAGE},
+                                                  {WIRE_DISK_SCRATCH, WIRE_SERIAL_SCRATCH}};
         static const struct guest_interface interface = {
                 .mac = "02:be:0a:58:00:05", .addresses = {"10.88.0.5/24"}, .mtu = 1500};
         const char *const argv[] = {"sh", "-c", script};
@@ -299,8 +299,8 @@ static struct one *one_start(struct pool_member *member, int tap)
         scratch = make_scratch(t.folder);
         if (nic < 0)
                 (void)open_tap("", &nic);
-        spec.disks[0] = (struct vm_disk){fd, true, "root"};
-        spec.disks[1] = (struct vm_disk){scratch, false, "scratch"};
+        spec.disks[0] = (struct vm_disk){fd, true, WIRE_SERIAL_IMAGE};
+        spec.disks[1] = (struct vm_disk){scratch, false, WIRE_SERIAL_SCRATCH};
         spec.disks_len = 2;
         spec.nics[0].tap_fd = nic;
         memcpy(spec.nics[0].mac, mac, sizeof(mac));

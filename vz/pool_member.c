@@ -20,6 +20,9 @@
  * what is busy comes first. */
 #define MAKE_MS 120000
 
+/* The second makes a start 7 ms shorter (51 to 44 without other load), a third nothing. */
+#define REHEARSALS 2
+
 /* A tap's name is at most 15 bytes, and none of a network's own. */
 #define TAP_NAME_MAX 16
 
@@ -32,6 +35,7 @@ struct pool_member {
         struct vm *vm;
         struct guest *guest;
         ev_timer deadline;
+        unsigned rehearsals;
         bool awaits_tap, waits, reserved, freed;
         void (*on_change)(void *ctx, struct pool_member *member, const char *failure);
         void *ctx;
@@ -56,20 +60,28 @@ static void on_vm_end(struct vm *vm, enum vm_end end, const char *message, void 
         failed(m, "a waiting machine ended: ", message);
 }
 
-static void on_hello(void *arg, const struct guest_hello *hello)
+static void rehearse(struct pool_member *m)
 {
-        struct pool_member *m = arg;
         struct err err = ERR_INIT;
 
-        (void)hello;
         if (guest_rehearse(m->guest, &err) < 0)
                 failed(m, "rehearsal: ", err.msg);
+}
+
+static void on_hello(void *arg, const struct guest_hello *hello)
+{
+        (void)hello;
+        rehearse(arg);
 }
 
 static void on_rehearsed(void *arg, const char *text)
 {
         struct pool_member *m = arg;
 
+        if (!text && ++m->rehearsals < REHEARSALS) {
+                rehearse(m);
+                return;
+        }
         ev_timer_stop(m->loop, &m->deadline);
         guest_free(STEAL(m->guest)); /* the service's own host says hello anew */
         if (text) {

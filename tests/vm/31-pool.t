@@ -25,11 +25,11 @@ END
 pool() {
         berth system info -o json | jq -r ".pool.shapes[0] | $1"
 }
-# wait_pool N: until N machines wait
+# wait_pool N [waiting|making]: until N machines wait, or are being made
 wait_pool() {
-        # shellcheck disable=SC2016 # $1 is the inner shell's
+        # shellcheck disable=SC2016 # $1 and $2 are the inner shell's
         timeout 150 sh -c 'until [ "$(berth system info -o json |
-                jq -r ".pool.shapes[0].waiting")" = "$1" ]; do :; done' sh "$1"
+                jq -r ".pool.shapes[0].$2")" = "$1" ]; do :; done' sh "$1" "${2:-waiting}"
 }
 # births: how the running VMs came to life
 births() {
@@ -114,8 +114,7 @@ berth restart pool >/dev/null 2>&1
 run berth apply -f "$test_dir/s.yaml" --timeout 2m
 is "$code" 0 "the next daemon starts them anew"
 for _ in 1 2 3; do
-        timeout 100 sh -c 'until [ "$(berth system info -o json |
-                jq -r ".pool.shapes[0].making")" = 1 ]; do :; done'
+        wait_pool 1 making
         daemon=$(daemon)
         kill -9 "$daemon"
         timeout 5 tail --pid="$daemon" -f /dev/null
@@ -158,8 +157,7 @@ is "$code" 0 "services start"
 is "$(births)" " 2 clone " "as clones"
 like "$(berth events)" 'started.*cloned: the machine of the pool failed: ' "and the events say why"
 is "$(berth ps -o json | jq '[.[].restarts] | add')" 0 "without a restart"
-timeout 100 sh -c 'until [ "$(berth system info -o json |
-        jq -r ".pool.shapes[0].waiting")" = 2 ]; do :; done'
+wait_pool 2
 berth restart pool >/dev/null 2>&1
 run berth apply -f "$test_dir/s.yaml" --timeout 2m
 berth restart pool >/dev/null 2>&1

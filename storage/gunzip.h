@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * gzip inflated piece by piece, checksums checked: the ISA-L door. It takes less than half of zlib's
- * time, and inflating is most of the work of unpacking an image.
+ * gzip inflated piece by piece, checksums checked: the ISA-L door. It takes less than half of
+ * zlib's time, and inflating is most of the work of unpacking an image.
  */
 #ifndef STORAGE_GUNZIP_H
 #define STORAGE_GUNZIP_H
@@ -15,6 +15,7 @@
 
 struct gunzip;
 
+/** At the beginning of a stream. free(NULL) is fine. */
 struct gunzip *gunzip_new(void);
 void gunzip_free(struct gunzip *g);
 AUTO_TYPE(gunzip)

@@ -342,6 +342,8 @@ static int advance(struct transfer *t, struct err *err)
 {
         int r = 0;
 
+        if (is_over(t))
+                return 0;
         if (t->state == TRANSFER_RUNNING && t->ended)
                 r = finish(t, err);
         if (r == 0 && t->state == TRANSFER_WAITING && t->have == t->blob.size)

@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "storage/blob.h"
 #include "storage/layer_source.h"
 #include "storage/unpack_internal.h"
 
@@ -138,8 +137,10 @@ static int take_frames(struct unpack *u, size_t i, struct layer_source *source, 
 static int start_reader(struct unpack *u, size_t i, struct layer_source *ret, struct err *err)
 {
         AUTO_CLOSE int fd = -1;
-        int r = blob_open(u->request->blobs, &u->manifest->layers[i], &fd, err);
+        int r = unpack_blob_wait(u, u->manifest->layers[i].digest, err);
 
+        if (r == 0)
+                r = unpack_blob_open(u, &u->manifest->layers[i], &fd, err);
         return r < 0 ? r : layer_source_start(ret, fd, err);
 }
 
@@ -212,12 +213,11 @@ static int read_documents(struct unpack *u, const char *digest, struct err *err)
         size_t len;
         int r;
 
-        r = blob_read(u->request->blobs, digest, &text, &len, err);
+        r = unpack_blob_read(u, digest, &text, &len, err);
         if (r == 0)
                 r = oci_manifest_parse(text, len, digest, &u->manifest, err);
         if (r == 0)
-                r = blob_read(u->request->blobs, u->manifest->config.digest, &config_text, &len,
-                              err);
+                r = unpack_blob_read(u, u->manifest->config.digest, &config_text, &len, err);
         if (r == 0)
                 r = json_parse(config_text, len, OCI_DOCUMENT_MAX, "image config", &config, err);
         if (r < 0)
@@ -250,6 +250,7 @@ int unpack_image(const struct unpack_request *request, struct err *err)
         unpack_others_close(&u);
         content_release(&u.content);
         map_free(u.map);
+        json_decref(u.ready);
         free(u.diff_ids);
         oci_manifest_free(u.manifest);
         tree_free(u.tree);

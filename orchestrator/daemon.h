@@ -26,6 +26,7 @@ struct daemon_options {
         const char *root, *images; /* NULL: the defaults of base/roots.h */
         const char *accel;         /* "auto", "kvm", "tcg" */
         bool no_templates;         /* boot every VM */
+        bool boot_by_policy;       /* daemon_after_boot() */
         int ready_fd;              /* a byte is written there once the API serves; -1: none */
         int owner_fd; /* its end of file means: tear everything down and end; -1: none */
 };
@@ -174,6 +175,13 @@ void daemon_forget_former(struct daemon *d);
 
 /** Forget deleted stacks that have left nothing behind; called at the end of a turn. */
 void daemon_finish_deletes(struct daemon *d);
+
+/**
+ * Once at start, behind daemon_load(): if the host has restarted since the last daemon, say so. As
+ * wanted, everything comes back; by_policy: as Docker has it, what has `restart: no` is stopped
+ * first, and what has `always` is started, each as a recorded change (boot.c).
+ */
+void daemon_after_boot(struct daemon *d, bool by_policy);
 
 /** Load desired stacks and replica facts at start. */
 int daemon_load(struct daemon *d, struct err *err);

@@ -191,6 +191,7 @@ static int open_all(struct daemon *d, const struct daemon_options *options, stru
             (r = find_programs(d, err)) < 0 || (r = daemon_make_folders(d, err)) < 0 ||
             (r = take_lock(d, err)) < 0 || (r = daemon_open(d, err)) < 0)
                 return r;
+        daemon_after_boot(d, options->boot_by_policy);
         r = serve(d, err);
         if (r == 0) {
                 const struct accel_request request = {.wanted = options->accel,

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "storage/tar_names.h"
 
 #define CHUNK        (256u << 10)
 #define XATTRS_MAX   128 /* of one entry */
@@ -25,6 +26,7 @@ struct layer {
         int fd;
         struct archive *raw; /* NULL: not compressed */
         struct archive *tar;
+        struct tar_names *names;
         struct digest *blob_hash, *tar_hash; /* NULL: not wanted, or the same */
         int64_t blob_bytes, tar_bytes;
         enum layer_compression compression;
@@ -189,16 +191,27 @@ static int choose_compression(struct layer *layer, struct err *err)
         return 0;
 }
 
+/* What libarchive reads of the tar, seen by both. */
+static la_ssize_t on_read_tar(struct archive *a, void *ctx, const void **ret)
+{
+        struct layer *layer = ctx;
+        la_ssize_t n = layer->raw ? on_read_raw(a, ctx, ret) : on_read_fd(a, ctx, ret);
+
+        if (n > 0)
+                tar_names_feed(layer->names, *ret, (size_t)n);
+        return n;
+}
+
 static int open_tar(struct layer *layer, struct err *err)
 {
+        layer->names = tar_names_new();
         layer->tar = archive_read_new();
         if (!layer->tar)
                 bug("no memory for an archive reader");
         if (archive_read_support_format_tar(layer->tar) != ARCHIVE_OK ||
             archive_read_support_format_empty(layer->tar) != ARCHIVE_OK)
                 return broken(layer, layer->tar, err);
-        if (archive_read_open(layer->tar, layer, NULL, layer->raw ? on_read_raw : on_read_fd,
-                              NULL) != ARCHIVE_OK)
+        if (archive_read_open(layer->tar, layer, NULL, on_read_tar, NULL) != ARCHIVE_OK)
                 return broken(layer, layer->tar, err);
         return 0;
 }
@@ -232,6 +245,7 @@ void layer_free(struct layer *layer)
                 return;
         (void)archive_read_free(layer->tar); /* nothing is written: no error that counts */
         (void)archive_read_free(layer->raw);
+        tar_names_free(layer->names);
         digest_free(layer->blob_hash);
         digest_free(layer->tar_hash);
         free(layer);
@@ -284,6 +298,8 @@ int layer_next(struct layer *layer, struct tree_entry *ret, bool *ret_regular, s
         ret->path = archive_entry_pathname(entry);
         ret->hardlink = archive_entry_hardlink(entry);
         ret->symlink = archive_entry_symlink(entry);
+        tar_names_get(layer->names, archive_read_header_position(layer->tar), &ret->path,
+                      ret->hardlink ? &ret->hardlink : &ret->symlink);
         ret->mode = (uint32_t)archive_entry_filetype(entry) | (archive_entry_perm(entry) & 07777);
         ret->uid = archive_entry_uid(entry);
         ret->gid = archive_entry_gid(entry);

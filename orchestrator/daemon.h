@@ -126,6 +126,13 @@ int daemon_apply(struct daemon *d, const char *name, const json_t *manifest, con
                  enum stack_ports ports, json_t **ret_diagnostics, struct err *err);
 
 /**
+ * Want a new stack, for once: it is deleted, with the volumes that have no name of their own, when
+ * its services have ended (run.c). EEXIST: there is one of this name. diagnostics as desired_new().
+ */
+int daemon_run_stack(struct daemon *d, const json_t *manifest, bool once, json_t **ret_diagnostics,
+                     struct err *err);
+
+/**
  * Make desired the present revision, on disk first; note: what made it ("apply", "scale web=3").
  * Takes desired.
  */

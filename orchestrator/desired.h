@@ -44,6 +44,9 @@ void desired_hash(struct desired *desired);
 /** Have the VMs of service i replaced, for that reason. */
 void desired_renew(struct desired *desired, size_t i, const char *cause);
 
+/** Whether it is wished for once: it is deleted when all in it has ended. */
+bool desired_is_once(const struct desired *desired);
+
 /** The wish for a service, or NULL. */
 struct service_wish *desired_wish(struct desired *desired, const char *service);
 

@@ -456,6 +456,7 @@ static int boot(struct instance *in, const struct service *service, struct err *
         int r;
 
         r = attach(in, &at, service, err);
+        in->disposable = in->volumes.len == 0 && at.vm.shares_len == 0;
         if (r == 0)
                 r = make_setup(in, &at, service, err);
         if (r == 0)

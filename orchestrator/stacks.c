@@ -292,8 +292,21 @@ int daemon_delete(struct daemon *d, const char *name, bool volumes, struct err *
         return 0;
 }
 
-static void remove_volumes(const struct daemon *d, const char *stack)
+/* Of a stack that `berth run` made only those without a name of their own go with it. */
+static bool goes_with(const struct desired *desired, const struct volume_info *volume)
 {
+        const char *stack = desired->stack->name;
+        size_t len = strlen(stack);
+
+        if (!streq(volume->stack, stack))
+                return false;
+        return !desired_is_once(desired) ||
+               (strncmp(volume->name, stack, len) == 0 && volume->name[len] == '_');
+}
+
+static void remove_volumes(const struct daemon *d, const struct desired *desired)
+{
+        const char *stack = desired->stack->name;
         struct volume_info **list = NULL;
         struct err err = ERR_INIT;
         size_t n = 0;
@@ -303,7 +316,7 @@ static void remove_volumes(const struct daemon *d, const char *stack)
                 return;
         }
         for (size_t i = 0; i < n; i++) {
-                if (streq(list[i]->stack, stack) &&
+                if (goes_with(desired, list[i]) &&
                     volume_remove(d->volumes_dir, list[i]->name, &err) < 0)
                         log_warn("volume", list[i]->name, "%s", err.msg);
                 volume_info_free(list[i]);
@@ -351,7 +364,7 @@ static void finish_delete(struct daemon *d, size_t index)
         struct err err = ERR_INIT;
 
         if (desired->wanted == STACK_DELETING_VOLUMES)
-                remove_volumes(d, name);
+                remove_volumes(d, desired);
         if (store_delete_stack(d->store, name, &err) < 0) {
                 log_error("store", name, "%s", err.msg);
                 return;

@@ -164,6 +164,10 @@ static void execute(struct daemon *d, const struct step *step)
                 if (daemon_undo_update(d, step->stack, step->service, step->reason, &err) < 0)
                         log_warn("plan", step->stack, "%s", err.msg);
                 return;
+        case STEP_STACK_DELETE:
+                if (daemon_delete(d, step->stack, true, &err) < 0)
+                        log_warn("plan", step->stack, "%s", err.msg);
+                return;
         case STEP_VM_STOP:
                 if (in)
                         instance_stop(in, step->reason ? step->reason : "not wanted");

@@ -174,6 +174,9 @@ int daemon_history(const struct daemon *d, const char *name, json_t **ret, struc
  */
 void daemon_images_changed(struct daemon *d, const char *ref);
 
+/** Pin images that have come since their stack was applied; called at the begin of a turn. */
+void daemon_pin_images(struct daemon *d);
+
 /** Want it gone. ENOENT: unknown. */
 int daemon_delete(struct daemon *d, const char *name, bool volumes, struct err *err);
 

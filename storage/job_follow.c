@@ -68,8 +68,8 @@ void job_follow_start(struct storage_job *job, const char *digest)
         ready = pipefd[0];
         job->ready = pipefd[1];
         if (fd_set_nonblock(job->ready, &ignored) < 0 ||
-            job_start(job->loop, &job->store, job->worker, &request, ready, &events,
-                      &job->follower, &ignored) < 0)
+            job_start(job->loop, &job->store, job->worker, &request, ready, &events, &job->follower,
+                      &ignored) < 0)
                 job_follow_end(job);
 }
 

@@ -40,7 +40,7 @@ struct storage_job {
 };
 
 /**
- * storage_job_start(); ready: UNPACK of an image whose layers are still coming, the reading end of a
+ * storage_job_start(); ready: UNPACK of an image that is still coming, the reading end of a
  * pipe with the digests of those that came, a line each; -1: all are there.
  */
 int job_start(struct ev_loop *loop, struct image_store *store, const char *worker,

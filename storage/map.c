@@ -2,6 +2,7 @@
 #include "storage/map.h"
 
 #include <assert.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -23,17 +24,20 @@ static size_t table_size(size_t layers)
         return sizeof(struct map_header) + layers * sizeof(struct map_layer);
 }
 
-struct map *map_new(int fd, size_t layers)
+int map_new(int fd, size_t layers, struct map **ret, struct err *err)
 {
-        struct map *map = xnew(struct map);
+        AUTO(map) struct map *map = xnew(struct map);
 
         assert(layers <= OCI_LAYERS_MAX);
-        map->fd = fd;
+        map->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+        if (map->fd < 0 || lseek(map->fd, (off_t)table_size(layers), SEEK_SET) < 0)
+                return err_errno(err, errno, "disk map");
         map->len = layers;
         map->layers = xcalloc(layers + 1, sizeof(*map->layers));
-        wire_out_init(&map->out, fd);
+        wire_out_init(&map->out, map->fd);
         map->out.written = table_size(layers);
-        return map;
+        *ret = STEAL(map);
+        return 0;
 }
 
 void map_free(struct map *map)
@@ -41,7 +45,8 @@ void map_free(struct map *map)
         if (!map)
                 return;
         wire_out_release(&map->out);
-        (void)close(map->fd); /* synced, or not wanted */
+        if (map->fd >= 0)
+                (void)close(map->fd); /* synced, or not wanted */
         free(map->layers);
         free(map);
 }

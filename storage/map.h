@@ -32,8 +32,8 @@ struct map {
         struct wire_out out; /* of one that is being written */
 };
 
-/** Begin a map of so many layers in the empty file fd (taken). */
-struct map *map_new(int fd, size_t layers);
+/** Begin a map of so many layers in the empty file fd (borrowed). */
+int map_new(int fd, size_t layers, struct map **ret, struct err *err);
 void map_free(struct map *map);
 AUTO_TYPE(map)
 

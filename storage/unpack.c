@@ -199,6 +199,7 @@ static int unpack_layer(struct unpack *u, size_t i, struct err *err)
         map_begin_layer(u->map, i, digest, u->place);
         u->entries = 0;
         u->file = NULL;
+        u->others_used = u->others_used || other;
         r = other ? content_copy(&u->content, other->disk, there->first, there->blocks, err) : 0;
         if (r == 0)
                 r = other ? replay(u, other->map, there, err) : read_layer(u, i, err);
@@ -228,31 +229,50 @@ static int read_documents(struct unpack *u, const char *digest, struct err *err)
         return oci_config_diff_ids(config, digest, u->manifest->layers_len, &u->diff_ids, err);
 }
 
-int unpack_image(const struct unpack_request *request, struct err *err)
+static void release(struct unpack *u)
 {
-        struct unpack u = {.request = request, .tree = tree_new(), .place = EXT4_CONTENT_FIRST};
-        AUTO_CLOSE int map_fd = request->map;
+        unpack_others_close(u);
+        content_release(&u->content);
+        map_free(u->map);
+        json_decref(u->ready);
+        free(u->diff_ids);
+        oci_manifest_free(u->manifest);
+        tree_free(u->tree);
+}
+
+static int attempt(const struct unpack_request *request, bool alone, json_t *ready, struct err *err)
+{
+        struct unpack u = {.request = request,
+                           .tree = tree_new(),
+                           .ready = json_incref(ready),
+                           .place = EXT4_CONTENT_FIRST};
         int r = read_documents(&u, request->digest, err);
 
         content_init(&u.content, request->out, EXT4_CONTENT_FIRST);
-        if (r == 0) {
-                u.map = map_new(steal_fd(&map_fd), u.manifest->layers_len);
-                if (lseek(u.map->fd, (off_t)u.map->out.written, SEEK_SET) < 0)
-                        r = err_errno(err, errno, "disk map");
+        if (r == 0)
+                r = map_new(request->map, u.manifest->layers_len, &u.map, err);
+        if (r == 0 && !alone)
                 unpack_others_open(&u);
-        }
         for (size_t i = 0; r == 0 && i < u.manifest->layers_len; i++)
                 r = unpack_layer(&u, i, err);
         if (r == 0)
                 r = content_flush(&u.content, err);
         if (r == 0)
                 r = unpack_finish(&u, err);
-        unpack_others_close(&u);
-        content_release(&u.content);
-        map_free(u.map);
-        json_decref(u.ready);
-        free(u.diff_ids);
-        oci_manifest_free(u.manifest);
-        tree_free(u.tree);
+        r = r < 0 && u.others_used ? 1 : r;
+        release(&u);
         return r;
+}
+
+int unpack_image(const struct unpack_request *request, struct err *err)
+{
+        AUTO_JSON json_t *ready = json_object();
+        int r = attempt(request, false, ready, err);
+
+        if (r <= 0)
+                return r;
+        /* Another disk may be damaged, or on a file system that cannot copy: do without. */
+        if (ftruncate(request->out, 0) < 0 || ftruncate(request->map, 0) < 0)
+                return err_errno(err, errno, "staging folder");
+        return attempt(request, true, ready, err);
 }

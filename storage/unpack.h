@@ -27,7 +27,7 @@ struct unpack_request {
         const json_t *others; /* names of disks there that have a map */
         const char *digest;   /* of the manifest */
         int out;              /* an empty file, O_RDWR; borrowed */
-        int map;              /* another; taken */
+        int map;              /* another; borrowed */
         struct job_progress *progress;
 };
 

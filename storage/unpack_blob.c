@@ -25,8 +25,6 @@ static void take_lines(struct unpack *u)
 
 int unpack_blob_wait(struct unpack *u, const char *digest, struct err *err)
 {
-        if (!u->ready)
-                u->ready = json_object();
         while (u->request->ready >= 0 && !json_object_get(u->ready, digest)) {
                 ssize_t n = read(u->request->ready, u->lines + u->lines_len,
                                  sizeof(u->lines) - u->lines_len);

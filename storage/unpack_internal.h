@@ -25,6 +25,7 @@ struct unpack {
         struct content content;
         struct unpack_other *others;
         size_t others_len;
+        bool others_used;
         json_t *ready; /* digests as keys */
         char lines[4 * DIGEST_TEXT_MAX];
         size_t lines_len;

@@ -74,7 +74,7 @@ static int run_unpack(const json_t *request, struct job_progress *progress, json
         if (r < 0)
                 return r;
         unpack.out = out;
-        unpack.map = steal_fd(&map);
+        unpack.map = map;
         r = unpack_image(&unpack, err);
         if (r == 0)
                 *ret = json_pack("{s:s}", "digest", unpack.digest);

@@ -75,7 +75,7 @@ static int take_data(struct unpack *u, const struct wire_frame *frame, struct er
         r = take_run(u, run, err);
         if (r == 0)
                 r = content_add(&u->content, frame->payload + sizeof(run), run.len, err);
-        return r < 0 ? r : wire_out_put(&u->map->out, &header, &run, NULL, err);
+        return r < 0 ? r : map_put(u->map, &header, &run, err);
 }
 
 static int check_end(const struct unpack *u, size_t i, const struct wire_frame *frame,
@@ -115,8 +115,7 @@ static int take_frames(struct unpack *u, size_t i, struct layer_source *source, 
                 case WIRE_ENTRY:
                         r = take_entry(u, &frame, err);
                         if (r == 0)
-                                r = wire_out_put(&u->map->out, &frame.header, frame.payload, NULL,
-                                                 err);
+                                r = map_put(u->map, &frame.header, frame.payload, err);
                         break;
                 case WIRE_DATA:
                         r = take_data(u, &frame, err);
@@ -180,7 +179,7 @@ static int replay(struct unpack *u, const struct map *map, const struct map_laye
                         r = err_set(err, EPROTO, "damaged disk map");
                 }
                 if (r == 0)
-                        r = wire_out_put(&u->map->out, &frame.header, frame.payload, NULL, err);
+                        r = map_put(u->map, &frame.header, frame.payload, err);
         }
         wire_in_release(&in);
         if (r > 0 && u->place != end)
@@ -204,6 +203,8 @@ static int unpack_layer(struct unpack *u, size_t i, struct err *err)
         if (r == 0)
                 r = other ? replay(u, other->map, there, err) : read_layer(u, i, err);
         map_end_layer(u->map, i, u->place);
+        if (r == 0 && other && !streq(u->map->layers[i].frames, there->frames))
+                r = err_set(err, EPROTO, "damaged disk map");
         return r < 0 ? err_wrap(err, "layer %s", digest) : 0;
 }
 

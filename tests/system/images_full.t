@@ -21,13 +21,15 @@ store=$BERTH_ROOT/images
 
 mkdir -p "$BERTH_ROOT"
 mount -t tmpfs -o size=64M tmpfs "$BERTH_ROOT" || skip_all 'cannot mount a tmpfs here'
+trap 'timeout 20 berth system stop >/dev/null 2>&1; umount -l "$BERTH_ROOT"; cleanup' EXIT
 berth system start >/dev/null 2>&1
 hog() { # KIB: leave so much room
         rm -f "$BERTH_ROOT/hog"
         free=$(df -k --output=avail "$BERTH_ROOT" | tail -n 1)
         head -c $(((free - $1) * 1024)) /dev/zero >"$BERTH_ROOT/hog"
 }
-left() { # what is half: parts, staging folders, disks or maps without the other
+left() { # what is half: staging folders once their workers are gone, disks or maps without the other
+        timeout 5 sh -c "until [ -z \"\$(ls '$store/tmp')\" ]; do :; done"
         find "$store/tmp" -mindepth 1 -maxdepth 1
         find "$store/rootfs" "$store/maps" -type f ! -size +0
         for f in "$store"/rootfs/*.ext4; do

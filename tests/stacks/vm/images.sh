@@ -111,7 +111,7 @@ node() {
         userland nodejs,node-pg,node-mysql
         image examplevotingapp/result result.js 'ENV PORT=80' 'EXPOSE 80' \
                 'CMD ["node", "/usr/local/bin/result.js"]'
-        image fireflyiii/core:latest ledger.js ledger-entrypoint 'USER www-data' 'EXPOSE 8080' \
+        image fireflyiii/core:latest 'ledger.js ledger-entrypoint' 'USER www-data' 'EXPOSE 8080' \
                 'ENTRYPOINT ["ledger-entrypoint"]' 'CMD ["node", "/usr/local/bin/ledger.js"]'
 }
 

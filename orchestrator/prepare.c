@@ -101,7 +101,7 @@ static void copy_ports(struct instance *in, const struct service *service)
                 *port = service->ports[i];
                 port->host_ip = xstrdup(service->ports[i].host_ip);
                 if (in->desired->ports == STACK_PORTS_AUTO) {
-                        port->published = 0;
+                        port->published = port->published_last = 0;
                         free(port->host_ip);
                         port->host_ip = NULL;
                 }

@@ -58,8 +58,9 @@ struct depends {
 enum port_protocol { PORT_TCP, PORT_UDP };
 
 struct port {
-        char *host_ip;      /* NULL: 127.0.0.1 */
-        uint16_t published; /* 0: any free port */
+        char *host_ip;           /* NULL: 127.0.0.1; IPv6 for tcp only */
+        uint16_t published;      /* 0: any free port */
+        uint16_t published_last; /* not 0: any free port from published to this one */
         uint16_t target;
         enum port_protocol protocol;
 };

@@ -11,6 +11,7 @@
 
 #include "base/roots.h"
 #include "orchestrator/api/server.h"
+#include "orchestrator/api_socket.h"
 #include "orchestrator/desired.h"
 #include "orchestrator/events.h"
 #include "orchestrator/images.h"
@@ -51,7 +52,7 @@ struct daemon {
         struct image_store *image_store;
         struct images *images;
         struct networks *networks;
-        struct server *server;
+        struct api_socket *api;
         struct templates *templates; /* NULL: not wanted, or accelerator not known yet */
         bool want_templates;
         struct instance_env env; /* see container_of in daemon.c */
@@ -77,6 +78,20 @@ struct daemon {
 
 /** Run the daemon until it is told to end. Returns main()'s exit code. */
 int daemon_run(const struct daemon_options *options);
+
+/* What daemon_run() is made of, for tests that bring a loop and drivers of their own. */
+
+/** An empty daemon on loop, its clock set. d->roots and the paths of programs are the caller's. */
+void daemon_init(struct daemon *d, struct ev_loop *loop);
+
+/** The folders below d->roots. */
+int daemon_make_folders(struct daemon *d, struct err *err);
+
+/** Open the state, adopt networks and VMs. Turns begin once d->accel_known. */
+int daemon_open(struct daemon *d, struct err *err);
+
+/** Let go of everything; VMs and netds stay. Also after a daemon_open() that failed. */
+void daemon_close(struct daemon *d);
 
 /** Something changed: decide again in this or the next turn of the loop. */
 void daemon_dirty(struct daemon *d);

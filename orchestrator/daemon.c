@@ -236,7 +236,9 @@ static void adopt_vms(struct daemon *d)
                 if (de->d_name[0] == '.')
                         continue;
                 if (instance_adopt(&d->env, path, &in, &err) < 0)
-                        log_warn("vm", de->d_name, "not adopted: %s", err.msg);
+                        event_emit(d->events, NULL, NULL, 0, "not-adopted", "",
+                                   "VM %s was ended, what it ran starts anew: %s", de->d_name,
+                                   err.msg);
                 else
                         *array_push(&d->instances, &d->instances_len) = in;
         }

@@ -92,10 +92,10 @@ static int copy_content(struct ext4_source *source, struct ext4 *ext4, const str
         for (struct tree_node *n = tree_root(tree); n && r == 0; n = tree_next(n)) {
                 struct tree_inode *inode = n->inode;
 
-                if (!S_ISREG(inode->mode) || inode->size == 0 || inode->source_entry == 0)
+                if (!S_ISREG(inode->mode) || inode->size == 0 || inode->source_ino == 0)
                         continue;
                 r = ext4_source_copy(source, inode, ext4, err);
-                inode->source_entry = 0; /* done: other names of it are skipped */
+                inode->source_ino = 0; /* done: other names of it are skipped */
         }
         return r;
 }

@@ -47,7 +47,7 @@ umoci unpack --rootless --image "$work/back:1" "$work/bundle" >/dev/null 2>&1
 ok $? 'umoci unpacks it'
 is "$(cat "$work/bundle/rootfs/f2/text")" 'layer 2' 'and it holds the files'
 if command -v podman >/dev/null; then
-        podman --root "$work/pod" --runroot "$work/podrun" pull -q --tls-verify=false "$plain/team/copy:2" \
+        podman --root "$work/pod" --runroot "$work/podrun" --storage-driver vfs pull -q --tls-verify=false "$plain/team/copy:2" \
                 >/dev/null 2>&1
         ok $? 'podman pulls it'
         rm -rf "$work/pod" "$work/podrun"

@@ -18,6 +18,7 @@
 
 #include <ev.h>
 
+#include "orchestrator/attach.h"
 #include "orchestrator/desired.h"
 #include "orchestrator/events.h"
 #include "orchestrator/guest_config.h"
@@ -90,7 +91,8 @@ struct instance {
         unsigned replica;
         unsigned lane; /* 0 or 1: which addresses of the replica, while it has two VMs */
         char spec_hash[DIGEST_TEXT_MAX];
-        char *image_ref;
+        char *image_ref; /* as the manifest names it */
+        char *image;     /* NAME@DIGEST of it: what it is made from */
         char digest[DIGEST_TEXT_MAX];
         char *dir, *scratch;
         struct desired *desired; /* that it is made from; NULL when adopted */
@@ -116,6 +118,7 @@ struct instance {
         struct vm *vm;
         struct guest *guest;
         struct exec_session *sessions; /* of API clients; ended with the guest */
+        struct attach *attach;         /* who watches its output and end; NULL: nobody */
         struct guest_setup *setup;     /* until the guest was configured */
         char boot_id[40];
         struct log_writer *log;
@@ -128,6 +131,7 @@ struct instance {
         bool configured;       /* the guest has its configuration */
         bool remove_wanted;    /* instance_remove() was called */
         bool powered_off;      /* power-off was sent */
+        bool disposable;       /* no disk or folder outlives it: it is killed, not powered off */
         unsigned open_streams; /* bit per output stream that has not ended */
 };
 
@@ -161,7 +165,10 @@ void instance_update_probe(struct instance *instance, const struct service *serv
 /** Tell this session its end, too, when the guest goes away without a word. */
 void instance_own_session(struct instance *instance, struct exec_session *session);
 
-/* Between instance.c, prepare.c and instance_file.c: */
+/* Between instance.c, attach.c, prepare.c and instance_file.c: */
+
+/** Tell the guest what of its output is in the log, unless who is attached is behind. */
+void instance_acknowledge(struct instance *instance);
 
 /** Change the state and tell env->on_change. */
 void instance_set_state(struct instance *instance, enum vm_state state);

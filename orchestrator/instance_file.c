@@ -202,6 +202,7 @@ static int read_file(struct instance *in, const char *dir, bool *ret_running, st
         (void)snprintf(in->spec_hash, sizeof(in->spec_hash), "%s", hash); /* compared, no more */
         (void)snprintf(in->digest, sizeof(in->digest), "%s", digest);     /* shown, no more */
         in->image_ref = xstrdup(image);
+        in->image = image_pinned(image, digest);
         (void)snprintf(in->boot_id, sizeof(in->boot_id), "%s", json_str(j, "boot_id", ""));
         in->stop_signal = xstrdup(json_str(j, "stop_signal", NULL));
         in->stop_grace_ms = json_int(j, "stop_grace_ms", 10000);

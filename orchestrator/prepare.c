@@ -111,11 +111,11 @@ static void copy_ports(struct instance *in, const struct service *service)
 /* First turn: addresses and ports are settled, image and taps asked for. */
 static int ask(struct instance *in, const struct service *service, struct err *err)
 {
-        const struct image_entry *image = images_find(in->env->images, service->image);
+        const struct image_entry *image = images_find(in->env->images, in->image);
         int r = 0;
 
         if (!image || image->state != IMAGE_READY)
-                return err_set(err, ENOENT, "image %s is not there any more", service->image);
+                return err_set(err, ENOENT, "image %s is not there any more", in->image);
         memcpy(in->digest, image->image->digest, sizeof(in->digest));
         if (service->networks_len > VM_NICS_MAX)
                 return err_set(err, E2BIG, "%zu networks; a VM has at most %d",
@@ -392,7 +392,7 @@ static bool template_is_coming(const struct instance *in, const struct service *
 static int make_setup(struct instance *in, const struct attachments *at,
                       const struct service *service, struct err *err)
 {
-        const struct image_entry *image = images_find(in->env->images, service->image);
+        const struct image_entry *image = images_find(in->env->images, in->image);
         struct guest_nic nics[VM_NICS_MAX];
         const struct guest_input input = {.stack = in->desired->stack,
                                           .service = service,
@@ -405,7 +405,7 @@ static int make_setup(struct instance *in, const struct attachments *at,
                                           .mount_subpaths = at->subpaths};
 
         if (!input.image)
-                return err_set(err, ENOENT, "image %s is not there any more", service->image);
+                return err_set(err, ENOENT, "image %s is not there any more", in->image);
         for (size_t i = 0; i < in->nics_len; i++) {
                 nics[i] = (struct guest_nic){.ip = in->nics[i].ip,
                                              .gateway = in->nics[i].gateway,
@@ -456,6 +456,7 @@ static int boot(struct instance *in, const struct service *service, struct err *
         int r;
 
         r = attach(in, &at, service, err);
+        in->disposable = in->volumes.len == 0 && at.vm.shares_len == 0;
         if (r == 0)
                 r = make_setup(in, &at, service, err);
         if (r == 0)

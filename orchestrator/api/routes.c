@@ -20,6 +20,7 @@ const struct route api_routes[] = {
         {"GET", "/v1/events", handle_events, 0},
         {"GET", "/v1/logs", handle_logs, 0},
         {"POST", "/v1/exec", handle_exec, 0},
+        {"POST", "/v1/run", handle_run, 0},
         {"GET", "/v1/images", handle_images, 0},
         {"POST", "/v1/images/load", handle_image_load, ROUTE_UPLOAD},
         {"POST", "/v1/images/import", handle_image_import, ROUTE_UPLOAD},

@@ -36,6 +36,8 @@
  *   POST   /v1/exec                   {stack, service, replica, argv, tty, stdin, rows, cols, env: {},
  *                                      user, workdir} with "Connection: Upgrade", "Upgrade: berth-exec"
  *                                     -> 101, then frames (below) both ways
+ *   POST   /v1/run                    {manifest, service, remove, detach, rows, cols} with the same
+ *                                     upgrade: a stack is made, and attached to
  *   GET    /v1/images                 [{ref, name, digest, size_bytes, unpacked, created, architecture}]
  *   POST   /v1/images/load?ref=R      body: archive -> stream of {stage, done, total}, then
  *                                     {"images": [{ref, digest}]} or {"error": ...}

@@ -1,40 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Images from and to registries. */
-#include <stdlib.h>
-#include <string.h>
-
 #include "base/auto.h"
-#include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
-#include "orchestrator/cli/client.h"
 #include "orchestrator/cli/commands.h"
-#include "orchestrator/cli/layers.h"
-#include "orchestrator/cli/registry.h"
+#include "orchestrator/cli/pull.h"
 
 static const struct option_def pull_options[] = {
         {'q', "quiet", NULL, "no progress"},
         OPTION_OUTPUT,
         {0, NULL, NULL, NULL},
 };
-
-struct pulling {
-        struct layers layers;
-        json_t *last; /* the line with the images */
-};
-
-static int on_pull_item(void *arg, json_t *item)
-{
-        struct pulling *pulling = arg;
-
-        if (!json_object_get(item, "images")) {
-                layers_update(&pulling->layers, item);
-                return 0;
-        }
-        json_decref(pulling->last);
-        pulling->last = json_incref(item);
-        return 0;
-}
 
 static void show_pulled(const json_t *last)
 {
@@ -51,26 +27,11 @@ static void show_pulled(const json_t *last)
 static int transfer(struct cli *cli, const struct args *args, const char *path, const char *ref,
                     json_t *results)
 {
-        AUTO_FREE char *auth_file = registry_login_file();
-        AUTO_JSON json_t *body = json_pack("{s:s, s:s*}", "ref", ref, "auth_file", auth_file);
-        struct pulling pulling = {.layers = {.live = cli->err_tty && cli->colour_err,
-                                             .quiet = args_flag(args, "quiet")}};
-        const struct client_stream stream = {
-                .path = path, .on_item = on_pull_item, .arg = &pulling, .body = body};
         AUTO_JSON json_t *last = NULL;
         struct err err = ERR_INIT;
-        int r;
 
-        if (!body)
-                return cli_usage(args->command, "the name is not valid UTF-8");
-        r = client_follow(cli, &stream, &err);
-        last = pulling.last;
-        layers_clear(&pulling.layers);
-        layers_release(&pulling.layers);
-        if (r < 0)
+        if (pull_image(cli, path, ref, args_flag(args, "quiet"), &last, &err) < 0)
                 return cli_fail(&err);
-        if (!last)
-                return cli_error(CLI_FAILED, "%s: berthd ended before it was done", ref);
         if (cli->format != FORMAT_TABLE)
                 (void)json_array_extend(results, json_object_get(last, "images")); /* OOM only */
         else

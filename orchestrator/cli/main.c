@@ -22,7 +22,7 @@ static const struct command *const stack_commands[] = {
 static const struct command *const change_commands[] = {
         &cmd_stop, &cmd_start, &cmd_restart, &cmd_scale, &cmd_history, &cmd_rollback, NULL};
 static const struct command *const look_commands[] = {
-        &cmd_ps, &cmd_inspect, &cmd_why, &cmd_logs, &cmd_events, &cmd_exec, NULL};
+        &cmd_ps, &cmd_inspect, &cmd_why, &cmd_logs, &cmd_events, &cmd_exec, &cmd_run, NULL};
 static const struct command *const manifest_commands[] = {&cmd_validate, &cmd_config, &cmd_explain,
                                                           NULL};
 static const struct command *const image_commands[] = {&cmd_image_pull,

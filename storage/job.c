@@ -252,6 +252,7 @@ static int make_request(const struct storage_job *job, const struct storage_job_
         json_set_str(json, "digest", request->digest);
         json_set_str(json, "auth_file", request->auth_file);
         json_set_str(json, "known", job->known);
+        json_set_str(json, "platform", request->platform);
         json_set_bool(json, "network", needs_network(request->kind));
         if (job->images)
                 (void)json_object_update(json, job->images); /* OOM only */
@@ -367,7 +368,7 @@ int storage_job_start(struct ev_loop *loop, struct image_store *store, const cha
         job->kind = request->kind;
         job->digest = xstrdup(request->digest);
         if (job->kind == JOB_PULL)
-                job->known = store_known_source(store, ref);
+                job->known = store_known_source(store, ref, request->platform);
         job->ref = STEAL(ref);
         if (job->kind == JOB_PUSH)
                 r = store_push_request(store, job->ref, &job->images, err);

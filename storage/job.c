@@ -252,7 +252,7 @@ int job_start(struct ev_loop *loop, struct image_store *store, const char *worke
         job->worker = xstrdup(worker);
         job->digest = xstrdup(request->digest);
         if (job->kind == JOB_PULL)
-                job->known = store_known_source(store, ref);
+                job->known = store_known_source(store, ref, request->platform);
         job->ref = STEAL(ref);
         if (job->kind == JOB_PUSH)
                 r = store_push_request(store, job->ref, &job->images, err);

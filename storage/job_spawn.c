@@ -50,6 +50,7 @@ static int make_request(const struct storage_job *job, const struct storage_job_
         json_set_str(json, "digest", request->digest);
         json_set_str(json, "auth_file", request->auth_file);
         json_set_str(json, "known", job->known);
+        json_set_str(json, "platform", request->platform);
         json_set_bool(json, "follow", follow);
         json_set_bool(json, "network", job_needs_network(request->kind));
         if (job->images)

@@ -123,12 +123,34 @@ int value_bytes(const char *text, int64_t *ret_bytes, struct err *err)
         return 0;
 }
 
+#define LOWER "abcdefghijklmnopqrstuvwxyz0123456789_-"
+#define UPPER "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
 bool value_name_valid(const char *s)
 {
         size_t n = strlen(s);
 
-        return n > 0 && n <= 63 && isalnum((unsigned char)s[0]) &&
-               strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789_-") == n;
+        return n > 0 && n <= 128 && s[0] != '.' && s[0] != '-' && strspn(s, LOWER UPPER ".") == n;
+}
+
+bool value_stack_name_valid(const char *s)
+{
+        size_t n = strlen(s);
+
+        return n > 0 && n <= 63 && isalnum((unsigned char)s[0]) && strspn(s, LOWER) == n;
+}
+
+bool value_host_name_valid(const char *s)
+{
+        size_t n = strlen(s), label = 0;
+
+        for (size_t i = 0; i < n; i++) {
+                label = s[i] == '.' ? 0 : label + 1;
+                if (label > 63 || (label == 0 && (i == 0 || s[i - 1] == '.')) ||
+                    !strchr(LOWER UPPER ".", s[i]))
+                        return false;
+        }
+        return label > 0 && n <= 253 && s[0] != '-';
 }
 
 int value_ip4(const char *text, uint32_t *ret, struct err *err)
@@ -139,6 +161,19 @@ int value_ip4(const char *text, uint32_t *ret, struct err *err)
                 return err_set(err, EINVAL, "'%.64s' is not an IPv4 address", text);
         *ret = ntohl(in.s_addr);
         return 0;
+}
+
+int value_ip6(const char *text, uint8_t ret[VALUE_IP6_BYTES], struct err *err)
+{
+        if (inet_pton(AF_INET6, text, ret) != 1)
+                return err_set(err, EINVAL, "'%.64s' is not an IPv6 address", text);
+        return 0;
+}
+
+void value_ip6_text(const uint8_t ip[VALUE_IP6_BYTES], char *ret)
+{
+        if (!inet_ntop(AF_INET6, ip, ret, VALUE_IP6_MAX))
+                bug("inet_ntop");
 }
 
 void value_ip4_text(uint32_t ip, char *ret)

@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/value.h"
 
 #define NET_MTU 1500
 
@@ -40,6 +41,7 @@ struct net_events {
         /* netd ended or never came up. Requests have failed by now; net is gone when this returns,
          * and net_detach() or net_stop() are not called any more, but within. */
         void (*on_lost)(void *ctx, const struct err *err);
+        void (*on_link_gone)(void *ctx); /* a VM ended, or somebody removed its tap: look */
         void *ctx;
 };
 
@@ -68,8 +70,11 @@ struct zone {
 };
 
 struct forward {
-        uint32_t host_ip;   /* host byte order; 0: all addresses */
-        uint16_t host_port; /* 0: any free one, kept while the same id stays in the set */
+        uint32_t host_ip; /* host byte order; 0: all IPv4 addresses */
+        bool ip6;         /* host_ip6 instead, over TCP only */
+        uint8_t host_ip6[VALUE_IP6_BYTES];
+        uint16_t host_port;      /* 0: any free one, kept while the same id stays in the set */
+        uint16_t host_port_last; /* not 0: any free one from host_port to this one, kept likewise */
         uint32_t target_ip;
         uint16_t target_port;
         bool udp;

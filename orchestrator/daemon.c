@@ -2,26 +2,18 @@
 #include "orchestrator/daemon.h"
 
 #include <dirent.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/fd.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/mem.h"
-#include "orchestrator/api/wire.h"
 #include "reconciler/replica.h"
 #include "storage/image.h"
-
-/* How long clients may take to read their last answer. */
-#define GOODBYE_MS 1000
 
 static struct daemon *daemon_of(struct instance_env *env)
 {
@@ -165,98 +157,17 @@ static void on_network_event(void *ctx, const char *stack, const char *type, con
                 fail_on_lost_networks(d);
 }
 
-/* -------------------------------------------------------------------------------- start and end */
-
-static void on_server_done(void *arg)
-{
-        struct daemon *d = arg;
-
-        ev_break(d->loop, EVBREAK_ALL);
-}
-
-void daemon_end(struct daemon *d)
-{
-        server_shutdown(d->server, GOODBYE_MS, on_server_done, d);
-}
-
-void daemon_shutdown(struct daemon *d, bool stop_vms)
-{
-        if (!stop_vms) {
-                daemon_end(d);
-                return;
-        }
-        log_info("daemon", "", "stopping all VMs");
-        d->draining = true;
-        daemon_dirty(d);
-}
-
-static void on_signal(struct ev_loop *loop, ev_signal *w, int revents)
-{
-        struct daemon *d = w->data;
-
-        (void)loop;
-        (void)revents;
-        daemon_shutdown(d, d->remove_root);
-}
-
-/*
- * `berth ci` is gone, by whatever: so is everything that was made for it. The byte 'k' instead of
- * the end means that it gives the instance up to its user (--keep).
- */
-static void on_owner_gone(struct ev_loop *loop, ev_io *w, int revents)
-{
-        struct daemon *d = container_of(w, struct daemon, owner);
-        char byte = 0;
-
-        (void)revents;
-        ev_io_stop(loop, w);
-        if (read(w->fd, &byte, 1) == 1 && byte == 'k') {
-                d->remove_root = false;
-                return;
-        }
-        daemon_shutdown(d, true);
-}
-
-static void on_template_change(void *ctx)
-{
-        daemon_dirty(ctx);
-}
-
-/* Without templates everything works, only slower. */
-static void open_templates(struct daemon *d)
-{
-        AUTO_FREE char *dir = file_join(d->roots.run, "tpl");
-        const struct templates_env env = {.loop = d->loop,
-                                          .kernel = d->kernel,
-                                          .initrd = d->initrd,
-                                          .dir = dir,
-                                          .accel = d->accel.accel,
-                                          .on_change = on_template_change,
-                                          .ctx = d};
-        struct err err = ERR_INIT;
-
-        if (templates_new(&env, &d->templates, &err) < 0)
-                log_warn("template", "", "every VM boots: %s", err.msg);
-        d->env.templates = d->templates;
-}
-
-static void on_accel_decided(void *ctx, const struct accel_verdict *verdict, const struct err *err)
+/* Each VM is asked, since most links go because their VM does. */
+static void on_link_gone(void *ctx)
 {
         struct daemon *d = ctx;
 
-        if (err) {
-                log_error("accel", "", "%s", err->msg);
-                ev_break(d->loop, EVBREAK_ALL);
-                d->exit_code = 78; /* the host is not able */
-                return;
+        for (size_t i = 0; i < d->instances_len; i++) {
+                struct instance *in = d->instances[i];
+
+                if (in->vm && vm_tap_lost(vm_pid(in->vm)))
+                        instance_fail(in, EXIT_VMM, "somebody removed the tap of its network card");
         }
-        d->accel = *verdict;
-        d->accel_known = true;
-        d->env.accel = verdict->accel;
-        log_info("accel", "", "%s", verdict->reason);
-        if (d->want_templates)
-                open_templates(d);
-        daemon_dirty(d);
 }
 
 static void on_quarantine(void *ctx, const char *table, const char *key, const char *reason)
@@ -265,45 +176,9 @@ static void on_quarantine(void *ctx, const char *table, const char *key, const c
         log_error("store", key, "unreadable record of %s set aside: %s", table, reason);
 }
 
-/*
- * A file of berth: beside the program as it was built, in ../lib/berth as it was installed
- * (wherever that folder was moved), else where `make install` puts it. The text for the error is
- * the last.
- */
-static char *find_part(const char *self, const char *beside, const char *name)
-{
-        const char *const places[] = {beside, "../lib/berth/"};
-        const char *slash = strrchr(self, '/');
+/* ------------------------------------------------------------------------------- open and close */
 
-        for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
-                AUTO_FREE char *path = xasprintf("%.*s/%s%s", (int)(slash ? slash - self : 0), self,
-                                                 places[i], name);
-
-                if (access(path, R_OK) == 0)
-                        return STEAL(path);
-        }
-        return xasprintf("%s/%s", BERTH_LIBDIR, name);
-}
-
-static int find_programs(struct daemon *d, struct err *err)
-{
-        char self[4096];
-        ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-
-        if (n < 0)
-                return err_errno(err, errno, "/proc/self/exe");
-        self[n] = '\0';
-        d->kernel = find_part(self, "../guest/", "vmlinux");
-        d->initrd = find_part(self, "../guest/", "initramfs");
-        d->netd = find_part(self, "", "berth-netd");
-        d->storage = find_part(self, "", "berth-storage");
-        if (access(d->kernel, R_OK) < 0)
-                return err_errno(err, errno, "guest kernel %s (run `make` or `make install`)",
-                                 d->kernel);
-        return 0;
-}
-
-static int make_folders(struct daemon *d, struct err *err)
+int daemon_make_folders(struct daemon *d, struct err *err)
 {
         AUTO_FREE char *vms = file_join(d->roots.run, "vm");
         AUTO_FREE char *nets = file_join(d->roots.run, "net");
@@ -315,19 +190,6 @@ static int make_folders(struct daemon *d, struct err *err)
             file_mkdir_p(d->volumes_dir, 0700, err) < 0 ||
             file_mkdir_p(d->roots.cache, 0700, err) < 0)
                 return -err->code;
-        return 0;
-}
-
-/* One daemon a root. */
-static int take_lock(struct daemon *d, struct err *err)
-{
-        AUTO_FREE char *path = roots_run_path(&d->roots, "berthd.lock");
-
-        d->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-        if (d->lock_fd < 0)
-                return err_errno(err, errno, "%s", path);
-        if (flock(d->lock_fd, LOCK_EX | LOCK_NB) < 0)
-                return err_set(err, EBUSY, "another berthd serves %s", d->roots.run);
         return 0;
 }
 
@@ -374,7 +236,9 @@ static void adopt_vms(struct daemon *d)
                 if (de->d_name[0] == '.')
                         continue;
                 if (instance_adopt(&d->env, path, &in, &err) < 0)
-                        log_warn("vm", de->d_name, "not adopted: %s", err.msg);
+                        event_emit(d->events, NULL, NULL, 0, "not-adopted", "",
+                                   "VM %s was ended, what it ran starts anew: %s", de->d_name,
+                                   err.msg);
                 else
                         *array_push(&d->instances, &d->instances_len) = in;
         }
@@ -408,6 +272,7 @@ static int open_networks(struct daemon *d, struct err *err)
                                          .now_ms = network_now_ms,
                                          .on_change = on_network_change,
                                          .on_event = on_network_event,
+                                         .on_link_gone = on_link_gone,
                                          .ctx = d};
 
         return networks_new(&env, &d->networks, err);
@@ -432,63 +297,33 @@ static void init_env(struct daemon *d)
                                        .now_ms = instance_now_ms};
 }
 
-static int serve(struct daemon *d, struct err *err)
+void daemon_init(struct daemon *d, struct ev_loop *loop)
 {
-        AUTO_FREE char *path = roots_run_path(&d->roots, API_SOCKET_NAME);
-        int fd, r;
-
-        r = fd_listen_unix(path, &fd, err);
-        if (r < 0)
-                return r;
-        return server_new(d->loop, fd, api_routes, api_routes_len, d, &d->server, err);
+        *d = (struct daemon){.loop = loop, .lock_fd = -1};
+        d->clock_offset_ms = clock_wall_ms() - clock_mono_ms();
+        d->started_ms = clock_wall_ms();
+        ev_timer_init(&d->turn, on_turn_due, 0.0, 0.0);
+        ev_timer_init(&d->wake, on_wake_due, 0.0, 0.0);
 }
 
-static void watch_end(struct daemon *d, const struct daemon_options *options)
-{
-        ev_signal_init(&d->sigterm, on_signal, SIGTERM);
-        ev_signal_init(&d->sigint, on_signal, SIGINT);
-        d->sigterm.data = d->sigint.data = d;
-        ev_signal_start(d->loop, &d->sigterm);
-        ev_signal_start(d->loop, &d->sigint);
-        if (options->owner_fd >= 0) {
-                d->remove_root = true;
-                ev_io_init(&d->owner, on_owner_gone, options->owner_fd, EV_READ);
-                ev_io_start(d->loop, &d->owner);
-        }
-}
-
-static int daemon_open(struct daemon *d, const struct daemon_options *options, struct err *err)
+int daemon_open(struct daemon *d, struct err *err)
 {
         int r;
 
-        if ((r = roots_init(&d->roots, options->root, options->images, err)) < 0 ||
-            (r = find_programs(d, err)) < 0 || (r = make_folders(d, err)) < 0 ||
-            (r = take_lock(d, err)) < 0 || (r = open_state(d, err)) < 0 ||
-            (r = open_networks(d, err)) < 0)
+        if ((r = open_state(d, err)) < 0 || (r = open_networks(d, err)) < 0)
                 return r;
         init_env(d);
         adopt_vms(d);
         sweep_scratch(d);
-        r = serve(d, err);
-        if (r == 0) {
-                const struct accel_request request = {.wanted = options->accel,
-                                                      .kernel = d->kernel,
-                                                      .initrd = d->initrd,
-                                                      .cache_dir = d->roots.cache};
-
-                r = accel_decide(d->loop, &request, on_accel_decided, d, err);
-        }
-        return r;
+        return 0;
 }
 
-static void daemon_close(struct daemon *d)
+void daemon_close(struct daemon *d)
 {
-        AUTO_FREE char *socket = d->server ? roots_run_path(&d->roots, API_SOCKET_NAME) : NULL;
         struct err err = ERR_INIT;
 
-        server_free(d->server);
-        if (socket)
-                (void)unlink(socket); /* a stale one would only be replaced */
+        ev_timer_stop(d->loop, &d->turn);
+        ev_timer_stop(d->loop, &d->wake);
         for (size_t i = 0; i < d->instances_len; i++)
                 instance_free(d->instances[i]);
         free(d->instances);
@@ -526,34 +361,4 @@ static void daemon_close(struct daemon *d)
         free(d->netd);
         if (d->lock_fd >= 0)
                 (void)close(d->lock_fd); /* gives the lock back */
-}
-
-int daemon_run(const struct daemon_options *options)
-{
-        struct daemon daemon = {.lock_fd = -1};
-        struct daemon *d = &daemon;
-        struct err err = ERR_INIT;
-
-        d->want_templates = !options->no_templates;
-        d->loop = ev_default_loop(0);
-        d->clock_offset_ms = clock_wall_ms() - clock_mono_ms();
-        d->started_ms = clock_wall_ms();
-        ev_timer_init(&d->turn, on_turn_due, 0.0, 0.0);
-        ev_timer_init(&d->wake, on_wake_due, 0.0, 0.0);
-        watch_end(d, options);
-        if (daemon_open(d, options, &err) < 0) {
-                log_error("daemon", "", "%s", err.msg);
-                d->exit_code = 1;
-        } else {
-                log_info("daemon", "", "berthd %s serves %s/%s", BERTH_VERSION, d->roots.run,
-                         API_SOCKET_NAME);
-                if (options->ready_fd >= 0)
-                        (void)!write(options->ready_fd, "r", 1); /* whoever waited may be gone */
-                if (options->ready_fd >= 0)
-                        (void)close(options->ready_fd); /* one byte was all */
-                ev_run(d->loop, 0);
-        }
-        daemon_close(d);
-        ev_loop_destroy(d->loop);
-        return d->exit_code;
 }

@@ -11,6 +11,7 @@
 
 #include "base/roots.h"
 #include "orchestrator/api/server.h"
+#include "orchestrator/api_socket.h"
 #include "orchestrator/desired.h"
 #include "orchestrator/events.h"
 #include "orchestrator/images.h"
@@ -25,6 +26,7 @@ struct daemon_options {
         const char *root, *images; /* NULL: the defaults of base/roots.h */
         const char *accel;         /* "auto", "kvm", "tcg" */
         bool no_templates;         /* boot every VM */
+        bool boot_by_policy;       /* daemon_after_boot() */
         int ready_fd;              /* a byte is written there once the API serves; -1: none */
         int owner_fd; /* its end of file means: tear everything down and end; -1: none */
 };
@@ -51,7 +53,7 @@ struct daemon {
         struct image_store *image_store;
         struct images *images;
         struct networks *networks;
-        struct server *server;
+        struct api_socket *api;
         struct templates *templates; /* NULL: not wanted, or accelerator not known yet */
         bool want_templates;
         struct instance_env env; /* see container_of in daemon.c */
@@ -77,6 +79,20 @@ struct daemon {
 
 /** Run the daemon until it is told to end. Returns main()'s exit code. */
 int daemon_run(const struct daemon_options *options);
+
+/* What daemon_run() is made of, for tests that bring a loop and drivers of their own. */
+
+/** An empty daemon on loop, its clock set. d->roots and the paths of programs are the caller's. */
+void daemon_init(struct daemon *d, struct ev_loop *loop);
+
+/** The folders below d->roots. */
+int daemon_make_folders(struct daemon *d, struct err *err);
+
+/** Open the state, adopt networks and VMs. Turns begin once d->accel_known. */
+int daemon_open(struct daemon *d, struct err *err);
+
+/** Let go of everything; VMs and netds stay. Also after a daemon_open() that failed. */
+void daemon_close(struct daemon *d);
 
 /** Something changed: decide again in this or the next turn of the loop. */
 void daemon_dirty(struct daemon *d);
@@ -158,6 +174,9 @@ int daemon_history(const struct daemon *d, const char *name, json_t **ret, struc
  */
 void daemon_images_changed(struct daemon *d, const char *ref);
 
+/** Pin images that have come since their stack was applied; called at the begin of a turn. */
+void daemon_pin_images(struct daemon *d);
+
 /** Want it gone. ENOENT: unknown. */
 int daemon_delete(struct daemon *d, const char *name, bool volumes, struct err *err);
 
@@ -166,6 +185,13 @@ void daemon_forget_former(struct daemon *d);
 
 /** Forget deleted stacks that have left nothing behind; called at the end of a turn. */
 void daemon_finish_deletes(struct daemon *d);
+
+/**
+ * Once at start, behind daemon_load(): if the host has restarted since the last daemon, say so. As
+ * wanted, everything comes back; by_policy: as Docker has it, what has `restart: no` is stopped
+ * first, and what has `always` is started, each as a recorded change (boot.c).
+ */
+void daemon_after_boot(struct daemon *d, bool by_policy);
 
 /** Load desired stacks and replica facts at start. */
 int daemon_load(struct daemon *d, struct err *err);

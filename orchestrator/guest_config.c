@@ -166,6 +166,8 @@ static int build_mounts(struct guest_setup *s, const struct guest_input *in, str
                                      ? own(s, xstrdup(in->mount_subpaths[i]))
                                      : m->subpath;
                 g->flags = m->read_only ? WIRE_M_READ_ONLY : 0;
+                if (in->mount_seed && in->mount_seed[i])
+                        g->flags |= WIRE_M_SEED;
                 g->size = m->size_bytes > 0 ? (uint64_t)m->size_bytes : 0;
                 g->mode = m->mode > 0 ? (unsigned)m->mode : 0;
         }

@@ -594,7 +594,7 @@ static void on_probe_change(struct probe *probe, void *ctx)
 
 void instance_update_probe(struct instance *in, const struct service *service)
 {
-        const struct image_entry *entry = images_find(in->env->images, service->image);
+        const struct image_entry *entry = images_find(in->env->images, in->image);
         struct probe_spec spec;
 
         if (in->state != VM_RUNNING || !in->guest || !guest_is_live(in->guest))
@@ -628,6 +628,8 @@ struct instance *instance_new(struct instance_env *env, struct desired *desired,
                 in->stack = xstrdup(desired->stack->name);
                 in->service = xstrdup(service->name);
                 in->image_ref = xstrdup(service->image);
+                in->image = xstrdup(
+                        desired_image(desired, (size_t)(service - desired->stack->services)));
                 in->stop_signal = xstrdup(service->stop_signal);
                 in->stop_grace_ms = service->stop_grace_period_ms;
         }
@@ -674,6 +676,7 @@ void instance_free(struct instance *in)
         free(in->stack);
         free(in->service);
         free(in->image_ref);
+        free(in->image);
         free(in->dir);
         free(in->scratch);
         free(in->message);

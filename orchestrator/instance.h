@@ -100,7 +100,8 @@ struct instance {
         unsigned replica;
         unsigned lane; /* 0 or 1: which addresses of the replica, while it has two VMs */
         char spec_hash[DIGEST_TEXT_MAX];
-        char *image_ref;
+        char *image_ref; /* as the manifest names it */
+        char *image;     /* NAME@DIGEST of it: what it is made from */
         char digest[DIGEST_TEXT_MAX];
         char *dir, *scratch;
         struct desired *desired; /* that it is made from; NULL when adopted */

@@ -131,13 +131,11 @@ int daemon_accept(struct daemon *d, struct desired *desired, const char *note, s
         return 0;
 }
 
-/* The digest that the service's image had when it was last looked at. */
-static const char *known_digest(const struct daemon *d, const struct desired *desired, size_t i)
+static bool is_pinned_to(const struct service_wish *wish, const char *digest)
 {
-        const struct instance *in =
-                daemon_instance(d, desired->stack->name, desired->stack->services[i].name, 0);
+        const char *at = strchr(wish->image, '@');
 
-        return in && *in->digest ? in->digest : desired->wishes.services[i].digest;
+        return at && streq(at + 1, digest);
 }
 
 /*
@@ -150,9 +148,7 @@ static bool note_images(struct daemon *d, struct desired *desired)
 
         for (size_t i = 0; i < desired->stack->services_len; i++) {
                 const struct service *service = &desired->stack->services[i];
-                const char *known = known_digest(d, desired, i);
-                const struct instance *in =
-                        daemon_instance(d, desired->stack->name, service->name, 0);
+                const struct service_wish *wish = &desired->wishes.services[i];
                 const struct image_entry *entry;
 
                 if (!service->image)
@@ -161,15 +157,37 @@ static bool note_images(struct daemon *d, struct desired *desired)
                 entry = images_find(d->images, service->image);
                 if (!entry || !entry->image)
                         continue;
-                if (known && !streq(known, entry->image->digest) &&
-                    (!in || streq(in->image_ref, service->image))) {
+                if (wish->image && !is_pinned_to(wish, entry->image->digest)) {
                         desired_renew(desired, i, "image changed");
                         renewed = true;
                 }
-                free(desired->wishes.services[i].digest);
-                desired->wishes.services[i].digest = xstrdup(entry->image->digest);
+                desired_pin(desired, i, entry->image->digest);
         }
         return renewed;
+}
+
+/* An image that was not there when its stack was applied: what came for it is what was meant. */
+static void pin_late(struct daemon *d, struct desired *desired)
+{
+        for (size_t i = 0; i < desired->stack->services_len; i++) {
+                const struct service *service = &desired->stack->services[i];
+                const struct image_entry *entry;
+
+                if (!service->image || desired->wishes.services[i].image)
+                        continue;
+                entry = images_find(d->images, service->image);
+                if (!entry || entry->state != IMAGE_READY)
+                        continue;
+                desired_pin(desired, i, entry->image->digest);
+                desired->wishes_changed = true;
+                images_resolve(d->images, desired_image(desired, i), service->pull_policy);
+        }
+}
+
+void daemon_pin_images(struct daemon *d)
+{
+        for (size_t i = 0; i < d->desired_len; i++)
+                pin_late(d, d->desired[i]);
 }
 
 static bool has_stopped(const struct desired *desired)

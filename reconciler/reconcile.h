@@ -74,7 +74,8 @@ struct plan {
 struct service_wish {
         bool stopped;           /* no VM, though the service stays declared */
         unsigned generation;    /* counted up to have its VMs replaced: mixed into the hash */
-        char *digest;           /* of its image at the last apply; NULL: it was not there */
+        char *image;            /* NAME@DIGEST that the last apply meant: what its VMs are made
+                                   from, whatever the name means now; NULL: not known yet */
         char *cause;            /* of the present generation: "image changed"; NULL: none to tell */
         char *good;             /* spec hash that was last well in all replicas; NULL: none yet */
         unsigned good_revision; /* where that spec stands; 0 with good NULL */

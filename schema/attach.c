@@ -10,9 +10,6 @@
 #include "schema/kinds.h"
 #include "schema/shapes.h"
 
-/* Networks of a service: each is an interface of its VM. */
-#define NETWORKS_MAX 32
-
 static const char *const conditions[] = {"service_started", "service_healthy",
                                          "service_completed_successfully", NULL};
 
@@ -101,9 +98,11 @@ static void networks_read(struct reader *r, const struct field *field, const str
                 reader_refuse_kind(r, field, node);
                 return;
         }
-        if (node->len > NETWORKS_MAX) {
-                reader_error(r, &node->mark, "%zu networks; the most is %d", node->len,
-                             NETWORKS_MAX);
+        if (node->len > SERVICE_NETWORKS_MAX) {
+                reader_fault(r, DIAG_LIMIT, &node->mark,
+                             "%zu networks; a VM has room for %d: put services that talk to each "
+                             "other on one",
+                             node->len, SERVICE_NETWORKS_MAX);
                 return;
         }
         for (size_t i = 0; i < node->len; i++) {
@@ -194,7 +193,7 @@ static void depends_read(struct reader *r, const struct field *field, const stru
                 return;
         }
         if (node->len > STACK_SERVICES_MAX) {
-                reader_error(r, &node->mark, "more services than a stack can have");
+                reader_fault(r, DIAG_LIMIT, &node->mark, "more services than a stack can have");
                 return;
         }
         for (size_t i = 0; i < node->len; i++) {
@@ -279,7 +278,7 @@ const struct kind kind_links = {
 static void check_number_text(struct reader *r, const struct node *node, const char *text)
 {
         if (!text[0] || strlen(text) > 9 || strspn(text, "0123456789") != strlen(text))
-                reader_error(r, &node->mark,
+                reader_fault(r, DIAG_BAD_NUMBER, &node->mark,
                              "'%.40s' is not a number; names of users are not known here", text);
 }
 

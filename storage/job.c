@@ -255,6 +255,9 @@ static int make_request(const struct storage_job *job, const struct storage_job_
         json_set_bool(json, "network", needs_network(request->kind));
         if (job->images)
                 (void)json_object_update(json, job->images); /* OOM only */
+        if (request->kind == JOB_UNPACK)
+                (void)json_object_set_new(json, "others",
+                                          store_mapped_disks(&job->store)); /* OOM only */
         if (request->kind == JOB_LOGIN)
                 (void)json_object_set_new(json, "login",
                                           json_pack("{s:s, s:s}", "username", request->username,
@@ -272,9 +275,10 @@ static int make_request(const struct storage_job *job, const struct storage_job_
         return 0;
 }
 
-static int open_blobs(const struct image_store *store, int *ret_fd, struct err *err)
+static int open_folder(const struct image_store *store, const char *name, int *ret_fd,
+                       struct err *err)
 {
-        AUTO_FREE char *path = file_join(store->dir, "blobs/sha256");
+        AUTO_FREE char *path = file_join(store->dir, name);
 
         *ret_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         return *ret_fd < 0 ? err_errno(err, errno, "%s", path) : 0;
@@ -284,12 +288,17 @@ static int spawn_worker(struct storage_job *job, const char *worker,
                         const struct storage_job_request *request, struct err *err)
 {
         const char *argv[] = {worker, WORKER_OPTION, NULL};
-        AUTO_CLOSE int ask = -1, out_r = -1, out_w = -1, blobs = -1;
+        AUTO_CLOSE int ask = -1, out_r = -1, out_w = -1, blobs = -1, disks = -1, maps = -1;
+        bool unpack = request->kind == JOB_UNPACK;
         int pipefd[2], pidfd = -1, r;
 
         r = make_request(job, request, &ask, err);
         if (r == 0 && reads_blobs(request->kind))
-                r = open_blobs(&job->store, &blobs, err);
+                r = open_folder(&job->store, "blobs/sha256", &blobs, err);
+        if (r == 0 && unpack)
+                r = open_folder(&job->store, "rootfs", &disks, err);
+        if (r == 0 && unpack)
+                r = open_folder(&job->store, "maps", &maps, err);
         if (r < 0)
                 return r;
         if (pipe2(pipefd, O_CLOEXEC) < 0)
@@ -304,8 +313,11 @@ static int spawn_worker(struct storage_job *job, const char *worker,
                         {STDERR_FILENO, 2},
                         {reads_blobs(request->kind) ? blobs : request->archive_fd, WORKER_FD_INPUT},
                         {request->kind == JOB_SAVE ? request->output_fd : job->staging,
-                         WORKER_FD_STAGING}};
-                const struct spawn spec = {.argv = argv, .fds = fds, .fd_count = ARRAY_SIZE(fds)};
+                         WORKER_FD_STAGING},
+                        {disks, WORKER_FD_DISKS},
+                        {maps, WORKER_FD_MAPS}};
+                const struct spawn spec = {
+                        .argv = argv, .fds = fds, .fd_count = ARRAY_SIZE(fds) - (unpack ? 0 : 2)};
 
                 r = spawn_start(&spec, &job->pid, &pidfd, err);
         }

@@ -111,6 +111,8 @@ int publish_rootfs(const struct image_store *store, int staging, const char *dig
         if (r == 0)
                 r = store_publish_rootfs(store, staging, digest, err);
         if (r == 0)
+                r = store_sync(store, "maps", err);
+        if (r == 0)
                 r = store_sync(store, "rootfs", err);
         if (r < 0)
                 return r;

@@ -98,5 +98,6 @@ static int64_t folder_bytes(const struct image_store *store, const char *name)
 
 int64_t store_bytes(const struct image_store *store)
 {
-        return folder_bytes(store, "blobs/sha256") + folder_bytes(store, "rootfs");
+        return folder_bytes(store, "blobs/sha256") + folder_bytes(store, "rootfs") +
+               folder_bytes(store, "maps");
 }

@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <fts.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -15,6 +16,7 @@
 #include "base/mem.h"
 #include "storage/ext4.h"
 
+#define COUNTED_MAX     10000 /* files of a shared volume that are looked at for its size */
 #define RECORD          "volume.json"
 #define RECORD_MAX      (64u << 10)
 #define DISK            "disk.ext4"
@@ -90,10 +92,10 @@ static int copy_content(struct ext4_source *source, struct ext4 *ext4, const str
         for (struct tree_node *n = tree_root(tree); n && r == 0; n = tree_next(n)) {
                 struct tree_inode *inode = n->inode;
 
-                if (!S_ISREG(inode->mode) || inode->size == 0 || inode->source_entry == 0)
+                if (!S_ISREG(inode->mode) || inode->size == 0 || inode->source_ino == 0)
                         continue;
                 r = ext4_source_copy(source, inode, ext4, err);
-                inode->source_entry = 0; /* done: other names of it are skipped */
+                inode->source_ino = 0; /* done: other names of it are skipped */
         }
         return r;
 }
@@ -195,6 +197,23 @@ int volume_check_class(const char *dir, const char *name, bool shared, struct er
         return 0;
 }
 
+/* An existing volume: of this class, and with its data, in whose place nothing empty is put. */
+static int volume_check(const char *dir, const char *name, bool shared, struct err *err)
+{
+        AUTO_FREE char *data = NULL;
+        int r = volume_check_class(dir, name, shared, err);
+
+        if (r < 0)
+                return r;
+        data = xasprintf("%s/%s/%s", dir, name, shared ? FOLDER : DISK);
+        if (access(data, F_OK) < 0)
+                return err_set(err, errno,
+                               "volume %s has lost its data: %s is missing; put it back, or begin "
+                               "with an empty one: `berth volume rm %s`",
+                               name, data, name);
+        return 0;
+}
+
 int volume_ensure(const char *dir, const char *name, const char *stack, int64_t size_bytes,
                   const char *seed_rootfs, const char *seed_path, bool *ret_created,
                   struct err *err)
@@ -211,7 +230,7 @@ int volume_ensure(const char *dir, const char *name, const char *stack, int64_t 
         path = file_join(dir, name);
         *ret_created = false;
         if (access(path, F_OK) == 0)
-                return volume_check_class(dir, name, false, err);
+                return volume_check(dir, name, false, err);
         aside = xasprintf("%s/" ASIDE "%s", dir, name);
         disk = file_join(aside, DISK);
         r = file_remove_tree(aside, err); /* of a daemon that died here */
@@ -243,7 +262,7 @@ int volume_ensure_shared(const char *dir, const char *name, const char *stack, b
         path = file_join(dir, name);
         *ret_created = false;
         if (access(path, F_OK) == 0)
-                return volume_check_class(dir, name, true, err);
+                return volume_check(dir, name, true, err);
         aside = xasprintf("%s/" ASIDE "%s", dir, name);
         data = file_join(aside, FOLDER);
         r = file_remove_tree(aside, err); /* of a daemon that died here */
@@ -261,6 +280,23 @@ int volume_ensure_shared(const char *dir, const char *name, const char *stack, b
         }
         *ret_created = true;
         return sync_folder(dir, err);
+}
+
+/* What the files of a folder take; of a folder with very many, what the first of them take. The
+ * guests that write to it choose its shape, so links are not followed and the walk is bounded. */
+static int64_t folder_bytes(char *path)
+{
+        char *paths[] = {path, NULL};
+        FTS *walk = fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR | FTS_XDEV, NULL);
+        const FTSENT *entry;
+        int64_t bytes = 0;
+
+        for (int n = 0; walk && n < COUNTED_MAX && (entry = fts_read(walk)); n++)
+                if (entry->fts_info != FTS_DP && entry->fts_info != FTS_NS)
+                        bytes += entry->fts_statp->st_blocks * 512;
+        if (walk)
+                (void)fts_close(walk); /* nothing was written */
+        return bytes;
 }
 
 int volume_find(const char *dir, const char *name, struct volume_info **ret, struct err *err)
@@ -291,7 +327,7 @@ int volume_find(const char *dir, const char *name, struct volume_info **ret, str
         if (stat(info->path, &st) < 0)
                 return err_errno(err, errno, "volume %s: %s", name, info->path);
         info->size_bytes = info->shared ? 0 : st.st_size;
-        info->used_bytes = info->shared ? 0 : st.st_blocks * 512;
+        info->used_bytes = info->shared ? folder_bytes(info->path) : st.st_blocks * 512;
         *ret = STEAL(info);
         return 0;
 }

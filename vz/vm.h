@@ -27,13 +27,15 @@
 
 #include "base/auto.h"
 #include "base/err.h"
+#include "base/spawn.h"
 
 enum vm_accel { ACCEL_TCG, ACCEL_KVM };
 
-#define VM_DISKS_MAX  6
-#define VM_NICS_MAX   4
-#define VM_SHARES_MAX 4
-#define VM_MEMORY_MIN (INT64_C(64) << 20)
+#define VM_DISKS_MAX   6
+#define VM_NICS_MAX    4
+#define VM_SHARES_MAX  4
+#define VM_DEVICES_MAX 7 /* of all three: eight virtio-mmio slots, one is berth's channel */
+#define VM_MEMORY_MIN  (INT64_C(64) << 20)
 
 struct vm_disk {
         int fd; /* of the image file, borrowed; opened read-only or read-write */
@@ -70,6 +72,8 @@ struct vm_spec {
         size_t nics_len;
         struct vm_share shares[VM_SHARES_MAX];
         size_t shares_len;
+        const struct spawn_bind *binds; /* what QEMU alone sees, in the shares */
+        size_t binds_len;
         struct templates *templates; /* outlives the VM's start; NULL: always a cold boot */
 };
 
@@ -126,6 +130,12 @@ struct vm_birth vm_birth(const struct vm *vm);
 pid_t vm_pid(const struct vm *vm);
 enum vm_accel vm_accel(const struct vm *vm);
 const char *vm_dir(const struct vm *vm);
+
+/**
+ * Whether a tap that a process holds has been removed (from /proc/PID/fdinfo, where the kernel
+ * names the device of each tap): its network card is dead. false for a process that is gone.
+ */
+bool vm_tap_lost(pid_t pid);
 
 /** CLOCK_MONOTONIC of the host when QEMU was spawned, and when QMP answered (0: not yet). */
 int64_t vm_spawned_ns(const struct vm *vm);

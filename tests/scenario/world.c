@@ -26,6 +26,7 @@ void world_release(struct world *world)
                 free(world->wishes[i].service);
                 free(world->wishes[i].wish.cause);
                 free(world->wishes[i].wish.good);
+                free(world->wishes[i].wish.image);
         }
         free(world->wishes);
         free(world->stacks);

@@ -36,6 +36,7 @@ cleanup() {
 trap cleanup EXIT
 trap 'exit 1' INT TERM HUP PIPE
 
+real_home=$HOME
 export HOME="$work/home" BERTH_ROOT="$work/r" BERTH_CERTS="$work/certs.d"
 export BERTH_REGISTRIES="$work/registries.json" XDG_CONFIG_HOME="$work/home/.config"
 mkdir -p "$HOME" "$BERTH_CERTS"

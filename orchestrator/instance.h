@@ -55,6 +55,7 @@ struct instance_env {
         const char *run_dir;     /* .../vm/ID below it */
         const char *scratch_dir; /* private disks */
         const char *volumes_dir;
+        const char *machine_id; /* of this instance of berth: machine_id.h */
         const char *qemu, *kernel, *initrd;
         enum vm_accel accel;
         struct templates *templates; /* NULL: every VM boots */

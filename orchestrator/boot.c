@@ -16,8 +16,7 @@
 
 static bool is_stopped(const struct desired *desired, size_t service)
 {
-        return service < desired->wishes.services_len &&
-               desired->wishes.services[service].stopped;
+        return service < desired->wishes.services_len && desired->wishes.services[service].stopped;
 }
 
 /* The services of a stack to stop (or start) that the restart policy says so of; NULL: none. */

@@ -60,11 +60,14 @@ static char *project_name(const char *text)
 
 static int find_base_dir(struct loader *l, struct err *err)
 {
-        const char *first = l->options->files[0];
+        const char *first = l->options->files[0], *chosen = l->options->project_dir;
         AUTO_FREE char *copy = xstrdup(streq(first, "-") ? "./-" : first);
 
-        l->base_dir = realpath(dirname(copy), NULL);
-        return l->base_dir ? 0 : err_errno(err, errno, "%s: its folder", first);
+        l->base_dir = realpath(chosen ? chosen : dirname(copy), NULL);
+        if (l->base_dir)
+                return 0;
+        return chosen ? err_errno(err, errno, "project directory %s", chosen)
+                      : err_errno(err, errno, "%s: its folder", first);
 }
 
 static int read_dotenv(struct loader *l, const char *path, bool must, struct err *err)

@@ -34,8 +34,8 @@ static void start_writing(struct content *content, uint64_t end)
         if (end - content->started < STEP)
                 return;
         /* Only a beginning: errors come to light at fsync. */
-        (void)sync_file_range(content->fd, (off_t)content->started,
-                              (off_t)(end - content->started), SYNC_FILE_RANGE_WRITE);
+        (void)sync_file_range(content->fd, (off_t)content->started, (off_t)(end - content->started),
+                              SYNC_FILE_RANGE_WRITE);
         content->started = end;
 }
 
@@ -90,8 +90,8 @@ int content_copy(struct content *content, int from, uint64_t first, uint64_t blo
         int r = content_flush(content, err);
 
         while (r == 0 && left) {
-                ssize_t n = copy_file_range(from, &in, content->fd, &out,
-                                            left < STEP ? left : STEP, 0);
+                ssize_t n =
+                        copy_file_range(from, &in, content->fd, &out, left < STEP ? left : STEP, 0);
 
                 if (n < 0 && errno == EINTR)
                         continue;

@@ -15,7 +15,7 @@ struct content {
         int fd;
         uint64_t next; /* the block that comes next */
         uint8_t *buffer;
-        size_t buffered; /* bytes of it, which belong before next */
+        size_t buffered;  /* bytes of it, which belong before next */
         uint64_t started; /* the kernel was told to write what is before this byte */
 };
 

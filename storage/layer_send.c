@@ -28,10 +28,9 @@ static int send_run(struct sender *s, uint64_t block, const uint8_t *data, size_
         while (r == 0 && count) {
                 size_t n = count < PIECE_BLOCKS ? count : PIECE_BLOCKS;
                 const struct wire_run run = {(uint32_t)block, (uint32_t)n};
-                const struct wire_header header = {
-                        .kind = WIRE_DATA,
-                        .len = (uint32_t)(sizeof(run) + n * EXT4_BLOCK),
-                        .consumed = (uint64_t)layer_consumed(s->layer)};
+                const struct wire_header header = {.kind = WIRE_DATA,
+                                                   .len = (uint32_t)(sizeof(run) + n * EXT4_BLOCK),
+                                                   .consumed = (uint64_t)layer_consumed(s->layer)};
 
                 r = wire_out_put(&s->out, &header, &run, data, err);
                 block += n;
@@ -168,7 +167,7 @@ void layer_send(int blob, int out)
                 struct wire_fail fail = {.code = err.code};
 
                 (void)snprintf(fail.text, sizeof(fail.text), "%s", err.msg); /* as large */
-                (void)wire_out_put(&s.out, &header, &fail, NULL, &err); /* nobody listens */
+                (void)wire_out_put(&s.out, &header, &fail, NULL, &err);      /* nobody listens */
         }
         r = wire_out_flush(&s.out, &err);
         layer_free(s.layer);

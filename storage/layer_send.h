@@ -7,7 +7,8 @@
 #ifndef STORAGE_LAYER_SEND_H
 #define STORAGE_LAYER_SEND_H
 
-/** Read the layer at fd blob and write frames to fd out, until END or FAIL; then the process ends. */
+/** Read the layer at fd blob and write frames to fd out, until END or FAIL; then the process ends.
+ */
 void layer_send(int blob, int out) __attribute__((noreturn));
 
 #endif

@@ -5,8 +5,8 @@
  *
  *   header | one struct map_layer a layer | their frames (wire.h): ENTRY, RUN
  *
- * A layer's content is one piece of the disk, [first, first + blocks); the RUNs of its files fill it
- * from its beginning, one behind the other.
+ * A layer's content is one piece of the disk, [first, first + blocks); the RUNs of its files fill
+ * it from its beginning, one behind the other.
  */
 #ifndef STORAGE_MAP_H
 #define STORAGE_MAP_H

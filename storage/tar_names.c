@@ -11,15 +11,15 @@
 #include "base/mem.h"
 #include "base/strbuf.h"
 
-#define BLOCK         512
-#define PAX_MAX       (1u << 20)
-#define SIZE_AT       124
-#define SIZE_LEN      12
-#define SUM_AT        148
-#define TYPE_AT       156
-#define EXTENDED_AT   482 /* old GNU sparse: a map follows */
-#define MAP_MORE_AT   504 /* in a block of that map: one more */
-#define MEMBER_MAX    (INT64_C(1) << 62)
+#define BLOCK       512
+#define PAX_MAX     (1u << 20)
+#define SIZE_AT     124
+#define SIZE_LEN    12
+#define SUM_AT      148
+#define TYPE_AT     156
+#define EXTENDED_AT 482 /* old GNU sparse: a map follows */
+#define MAP_MORE_AT 504 /* in a block of that map: one more */
+#define MEMBER_MAX  (INT64_C(1) << 62)
 
 struct named {
         int64_t position;
@@ -28,6 +28,7 @@ struct named {
 
 struct tar_names {
         enum { HEADER, PAX, MAP, SKIP, LOST } state;
+
         int64_t position; /* of the next byte fed */
         int64_t member;   /* where the headers of the present member begin */
         bool begun;       /* a header of the member has been seen */
@@ -280,7 +281,8 @@ void tar_names_get(struct tar_names *names, int64_t position, const char **ret_p
                 names->last = names->queue[passed++];
         names->queue_len -= passed;
         if (names->queue_len)
-                memmove(names->queue, names->queue + passed, names->queue_len * sizeof(*names->queue));
+                memmove(names->queue, names->queue + passed,
+                        names->queue_len * sizeof(*names->queue));
         if (names->last.path)
                 *ret_path = names->last.path;
         if (names->last.link)

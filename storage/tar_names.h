@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Names out of pax headers as the bytes they are. libarchive composes them (Unicode's NFC), so that
- * two files of which one is called "ü" and the other "u" with a combining mark would become one; file names
- * on Linux are bytes. This looks over libarchive's shoulder at the same stream and keeps those names
- * that are not plain ASCII, by the position of their member's first header.
+ * two files of which one is called "ü" and the other "u" with a combining mark would become one;
+ * file names on Linux are bytes. This looks over libarchive's shoulder at the same stream and keeps
+ * those names that are not plain ASCII, by the position of their member's first header.
  *
  * When it cannot follow an archive it stops, and libarchive's names count: a name is data that
  * storage/tree.h checks, whoever read it.

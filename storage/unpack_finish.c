@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What remains of the layers becomes a file system; content that nobody has any more is given back. */
+/* What remains of the layers becomes a file system; content that nobody has any more is given back.
+ */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -240,8 +240,8 @@ static bool take_xattr(const uint8_t **p, size_t *left, struct tree_xattr *ret)
         if (!take_text(p, left, lens.name, &name) || !name)
                 return false;
         value = take(p, left, lens.value);
-        *ret = (struct tree_xattr){
-                (char *)(uintptr_t)name, (void *)(uintptr_t)value, lens.value}; /* only read */
+        *ret = (struct tree_xattr){(char *)(uintptr_t)name, (void *)(uintptr_t)value,
+                                   lens.value}; /* only read */
         return value != NULL;
 }
 

@@ -5,8 +5,8 @@
  * and a disk's map keeps it (map.h), with RUN in place of DATA: the content lies in the disk.
  *
  *   header | ENTRY   struct wire_entry, its strings      DATA  block number, whole blocks of bytes
- *          | RUN     block number, count of blocks       END   blob digest, digest of the tar inside
- *          | FAIL    errno, text
+ *          | RUN     block number, count of blocks       END   blob digest, digest of the tar
+ * inside | FAIL    errno, text
  *
  * Blocks are EXT4_BLOCK bytes of the file; what no DATA covers is zeros. Numbers are the machine's:
  * frames do not leave it. Who reads them believes nothing of what they say about themselves.

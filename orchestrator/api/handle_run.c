@@ -345,7 +345,8 @@ static int need_image(const struct daemon *d, const char *ref, struct err *err)
         images_resolve(d->images, ref, PULL_NEVER);
         entry = images_find(d->images, ref);
         if (!entry || entry->state != IMAGE_READY)
-                return err_set(err, ENOENT, "there is no image %s here; `berth image pull` it", ref);
+                return err_set(err, ENOENT, "there is no image %s here; `berth image pull` it",
+                               ref);
         return 0;
 }
 

@@ -247,8 +247,8 @@ static void print_findings(const struct diags *diags)
 {
         for (size_t i = 0; i < diags->len; i++) {
                 const struct diag *diag = &diags->items[i];
-                const char *key = has_prefix(diag->path, "services.") ? strchr(diag->path + 9, '.')
-                                                                      : NULL;
+                const char *key =
+                        has_prefix(diag->path, "services.") ? strchr(diag->path + 9, '.') : NULL;
 
                 if (diag->severity == DIAG_ERROR)
                         (void)cli_error(CLI_FAILED, "%s: %s", key ? key + 1 : diag->path,
@@ -265,9 +265,8 @@ static int load(const json_t *draft, json_t **ret, struct err *err)
         AUTO_CLOSE int fd = memfd_create("berth-run", MFD_CLOEXEC);
         AUTO_FREE char *path = xasprintf("/proc/self/fd/%d", fd);
         const char *const files[] = {path};
-        const struct load_options options = {.files = files,
-                                             .file_count = 1,
-                                             .environ = (const char *const *)environ};
+        const struct load_options options = {
+                .files = files, .file_count = 1, .environ = (const char *const *)environ};
         struct stack *stack = NULL;
         struct diags diags = {0};
         int r;

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A revision: what is wished beside the manifest, where it goes, and that it survives the store. */
-#include "orchestrator/desired.h"
-
 #include <string.h>
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "orchestrator/desired.h"
 #include "tests/tap.h"
 
 #define DIGEST "sha256:0123456789012345678901234567890123456789012345678901234567890123"
@@ -59,8 +58,9 @@ static void test_wishes_survive(void)
 
 static void test_inherit(void)
 {
-        AUTO(desired) struct desired *first = desired_of(web1), *same = desired_of(web1),
-                                     *other = desired_of(web2);
+        AUTO(desired)
+        struct desired *first = desired_of(web1),
+                       *same = desired_of(web1), *other = desired_of(web2);
 
         is_str(desired_image(first, 0), "web:1", "an image that is not known yet");
         desired_pin(first, 0, DIGEST);

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Names of pax headers as bytes, however the stream is cut. */
-#include "storage/tar_names.h"
-
 #include <string.h>
 
 #include "base/mem.h"
+#include "storage/tar_names.h"
 #include "tests/tap.h"
 
 #define BLOCK      512

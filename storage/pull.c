@@ -316,6 +316,7 @@ static int fetch_blobs(struct fetch *f, const struct oci_manifest *manifest, str
                 r = check_config(f, manifest, err);
         if (r < 0)
                 return r;
+        job_progress_image(f->pull->progress, f->manifest.digest);
         telling.done = xcalloc(manifest->layers_len + 1, sizeof(*telling.done));
         for (size_t i = 0; i < manifest->layers_len; i++)
                 telling.total += manifest->layers[i].size;
@@ -357,9 +358,9 @@ static int fetch_image(struct fetch *f, struct err *err)
         if (r == 0)
                 r = check_layers(f, manifest, err);
         if (r == 0)
-                r = fetch_blobs(f, manifest, err);
-        if (r == 0)
                 r = keep_document(f, text, (size_t)f->manifest.size, f->manifest.digest, err);
+        if (r == 0)
+                r = fetch_blobs(f, manifest, err);
         return r;
 }
 

@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/auto.h"
@@ -474,6 +475,22 @@ static void test_spoiled(const char *wrapper, enum template_state state, const c
         t.qemu = NULL;
 }
 
+/* The memory file itself cannot be as large as it should be. */
+static void test_no_file(void)
+{
+        struct rlimit old, low;
+
+        (void)signal(SIGXFSZ, SIG_IGN);
+        templates_free(STEAL(t.templates));
+        (void)open_templates();
+        is_int(getrlimit(RLIMIT_FSIZE, &old), 0, "the limit of file sizes");
+        low = (struct rlimit){.rlim_cur = MEMORY / 2, .rlim_max = old.rlim_max};
+        is_int(setrlimit(RLIMIT_FSIZE, &low), 0, "is below that of a template");
+        is_int(want(), TEMPLATE_FAILED, "no memory file: no template");
+        is_int(setrlimit(RLIMIT_FSIZE, &old), 0, "the limit is gone");
+        is_int(want(), TEMPLATE_READY, "it is tried again, and built");
+}
+
 int main(int argc, char **argv)
 {
         if (argc < 5) {
@@ -494,6 +511,9 @@ int main(int argc, char **argv)
                 test_spoiled("qemu-dies-at-save", TEMPLATE_FAILED, "no template: ");
                 test_spoiled("qemu-no-restore", TEMPLATE_READY, "the clone failed: ");
                 test_spoiled("qemu-bad-state", TEMPLATE_READY, "the clone failed: ");
+                test_spoiled("qemu-build-no-memory", TEMPLATE_FAILED, "no template: ");
+                test_spoiled("qemu-clone-no-memory", TEMPLATE_READY, "the clone failed: ");
+                test_no_file();
         } else {
                 templates_free(STEAL(t.templates));
                 for (size_t i = 0; i < strtoul(argv[4], NULL, 10); i++)

@@ -19,6 +19,7 @@
 #include "orchestrator/logs.h"
 #include "orchestrator/machine_id.h"
 #include "orchestrator/networks.h"
+#include "orchestrator/qemu_version.h"
 #include "orchestrator/store.h"
 #include "orchestrator/warm.h"
 #include "reconciler/reconcile.h"
@@ -58,6 +59,7 @@ struct daemon {
         struct images *images;
         struct networks *networks;
         struct api_socket *api;
+        struct qemu_version *qemu_version;
         struct templates *templates; /* NULL: not wanted, or accelerator not known yet */
         bool want_templates;
         struct warm *warm; /* NULL: no machines wait, pool_reason says why */

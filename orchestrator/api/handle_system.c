@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/loop.h"
 #include "base/mem.h"
 #include "base/value.h"
 #include "orchestrator/api/handlers.h"
@@ -89,9 +91,8 @@ static json_t *pool_json(const struct daemon *d)
         return j;
 }
 
-void handle_info(struct request *req, void *ctx)
+static json_t *info_json(const struct daemon *d)
 {
-        const struct daemon *d = ctx;
         json_t *j = version_json(d);
 
         json_set_str(j, "run", d->roots.run);
@@ -106,7 +107,44 @@ void handle_info(struct request *req, void *ctx)
         set_time(j, "started", d->started_ms);
         json_object_set_new(j, "templates", templates_json(d));
         json_object_set_new(j, "pool", pool_json(d));
-        response_json(req, 200, j);
+        return j;
+}
+
+/* Its answer waits for the version of QEMU. */
+struct info_call {
+        struct qemu_version_wait wait;
+        struct daemon *daemon;
+        struct request *req;
+};
+
+static void on_version(struct qemu_version_wait *wait, const char *version)
+{
+        struct info_call *call = container_of(wait, struct info_call, wait);
+        json_t *j = info_json(call->daemon);
+
+        json_set_str(j, "qemu", *version ? version : NULL);
+        response_json(call->req, 200, j);
+        loop_defer_free(call->daemon->loop, free, call);
+}
+
+static void on_info_client_gone(struct request *req, void *arg)
+{
+        struct info_call *call = arg;
+
+        (void)req;
+        qemu_version_forget(call->daemon->qemu_version, &call->wait);
+        loop_defer_free(call->daemon->loop, free, call);
+}
+
+void handle_info(struct request *req, void *ctx)
+{
+        struct info_call *call = xnew(struct info_call);
+
+        call->daemon = ctx;
+        call->req = req;
+        call->wait.on_version = on_version;
+        request_on_close(req, on_info_client_gone, call);
+        qemu_version_ask(call->daemon->qemu_version, &call->wait);
 }
 
 void handle_shutdown(struct request *req, void *ctx)

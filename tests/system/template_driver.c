@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -645,6 +646,22 @@ static void test_pool(size_t runs)
         pool_free(STEAL(t.pool));
 }
 
+/* The memory file itself cannot be as large as it should be. */
+static void test_no_file(void)
+{
+        struct rlimit old, low;
+
+        (void)signal(SIGXFSZ, SIG_IGN);
+        templates_free(STEAL(t.templates));
+        (void)open_templates();
+        is_int(getrlimit(RLIMIT_FSIZE, &old), 0, "the limit of file sizes");
+        low = (struct rlimit){.rlim_cur = MEMORY / 2, .rlim_max = old.rlim_max};
+        is_int(setrlimit(RLIMIT_FSIZE, &low), 0, "is below that of a template");
+        is_int(want(), TEMPLATE_FAILED, "no memory file: no template");
+        is_int(setrlimit(RLIMIT_FSIZE, &old), 0, "the limit is gone");
+        is_int(want(), TEMPLATE_READY, "it is tried again, and built");
+}
+
 int main(int argc, char **argv)
 {
         size_t runs;
@@ -679,6 +696,9 @@ int main(int argc, char **argv)
                 test_spoiled("qemu-dies-at-save", TEMPLATE_FAILED, "no template: ");
                 test_spoiled("qemu-no-restore", TEMPLATE_READY, "the clone failed: ");
                 test_spoiled("qemu-bad-state", TEMPLATE_READY, "the clone failed: ");
+                test_spoiled("qemu-build-no-memory", TEMPLATE_FAILED, "no template: ");
+                test_spoiled("qemu-clone-no-memory", TEMPLATE_READY, "the clone failed: ");
+                test_no_file();
         }
         templates_free(t.templates);
         return tap_done();

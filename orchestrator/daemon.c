@@ -212,6 +212,9 @@ static int open_state(struct daemon *d, struct err *err)
         store_report_release(&report);
         if (r < 0)
                 return r;
+        r = machine_id_load(d->roots.state, d->machine_id, err);
+        if (r < 0)
+                return r;
         d->events = events_new(d->loop, d->store);
         d->logs = logs_new(d->loop, logs, 0, 0);
         r = image_store_open(d->roots.images, &d->image_store, err);
@@ -288,6 +291,7 @@ static void init_env(struct daemon *d)
                                        .run_dir = d->roots.run,
                                        .scratch_dir = d->scratch_dir,
                                        .volumes_dir = d->volumes_dir,
+                                       .machine_id = d->machine_id,
                                        .kernel = d->kernel,
                                        .initrd = d->initrd,
                                        .on_change = on_instance_change,

@@ -17,6 +17,7 @@
 #include "orchestrator/images.h"
 #include "orchestrator/instance.h"
 #include "orchestrator/logs.h"
+#include "orchestrator/machine_id.h"
 #include "orchestrator/networks.h"
 #include "orchestrator/store.h"
 #include "reconciler/reconcile.h"
@@ -41,6 +42,7 @@ struct daemon {
         struct ev_loop *loop;
         struct roots roots;
         char *scratch_dir, *volumes_dir, *kernel, *initrd, *storage, *netd;
+        char machine_id[MACHINE_ID_MAX];
         struct accel_verdict accel;
         bool accel_known;
         int64_t clock_offset_ms; /* wall clock minus monotonic, at start: now never steps back */

@@ -213,6 +213,28 @@ static int build_files(struct guest_setup *s, const struct guest_input *in, stru
         return r;
 }
 
+/* Unless the service brings one of its own, or mounts all of /etc. */
+static void build_machine_id(struct guest_setup *s, const struct guest_input *in)
+{
+        static const char path[] = "/etc/machine-id";
+        struct guest_file *f;
+        const char *text;
+
+        for (size_t i = 0; i < s->files_len; i++)
+                if (streq(s->files[i].path, path))
+                        return;
+        for (size_t i = 0; i < in->service->volumes_len; i++)
+                if (streq(in->service->volumes[i].target, path) ||
+                    streq(in->service->volumes[i].target, "/etc"))
+                        return;
+        text = own(s, xasprintf("%s\n", in->machine_id));
+        f = array_push(&s->files, &s->files_len);
+        f->path = path;
+        f->mode = 0444;
+        f->content = text;
+        f->content_size = strlen(text);
+}
+
 static void build_interfaces(struct guest_setup *s, const struct guest_input *in)
 {
         s->interfaces = xcalloc(in->nics_len, sizeof(*s->interfaces));
@@ -462,6 +484,8 @@ int guest_setup_new(const struct guest_input *input, struct guest_setup **ret, s
                 r = build_mounts(s, input, err);
         if (r == 0)
                 r = build_files(s, input, err);
+        if (r == 0)
+                build_machine_id(s, input);
         if (r == 0)
                 r = build_rlimits(s, input->service, err);
         if (r == 0)

@@ -28,6 +28,7 @@ struct guest_input {
         const struct service *service;
         const struct image *image;
         unsigned replica;
+        const char *machine_id; /* for /etc/machine-id */
         const struct guest_nic *nics;
         size_t nics_len;
         /* For each entry of service->volumes: serial of its disk, or 9p tag; NULL for tmpfs. */

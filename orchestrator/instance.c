@@ -118,6 +118,7 @@ static void drop_guest(struct instance *in)
                 .code = 125, .start_failed = true, .text = "the VM ended"};
 
         probe_stop(&in->probe);
+        instance_tell_stats(in, NULL);
         if (in->guest)
                 guest_free(STEAL(in->guest));
         while (in->sessions) {
@@ -469,6 +470,11 @@ static void on_guest_log(void *arg, const char *text)
         log_debug("vminit", in->id, "%s", text);
 }
 
+static void on_guest_stats(void *arg, const struct guest_stats *stats)
+{
+        instance_tell_stats(arg, stats);
+}
+
 static void on_guest_exec_output(void *arg, void *exec, enum guest_stream stream, const void *bytes,
                                  size_t len)
 {
@@ -529,6 +535,7 @@ static const struct guest_callbacks guest_callbacks = {
         .on_output_end = on_guest_output_end,
         .on_oom = on_guest_oom,
         .on_log = on_guest_log,
+        .on_stats = on_guest_stats,
         .on_exec_output = on_guest_exec_output,
         .on_exec_writable = on_guest_exec_writable,
         .on_exec_exited = on_guest_exec_exited,

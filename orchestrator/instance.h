@@ -55,6 +55,7 @@ struct instance_env {
         const char *run_dir;     /* .../vm/ID below it */
         const char *scratch_dir; /* private disks */
         const char *volumes_dir;
+        const char *machine_id; /* of this instance of berth: machine_id.h */
         const char *qemu, *kernel, *initrd;
         enum vm_accel accel;
         struct templates *templates; /* NULL: every VM boots */
@@ -69,6 +70,15 @@ struct instance_env {
 };
 
 struct tap_request; /* prepare.c */
+
+/* Somebody who asked a guest for its figures. */
+struct stats_wait {
+        struct stats_wait *next;
+        struct instance *instance; /* NULL: nothing is awaited */
+        /* Once; stats NULL: the guest went away. */
+        void (*on_stats)(struct stats_wait *wait, const struct instance *instance,
+                         const struct guest_stats *stats);
+};
 
 struct instance_nic {
         char *network;
@@ -118,8 +128,9 @@ struct instance {
         struct vm *vm;
         struct guest *guest;
         struct exec_session *sessions; /* of API clients; ended with the guest */
-        struct attach *attach;         /* who watches its output and end; NULL: nobody */
-        struct guest_setup *setup;     /* until the guest was configured */
+        struct stats_wait *stats_waits;
+        struct attach *attach;     /* who watches its output and end; NULL: nobody */
+        struct guest_setup *setup; /* until the guest was configured */
         char boot_id[40];
         struct log_writer *log;
         struct probe probe;
@@ -164,6 +175,18 @@ void instance_update_probe(struct instance *instance, const struct service *serv
 
 /** Tell this session its end, too, when the guest goes away without a word. */
 void instance_own_session(struct instance *instance, struct exec_session *session);
+
+/* Figures (instance_stats.c). */
+
+/** Ask; false: it cannot be asked now. wait: borrowed until on_stats or instance_forget_stats(). */
+bool instance_ask_stats(struct instance *instance, struct stats_wait *wait);
+void instance_forget_stats(struct stats_wait *wait);
+
+/** Answer all who asked; NULL: there will be no answer. */
+void instance_tell_stats(struct instance *instance, const struct guest_stats *stats);
+
+/** What its VM costs the host: the member "host" of api/wire.h's STATS. NULL: it has none. */
+json_t *instance_usage_json(const struct instance *instance);
 
 /* Between instance.c, attach.c, prepare.c and instance_file.c: */
 

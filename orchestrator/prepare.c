@@ -19,6 +19,7 @@
 #include "base/mem.h"
 #include "base/value.h"
 #include "orchestrator/instance.h"
+#include "orchestrator/machine_id.h"
 #include "storage/volume.h"
 
 /* One question to netd; it outlives an instance that gave up. */
@@ -411,10 +412,12 @@ static int make_setup(struct instance *in, const struct attachments *at,
 {
         const struct image_entry *image = images_find(in->env->images, in->image);
         struct guest_nic nics[VM_NICS_MAX];
+        char machine_id[MACHINE_ID_MAX];
         const struct guest_input input = {.stack = in->desired->stack,
                                           .service = service,
                                           .image = image ? image->image : NULL,
                                           .replica = in->replica,
+                                          .machine_id = machine_id,
                                           .nics = nics,
                                           .nics_len = in->nics_len,
                                           .mount_names = at->names,
@@ -424,6 +427,7 @@ static int make_setup(struct instance *in, const struct attachments *at,
 
         if (!input.image)
                 return err_set(err, ENOENT, "image %s is not there any more", in->image);
+        machine_id_derive(in->env->machine_id, in->stack, in->service, in->replica, machine_id);
         for (size_t i = 0; i < in->nics_len; i++) {
                 nics[i] = (struct guest_nic){.ip = in->nics[i].ip,
                                              .gateway = in->nics[i].gateway,

@@ -15,6 +15,7 @@ const struct route api_routes[] = {
         {"POST", "/v1/stacks/:stack/change", handle_stack_change, 0},
         {"GET", "/v1/stacks/:stack/history", handle_stack_history, 0},
         {"GET", "/v1/ps", handle_ps, 0},
+        {"GET", "/v1/stats", handle_stats, 0},
         {"GET", "/v1/services/:stack/:service", handle_service, 0},
         {"GET", "/v1/services/:stack/:service/:replica", handle_service_replica, 0},
         {"GET", "/v1/events", handle_events, 0},

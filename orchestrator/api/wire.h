@@ -29,6 +29,7 @@
  *                                     {"gone": true} once a deleted stack has left nothing behind.
  *                                     ?follow=0: the present one only
  *   GET    /v1/ps?stack=S&all=1       [REPLICA]   (all: also ended ones)
+ *   GET    /v1/stats?stack=S&service=X&replica=N   [STATS] of the VMs that run
  *   GET    /v1/services/STACK/SERVICE[/N]  {service: canonical spec, status, replicas: [REPLICA with
  *                                     phases, mounts, probes, events]}
  *   GET    /v1/events?follow=1&stack=S&since=SEQ&limit=N   stream of EVENT

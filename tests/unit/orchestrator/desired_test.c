@@ -59,8 +59,8 @@ static void test_wishes_survive(void)
 static void test_inherit(void)
 {
         AUTO(desired)
-        struct desired *first = desired_of(web1),
-                       *same = desired_of(web1), *other = desired_of(web2);
+        struct desired *first = desired_of(web1), *same = desired_of(web1),
+                       *other = desired_of(web2);
 
         is_str(desired_image(first, 0), "web:1", "an image that is not known yet");
         desired_pin(first, 0, DIGEST);

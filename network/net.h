@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/value.h"
 
 #define NET_MTU 1500
 
@@ -69,8 +70,11 @@ struct zone {
 };
 
 struct forward {
-        uint32_t host_ip;   /* host byte order; 0: all addresses */
-        uint16_t host_port; /* 0: any free one, kept while the same id stays in the set */
+        uint32_t host_ip; /* host byte order; 0: all IPv4 addresses */
+        bool ip6;         /* host_ip6 instead, over TCP only */
+        uint8_t host_ip6[VALUE_IP6_BYTES];
+        uint16_t host_port;      /* 0: any free one, kept while the same id stays in the set */
+        uint16_t host_port_last; /* not 0: any free one from host_port to this one, kept likewise */
         uint32_t target_ip;
         uint16_t target_port;
         bool udp;
@@ -107,6 +111,10 @@ void net_stop(struct net *net);
  */
 int net_open_tap(struct net *net, void (*cb)(void *ctx, int tap_fd, const struct err *err),
                  void *ctx, struct err *err);
+
+/** A descriptor of the network's namespace, for taps_move(): cb gets its own, or -1 and err. */
+int net_open_namespace(struct net *net, void (*cb)(void *ctx, int netns_fd, const struct err *err),
+                       void *ctx, struct err *err);
 
 /** Replace the zone. Names are lower-case DNS labels. Sent in order with everything else. */
 int net_set_zone(struct net *net, const struct zone *zone, struct err *err);

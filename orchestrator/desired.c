@@ -90,6 +90,14 @@ struct service_wish *desired_wish(struct desired *d, const char *service)
         return found ? &d->wishes.services[found - d->stack->services] : NULL;
 }
 
+bool desired_is_once(const struct desired *d)
+{
+        for (size_t i = 0; i < d->wishes.services_len; i++)
+                if (!d->wishes.services[i].once)
+                        return false;
+        return d->wishes.services_len > 0;
+}
+
 void desired_inherit(struct desired *d, const struct desired *from, bool keep_stopped)
 {
         for (size_t i = 0; i < d->wishes.services_len; i++) {
@@ -102,6 +110,7 @@ void desired_inherit(struct desired *d, const struct desired *from, bool keep_st
                         continue;
                 old = &from->wishes.services[then - from->stack->services];
                 wish->generation = old->generation;
+                wish->once = keep_stopped && old->once; /* an apply of its own wants it to stay */
                 wish->stopped = keep_stopped && old->stopped;
                 free(wish->image); /* another name means another image */
                 wish->image = streq(then->image, d->stack->services[i].image) ? xstrdup(old->image)
@@ -143,6 +152,8 @@ json_t *desired_wishes_json(const struct desired *d)
                         json_set_int(j, "good_revision", wish->good_revision);
                 if (wish->undoing)
                         json_set_bool(j, "undoing", true);
+                if (wish->once)
+                        json_set_bool(j, "once", true);
                 json_object_set_new(all, d->stack->services[i].name, j);
         }
         if (d->undoes)
@@ -163,6 +174,7 @@ void desired_read_wishes(struct desired *d, const json_t *all)
                 wish->good = xstrdup(json_str(j, "good", NULL));
                 wish->good_revision = read_count(j, "good_revision");
                 wish->undoing = json_bool(j, "undoing", false);
+                wish->once = json_bool(j, "once", false);
         }
         d->undoes = read_count(json_object_get(all, OF_STACK), "undoes");
         desired_hash(d);

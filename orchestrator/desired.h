@@ -44,6 +44,9 @@ void desired_hash(struct desired *desired);
 /** Have the VMs of service i replaced, for that reason. */
 void desired_renew(struct desired *desired, size_t i, const char *cause);
 
+/** Whether it is wished for once: it is deleted when all in it has ended. */
+bool desired_is_once(const struct desired *desired);
+
 /** Have the VMs of service i made from that digest of its image, until an apply says otherwise. */
 void desired_pin(struct desired *desired, size_t i, const char *digest);
 

@@ -77,6 +77,8 @@ static void end_run(struct instance *in, enum vm_state state, enum exit_reason r
         set_message(in, message);
         in->state = state;
         in->since_ms = in->env->now_ms(in->env);
+        if (in->attach && state == VM_FAILED)
+                in->attach->on_failed(in->attach, message);
         in->env->on_ended(in->env, in);
         save(in); /* that the end was told: the next daemon must not count it again */
         in->env->on_change(in->env, in);
@@ -92,11 +94,18 @@ static void finish(struct instance *in)
         ev_timer_stop(in->env->loop, &in->reconnect);
         images_cancel(in->env->images, in);
         instance_forget_taps(in);
+        instance_drop_member(in);
         for (size_t i = 0; i < in->nics_len; i++)
                 if (in->nics[i].tap_fd >= 0)
                         (void)close(steal_fd(&in->nics[i].tap_fd)); /* a tap has no data to lose */
         if (file_remove_tree(in->dir, &err) < 0 || file_remove_tree(in->scratch, &err) < 0)
                 log_warn("vm", in->id, "%s", err.msg);
+        if (in->attach) {
+                struct attach *attach = STEAL(in->attach);
+
+                attach->instance = NULL;
+                attach->on_gone(attach);
+        }
         in->env->on_gone(in->env, in);
 }
 
@@ -120,7 +129,9 @@ static void drop_guest(struct instance *in)
         static const struct guest_exit lost = {
                 .code = 125, .start_failed = true, .text = "the VM ended"};
 
+        in->greeted = false;
         probe_stop(&in->probe);
+        instance_tell_stats(in, NULL);
         if (in->guest)
                 guest_free(STEAL(in->guest));
         while (in->sessions) {
@@ -131,6 +142,14 @@ static void drop_guest(struct instance *in)
         }
         if (in->log)
                 log_writer_close(STEAL(in->log));
+}
+
+/* A pool whose machines fail is not used for ever. */
+static void judge_pool(struct instance *in, const char *why)
+{
+        if (in->pooled)
+                pool_judge(in->env->pool, in->pool_memory, in->pool_cpus, why);
+        in->pooled = false;
 }
 
 void instance_fail(struct instance *in, enum exit_reason reason, const char *message)
@@ -150,6 +169,7 @@ void instance_fail(struct instance *in, enum exit_reason reason, const char *mes
                         finish(in);
                 return;
         }
+        judge_pool(in, message);
         instance_arm(in, 0);
         images_cancel(in->env->images, in);
         instance_emit(in, "failed", exit_reason_name(reason), "%s", message);
@@ -158,11 +178,15 @@ void instance_fail(struct instance *in, enum exit_reason reason, const char *mes
                 vm_kill(in->vm);
 }
 
+static void configure_new(struct instance *in);
+
 static void on_vm_up(struct vm *vm, void *ctx)
 {
         struct instance *in = ctx;
 
         in->times.up = vm_up_ns(vm);
+        if (in->greeted)
+                configure_new(in);
 }
 
 static void on_vm_end(struct vm *vm, enum vm_end end, const char *message, void *ctx)
@@ -198,7 +222,8 @@ static void power_off(struct instance *in)
                 return;
         in->powered_off = true;
         instance_arm(in, INSTANCE_POWEROFF_MS);
-        if (!in->guest || !guest_is_live(in->guest) || guest_poweroff(in->guest, &err) < 0)
+        if (in->disposable || !in->guest || !guest_is_live(in->guest) ||
+            guest_poweroff(in->guest, &err) < 0)
                 vm_kill(in->vm);
 }
 
@@ -348,16 +373,18 @@ static void run_again(struct instance *in)
 
 static void emit_started(const struct instance *in)
 {
-        struct vm_birth birth = vm_birth(in->vm);
+        const char *why = vm_birth_reason(in->vm);
         long long ms = (long long)((in->times.started - in->times.decided) / 1000000);
 
         if (in->runs > 1)
                 instance_emit(in, "started", "restart", "service runs again after %lld ms", ms);
         else
-                instance_emit(in, "started", birth.clone ? "clone" : "boot",
+                instance_emit(in, "started", vm_birth_name(vm_birth(in->vm)),
                               "service runs after %lld ms%s%s%s", ms,
-                              *birth.reason ? " (booted: " : "", birth.reason,
-                              *birth.reason ? ")" : "");
+                              !*why                         ? ""
+                              : vm_birth(in->vm) == VM_BOOT ? " (booted: "
+                                                            : " (cloned: ",
+                              why, *why ? ")" : "");
 }
 
 static void run_began(struct instance *in)
@@ -369,8 +396,26 @@ static void run_began(struct instance *in)
         in->since_ms = in->env->now_ms(in->env);
         emit_started(in);
         in->env->on_started(in->env, in);
+        if (in->attach)
+                in->attach->on_started(in->attach);
         save(in);
         in->env->on_change(in->env, in);
+}
+
+/* A guest that nobody has configured; it must not be before a claimed VM has its disks. */
+static void configure_new(struct instance *in)
+{
+        in->greeted = in->vm && !vm_is_up(in->vm);
+        if (in->greeted)
+                return;
+        if (in->vm) {
+                vm_confirm(in->vm);
+                in->times.spawned = vm_spawned_ns(in->vm); /* not the first, if a clone failed */
+        }
+        if (in->setup)
+                send_configuration(in);
+        else if (in->state != VM_STOPPING)
+                instance_fail(in, EXIT_BOOT, "the daemon ended while the VM was starting");
 }
 
 static void on_guest_hello(void *arg, const struct guest_hello *hello)
@@ -378,10 +423,6 @@ static void on_guest_hello(void *arg, const struct guest_hello *hello)
         struct instance *in = arg;
 
         in->reconnects = 0;
-        if (in->vm) {
-                vm_confirm(in->vm);
-                in->times.spawned = vm_spawned_ns(in->vm); /* not the first, if a clone failed */
-        }
         if (*hello->boot_id)
                 (void)snprintf(in->boot_id, sizeof(in->boot_id), "%s", hello->boot_id);
         for (size_t i = 0; i < hello->n_phases; i++)
@@ -390,10 +431,7 @@ static void on_guest_hello(void *arg, const struct guest_hello *hello)
                 in->times.hello = clock_mono_ns();
         switch (hello->state) {
         case WIRE_S_NEW:
-                if (in->setup)
-                        send_configuration(in);
-                else if (in->state != VM_STOPPING)
-                        instance_fail(in, EXIT_BOOT, "the daemon ended while the VM was starting");
+                configure_new(in);
                 return;
         case WIRE_S_EXITED:
         case WIRE_S_START_FAILED:
@@ -431,6 +469,7 @@ static void on_guest_configured(void *arg, const char *text)
         in->times.configured = clock_mono_ns();
         (void)snprintf(in->boot_id, sizeof(in->boot_id), "%s", guest_boot_id(in->guest));
         guest_setup_free(STEAL(in->setup));
+        judge_pool(in, text ? text : *vm_birth_reason(in->vm) ? vm_birth_reason(in->vm) : NULL);
         if (text)
                 instance_fail(in, EXIT_BOOT, text);
 }
@@ -456,6 +495,8 @@ static enum exit_reason exit_reason_of(const struct guest_exit *exit)
 
 static void guest_exited(struct instance *in, const struct guest_exit *exit)
 {
+        if (in->attach)
+                in->attach->on_exited(in->attach, exit);
         if (in->state == VM_STOPPING) {
                 if (in->open_streams)
                         instance_arm(in, OUTPUT_DRAIN_MS);
@@ -493,8 +534,16 @@ static enum log_stream log_stream_of(enum guest_stream stream)
 
 static void acknowledge(struct instance *in, enum guest_stream stream)
 {
-        if (in->guest && guest_is_live(in->guest))
+        if (in->attach && in->attach->full)
+                return;
+        if (in->log && in->guest && guest_is_live(in->guest))
                 guest_ack(in->guest, stream, log_writer_offset(in->log, log_stream_of(stream)));
+}
+
+void instance_acknowledge(struct instance *in)
+{
+        acknowledge(in, GUEST_STDOUT);
+        acknowledge(in, GUEST_STDERR);
 }
 
 static void on_guest_output(void *arg, enum guest_stream stream, uint64_t offset, const void *bytes,
@@ -507,6 +556,8 @@ static void on_guest_output(void *arg, enum guest_stream stream, uint64_t offset
                 return;
         if (log_writer_append(in->log, log_stream_of(stream), offset, bytes, len, &err) < 0)
                 log_warn("logs", in->id, "%s", err.msg);
+        if (in->attach)
+                in->attach->on_output(in->attach, stream, bytes, len);
         acknowledge(in, stream);
 }
 
@@ -523,6 +574,8 @@ static void on_guest_output_end(void *arg, enum guest_stream stream, uint64_t of
         if (in->state == VM_BOOTING)
                 return; /* of the run before: the next one starts when the guest has told it */
         in->open_streams &= ~BIT(stream);
+        if (in->open_streams == 0 && in->attach)
+                in->attach->on_output_end(in->attach);
         if (in->open_streams == 0 && in->vm &&
             (in->state == VM_STOPPING || (in->remove_wanted && in->state == VM_EXITED)))
                 power_off(in);
@@ -541,6 +594,11 @@ static void on_guest_log(void *arg, const char *text)
         log_debug("vminit", in->id, "%s", text);
 }
 
+static void on_guest_stats(void *arg, const struct guest_stats *stats)
+{
+        instance_tell_stats(arg, stats);
+}
+
 static void on_guest_exec_output(void *arg, void *exec, enum guest_stream stream, const void *bytes,
                                  size_t len)
 {
@@ -552,11 +610,13 @@ static void on_guest_exec_output(void *arg, void *exec, enum guest_stream stream
 
 static void on_guest_exec_writable(void *arg, void *exec)
 {
+        const struct instance *in = arg;
         struct exec_session *session = exec;
 
-        (void)arg;
         if (session && session->on_writable)
                 session->on_writable(session);
+        else if (!session && in->attach)
+                in->attach->on_writable(in->attach);
 }
 
 static void on_guest_exec_exited(void *arg, void *exec, const struct guest_exit *exit)
@@ -599,6 +659,7 @@ static const struct guest_callbacks guest_callbacks = {
         .on_output_end = on_guest_output_end,
         .on_oom = on_guest_oom,
         .on_log = on_guest_log,
+        .on_stats = on_guest_stats,
         .on_exec_output = on_guest_exec_output,
         .on_exec_writable = on_guest_exec_writable,
         .on_exec_exited = on_guest_exec_exited,
@@ -692,6 +753,7 @@ struct instance *instance_new(struct instance_env *env, struct desired *desired,
         in->scratch = xasprintf("%s/%s.ext4", env->scratch_dir, id);
         in->replica = replica;
         in->runs = 1;
+        in->member_tap = -1;
         in->open_streams = BIT(GUEST_STDOUT) | BIT(GUEST_STDERR);
         in->times.decided = clock_mono_ns();
         in->since_ms = env->now_ms(env);
@@ -719,9 +781,12 @@ void instance_free(struct instance *in)
         ev_timer_stop(in->env->loop, &in->reconnect);
         images_cancel(in->env->images, in);
         instance_forget_taps(in);
+        instance_drop_member(in);
         drop_guest(in);
         probe_release(&in->probe);
         vm_free(in->vm);
+        if (in->attach)
+                in->attach->instance = NULL;
         guest_setup_free(in->setup);
         for (size_t i = 0; i < in->nics_len; i++) {
                 free(in->nics[i].network);
@@ -744,5 +809,6 @@ void instance_free(struct instance *in)
         free(in->message);
         free(in->stop_signal);
         free(in->rootfs);
+        free(in->pool_reason);
         free(in);
 }

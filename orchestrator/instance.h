@@ -18,6 +18,7 @@
 
 #include <ev.h>
 
+#include "orchestrator/attach.h"
 #include "orchestrator/desired.h"
 #include "orchestrator/events.h"
 #include "orchestrator/guest_config.h"
@@ -26,6 +27,7 @@
 #include "orchestrator/networks.h"
 #include "orchestrator/probe.h"
 #include "reconciler/facts.h"
+#include "vz/pool.h"
 #include "vz/template.h"
 #include "vz/vm.h"
 
@@ -54,9 +56,11 @@ struct instance_env {
         const char *run_dir;     /* .../vm/ID below it */
         const char *scratch_dir; /* private disks */
         const char *volumes_dir;
+        const char *machine_id; /* of this instance of berth: machine_id.h */
         const char *qemu, *kernel, *initrd;
         enum vm_accel accel;
         struct templates *templates; /* NULL: every VM boots */
+        struct pool *pool;           /* NULL: no machines wait */
         /* State or health changed, or something else that a view shows. */
         void (*on_change)(struct instance_env *env, struct instance *instance);
         /* The service started (RUNNING), or its run ended (EXITED, FAILED). Before on_change. */
@@ -68,6 +72,15 @@ struct instance_env {
 };
 
 struct tap_request; /* prepare.c */
+
+/* Somebody who asked a guest for its figures. */
+struct stats_wait {
+        struct stats_wait *next;
+        struct instance *instance; /* NULL: nothing is awaited */
+        /* Once; stats NULL: the guest went away. */
+        void (*on_stats)(struct stats_wait *wait, const struct instance *instance,
+                         const struct guest_stats *stats);
+};
 
 struct instance_nic {
         char *network;
@@ -113,12 +126,20 @@ struct instance {
 
         /* preparation */
         char *rootfs;
-        bool asked; /* image and taps were asked for; waits for their answers */
+        bool asked;                 /* image and taps were asked for; waits for their answers */
+        struct pool_member *member; /* reserved; NULL: none, or its VM is ours */
+        int member_tap;             /* -1: none, or moved */
+        bool pooled;                /* it had one, and the pool waits to hear how it does */
+        int64_t pool_memory;
+        unsigned pool_cpus;
+        char *pool_reason; /* why a machine was given up; NULL: it was not */
 
         struct vm *vm;
         struct guest *guest;
         struct exec_session *sessions; /* of API clients; ended with the guest */
-        struct guest_setup *setup;     /* until the guest was configured */
+        struct stats_wait *stats_waits;
+        struct attach *attach;     /* who watches its output and end; NULL: nobody */
+        struct guest_setup *setup; /* until the guest was configured */
         char boot_id[40];
         struct log_writer *log;
         struct probe probe;
@@ -129,9 +150,10 @@ struct instance {
         unsigned reconnects;
         unsigned runs;           /* how many times the guest was asked to run the service */
         enum exit_reason ending; /* what its end shall count as: it was told to end; or NONE */
-        bool configured;         /* the guest has its configuration */
+        bool greeted;            /* the guest waits for its configuration, its VM is not up */
         bool remove_wanted;      /* instance_remove() was called */
         bool powered_off;        /* power-off was sent */
+        bool disposable;         /* no disk or folder outlives it: it is killed, not powered off */
         unsigned open_streams;   /* bit per output stream that has not ended */
 };
 
@@ -193,7 +215,22 @@ void instance_own_session(struct instance *instance, struct exec_session *sessio
 /** Free the texts of a list, which is empty then. */
 void str_list_clear(struct str_list *list);
 
-/* Between instance.c, prepare.c and instance_file.c: */
+/* Figures (instance_stats.c). */
+
+/** Ask; false: it cannot be asked now. wait: borrowed until on_stats or instance_forget_stats(). */
+bool instance_ask_stats(struct instance *instance, struct stats_wait *wait);
+void instance_forget_stats(struct stats_wait *wait);
+
+/** Answer all who asked; NULL: there will be no answer. */
+void instance_tell_stats(struct instance *instance, const struct guest_stats *stats);
+
+/** What its VM costs the host: the member "host" of api/wire.h's STATS. NULL: it has none. */
+json_t *instance_usage_json(const struct instance *instance);
+
+/* Between instance.c, attach.c, prepare.c and instance_file.c: */
+
+/** Tell the guest what of its output is in the log, unless who is attached is behind. */
+void instance_acknowledge(struct instance *instance);
 
 /** Change the state and tell env->on_change. */
 void instance_set_state(struct instance *instance, enum vm_state state);
@@ -206,6 +243,11 @@ void instance_reconnect(struct instance *instance, const struct err *why);
 extern const struct vm_events instance_vm_events;
 /** The answers of taps that are under way find nobody any more. */
 void instance_forget_taps(struct instance *instance);
+/** Addresses for its networks; then a tap on each is asked for, or that of its machine moved. */
+int instance_make_nics(struct instance *instance, const struct service *service, struct err *err);
+int instance_ask_taps(struct instance *instance, struct err *err);
+/** End the machine of the pool that it reserved and did not use, if any. */
+void instance_drop_member(struct instance *instance);
 /** Write instance.json. */
 int instance_save(const struct instance *instance, struct err *err);
 void instance_emit(const struct instance *instance, const char *type, const char *reason,

@@ -44,6 +44,7 @@ static json_t *ports_json(const struct instance *in)
 
                 json_set_str(port, "host_ip", in->ports[i].host_ip);
                 json_set_int(port, "published", in->ports[i].published);
+                json_set_int(port, "published_last", in->ports[i].published_last);
                 json_set_int(port, "target", in->ports[i].target);
                 json_set_bool(port, "udp", in->ports[i].protocol == PORT_UDP);
                 json_array_append_new(list, port);
@@ -162,6 +163,7 @@ static int read_port(struct instance *in, const json_t *j, struct err *err)
                 return -err->code;
         port->host_ip = xstrdup(json_str(j, "host_ip", NULL));
         port->published = (uint16_t)published;
+        port->published_last = (uint16_t)json_int(j, "published_last", 0);
         port->target = (uint16_t)target;
         port->protocol = json_bool(j, "udp", false) ? PORT_UDP : PORT_TCP;
         return 0;

@@ -9,7 +9,8 @@
 static bool same_port(const struct port *a, const struct port *b)
 {
         return a->target == b->target && a->published == b->published &&
-               a->protocol == b->protocol && streq(a->host_ip, b->host_ip);
+               a->published_last == b->published_last && a->protocol == b->protocol &&
+               streq(a->host_ip, b->host_ip);
 }
 
 void instance_free_ports(struct instance *in)
@@ -28,7 +29,8 @@ void instance_set_ports(struct instance *in, const struct service *service, bool
                 struct port *port = array_push(&in->ports, &in->ports_len);
 
                 *port = service->ports[i];
-                port->published = auto_ports ? 0 : service->ports[i].published;
+                if (auto_ports)
+                        port->published = port->published_last = 0;
                 port->host_ip = auto_ports ? NULL : xstrdup(service->ports[i].host_ip);
         }
 }
@@ -41,7 +43,7 @@ static bool follow_ports(struct instance *in, const struct service *service, boo
                 struct port wanted = service->ports[i];
 
                 if (auto_ports) {
-                        wanted.published = 0;
+                        wanted.published = wanted.published_last = 0;
                         wanted.host_ip = NULL;
                 }
                 same = same_port(&wanted, &in->ports[i]);

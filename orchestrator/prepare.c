@@ -6,6 +6,7 @@
  *
  * then, when all is there: volumes, scratch disk, QEMU, the guest's configuration.
  */
+#include <assert.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,41 +19,8 @@
 #include "base/mem.h"
 #include "base/value.h"
 #include "orchestrator/instance.h"
-#include "orchestrator/stage.h"
+#include "orchestrator/machine_id.h"
 #include "storage/volume.h"
-
-/* One question to netd; it outlives an instance that gave up. */
-struct tap_request {
-        struct instance *instance; /* NULL: nobody waits any more */
-        size_t nic;
-};
-
-static void on_tap_opened(void *ctx, int tap_fd, const struct err *err)
-{
-        struct tap_request *request = ctx;
-        struct instance *in = request->instance;
-
-        if (in) {
-                in->nics[request->nic].request = NULL;
-                in->nics[request->nic].tap_fd = tap_fd;
-        } else if (tap_fd >= 0) {
-                (void)close(tap_fd); /* nobody waits: the tap goes away */
-        }
-        if (in && err)
-                instance_fail(in, EXIT_PREPARE, err->msg);
-        else if (in)
-                in->env->on_change(in->env, in);
-        free(request);
-}
-
-void instance_forget_taps(struct instance *in)
-{
-        for (size_t i = 0; i < in->nics_len; i++)
-                if (in->nics[i].request) {
-                        in->nics[i].request->instance = NULL;
-                        in->nics[i].request = NULL;
-                }
-}
 
 static void on_rootfs_ready(void *ctx, const char *path, const struct err *err)
 {
@@ -64,272 +32,6 @@ static void on_rootfs_ready(void *ctx, const char *path, const struct err *err)
         }
         in->rootfs = xstrdup(path);
         in->env->on_change(in->env, in);
-}
-
-static int copy_nic(struct instance *in, const struct network_ref *ref, struct err *err)
-{
-        const struct network_entry *net = networks_find(in->env->networks, in->stack, ref->network);
-        struct instance_nic *nic;
-        uint32_t wanted = 0, ip;
-        int r;
-
-        if (!net)
-                return err_set(err, ENETDOWN, "network %s does not exist", ref->network);
-        if (ref->ipv4_address && value_ip4(ref->ipv4_address, &wanted, err) < 0)
-                return -EINVAL;
-        r = networks_lease(in->env->networks, in->stack, ref->network, in->service,
-                           in->replica + in->lane * SERVICE_REPLICAS_MAX, wanted, &ip, err);
-        if (r < 0)
-                return r;
-        nic = array_push(&in->nics, &in->nics_len);
-        nic->network = xstrdup(ref->network);
-        nic->ip = ip;
-        nic->gateway = net->gateway;
-        nic->bits = net->bits;
-        nic->tap_fd = -1;
-        for (size_t i = 0; i < ref->aliases.len; i++)
-                *array_push(&nic->aliases.items, &nic->aliases.len) =
-                        xstrdup(ref->aliases.items[i]);
-        return 0;
-}
-
-/* First turn: addresses and ports are settled, image and taps asked for. */
-static int ask(struct instance *in, const struct service *service, struct err *err)
-{
-        const struct image_entry *image = images_find(in->env->images, in->image);
-        int r = 0;
-
-        if (!image || image->state != IMAGE_READY)
-                return err_set(err, ENOENT, "image %s is not there any more", in->image);
-        memcpy(in->digest, image->image->digest, sizeof(in->digest));
-        if (service->networks_len > VM_NICS_MAX)
-                return err_set(err, E2BIG, "%zu networks; a VM has at most %d",
-                               service->networks_len, VM_NICS_MAX);
-        for (size_t i = 0; r == 0 && i < service->networks_len; i++)
-                r = copy_nic(in, &service->networks[i], err);
-        if (r < 0)
-                return r;
-        instance_set_ports(in, service, in->desired->ports == STACK_PORTS_AUTO);
-        for (size_t i = 0; r == 0 && i < in->nics_len; i++) {
-                struct tap_request *request = xnew(struct tap_request);
-
-                request->instance = in;
-                request->nic = i;
-                in->nics[i].request = request;
-                r = networks_open_tap(in->env->networks, in->stack, in->nics[i].network,
-                                      on_tap_opened, request, err);
-                if (r < 0) {
-                        in->nics[i].request = NULL;
-                        free(request);
-                }
-        }
-        if (r == 0)
-                images_unpack(in->env->images, in->digest, on_rootfs_ready, in);
-        return r;
-}
-
-/* Whether netd has bound all published ports. 1: not yet. */
-static int ports_ready(const struct instance *in, struct err *err)
-{
-        for (size_t i = 0; i < in->ports_len; i++) {
-                const char *why = NULL;
-                uint16_t host_port;
-
-                switch (networks_forward(in->env->networks, in->stack, in->service, in->replica,
-                                         &in->ports[i], &host_port, &why)) {
-                case FORWARD_PENDING:
-                        return 1;
-                case FORWARD_FAILED:
-                        return err_set(err, EADDRINUSE,
-                                       "port %u cannot be published: %s; stop what uses it, or "
-                                       "publish another port",
-                                       in->ports[i].published, why ? why : "unknown");
-                case FORWARD_BOUND:
-                        break;
-                }
-        }
-        return 0;
-}
-
-/* Host side of the service's mounts: what QEMU opens, and the names the guest knows it by. */
-struct attachments {
-        struct vm_spec vm;
-        const char *names[STACK_MOUNTS_MAX];
-        const char *subpaths[STACK_MOUNTS_MAX]; /* files: their names in the share */
-        bool shared[STACK_MOUNTS_MAX];          /* volumes that are folders */
-        char *owned[4 * STACK_MOUNTS_MAX + 2];
-        size_t owned_len;
-        int fds[VM_DISKS_MAX];
-        size_t fds_len;
-};
-
-static void attachments_release(struct attachments *at)
-{
-        for (size_t i = 0; i < at->fds_len; i++)
-                (void)close(at->fds[i]); /* QEMU has its own copies */
-        for (size_t i = 0; i < at->owned_len; i++)
-                free(at->owned[i]);
-}
-
-static int add_disk(struct attachments *at, const char *path, bool read_only, const char *serial,
-                    struct err *err)
-{
-        int fd;
-
-        if (at->vm.disks_len == VM_DISKS_MAX)
-                return err_set(err, E2BIG, "more than %d named volumes; a VM has no room for more",
-                               VM_DISKS_MAX - 2);
-        fd = open(path, (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
-        if (fd < 0)
-                return err_errno(err, errno, "%s", path);
-        at->fds[at->fds_len++] = fd;
-        at->vm.disks[at->vm.disks_len++] = (struct vm_disk){fd, read_only, serial};
-        return 0;
-}
-
-static char *keep(struct attachments *at, char *text)
-{
-        at->owned[at->owned_len++] = text;
-        return text;
-}
-
-static int add_share(struct attachments *at, const char *path, bool read_only, const char *tag,
-                     struct err *err)
-{
-        if (at->vm.shares_len == VM_SHARES_MAX)
-                return err_set(err, E2BIG,
-                               "more than %d folders of the host and shared volumes; a VM has no "
-                               "room for more: mount a folder that holds several of them",
-                               VM_SHARES_MAX);
-        at->vm.shares[at->vm.shares_len++] = (struct vm_share){tag, path, read_only};
-        return 0;
-}
-
-/* A volume that several VMs write to: a folder of the host. */
-static int add_shared_volume(struct instance *in, struct attachments *at, const struct mount *m,
-                             char *name, const char *tag, struct err *err)
-{
-        bool created = false;
-        int r = volume_ensure_shared(in->env->volumes_dir, name, in->stack, &created, err);
-
-        if (r == 0)
-                r = add_share(at, keep(at, xasprintf("%s/%s/data", in->env->volumes_dir, name)),
-                              m->read_only, tag, err);
-        if (r == 0 && created)
-                instance_emit(in, "volume-created", "", "volume %s, shared", name);
-        if (r < 0)
-                free(name);
-        else
-                *array_push(&in->volumes.items, &in->volumes.len) = name;
-        return r;
-}
-
-static int add_volume(struct instance *in, struct attachments *at, const struct mount *m,
-                      const char *serial, size_t index, struct err *err)
-{
-        const struct volume *volume =
-                m->source ? stack_find_volume(in->desired->stack, m->source) : NULL;
-        AUTO_FREE char *name = NULL;
-        AUTO_FREE char *path = NULL;
-        bool created = false;
-        int r;
-
-        if (volume && volume->real_name)
-                name = xstrdup(volume->real_name);
-        else if (m->source)
-                name = xasprintf("%s_%s", in->stack, m->source);
-        else
-                name = xasprintf("%s_%s-%u-%s", in->stack, in->service, in->replica, serial);
-        path = xasprintf("%s/%s/volume.json", in->env->volumes_dir, name);
-        if (volume && volume->external && access(path, F_OK) < 0)
-                return err_set(err, ENOENT,
-                               "external volume %s does not exist; create it by another stack, or "
-                               "leave `external` out",
-                               name);
-        at->shared[index] = volume && volume->volume_class == VOLUME_SHARED;
-        if (at->shared[index])
-                return add_shared_volume(in, at, m, STEAL(name), serial, err);
-        r = volume_ensure(in->env->volumes_dir, name, in->stack,
-                          volume && volume->size_bytes > 0 ? volume->size_bytes : DISK_SIZE_DEFAULT,
-                          m->nocopy ? NULL : in->rootfs, m->target, &created, err);
-        if (r < 0)
-                return r;
-        if (created)
-                instance_emit(in, "volume-created", "", "volume %s", name);
-        *array_push(&in->volumes.items, &in->volumes.len) = STEAL(name);
-        free(path);
-        path = xasprintf("%s/%s/disk.ext4", in->env->volumes_dir,
-                         in->volumes.items[in->volumes.len - 1]);
-        return add_disk(at, path, m->read_only, serial, err);
-}
-
-/* A file: beside others in a folder of the VM's own, which is shared once. */
-static int add_file(struct instance *in, struct attachments *at, const struct mount *m,
-                    size_t index, struct err *err)
-{
-        const char *tag = m->read_only ? "files-ro" : "files";
-        char *folder = keep(at, file_join(in->dir, tag));
-        char *name = keep(at, xasprintf("%zu", index));
-        bool known = false;
-        int r = stage_file(folder, name, m->source, err);
-
-        for (size_t i = 0; i < at->vm.shares_len; i++)
-                known = known || streq(at->vm.shares[i].tag, tag);
-        if (r > 0)
-                instance_emit(in, "bind-copied", "",
-                              "%s is on another file system than the VMs' folders: the service has "
-                              "a copy, changes are not seen on the other side",
-                              m->source);
-        if (r >= 0 && !known)
-                r = add_share(at, folder, m->read_only, tag, err);
-        at->names[index] = tag;
-        at->subpaths[index] = name;
-        return r < 0 ? r : 0;
-}
-
-static int add_bind(struct instance *in, struct attachments *at, const struct mount *m,
-                    const char *tag, size_t index, struct err *err)
-{
-        struct stat st;
-
-        if (stat(m->source, &st) < 0) {
-                if (errno != ENOENT || !m->create_host_path)
-                        return err_errno(err, errno, "bind mount %s", m->source);
-                if (file_mkdir_p(m->source, 0755, err) < 0)
-                        return -err->code;
-        } else if (S_ISREG(st.st_mode)) {
-                return add_file(in, at, m, index, err);
-        } else if (!S_ISDIR(st.st_mode)) {
-                return err_set(err, EINVAL,
-                               "bind mount %s: neither a file nor a folder; sockets and devices of "
-                               "the host have no meaning in a VM",
-                               m->source);
-        }
-        return add_share(at, m->source, m->read_only, tag, err);
-}
-
-static int attach(struct instance *in, struct attachments *at, const struct service *service,
-                  struct err *err)
-{
-        int r;
-
-        r = scratch_create(in->scratch, DISK_SIZE_DEFAULT, err);
-        if (r == 0)
-                r = add_disk(at, in->rootfs, true, GUEST_SERIAL_IMAGE, err);
-        if (r == 0)
-                r = add_disk(at, in->scratch, false, GUEST_SERIAL_SCRATCH, err);
-        for (size_t i = 0; r == 0 && i < service->volumes_len; i++) {
-                const struct mount *m = &service->volumes[i];
-                char *name;
-
-                if (m->type == MOUNT_TMPFS)
-                        continue;
-                name = xasprintf("%s%zu", m->type == MOUNT_VOLUME ? "vol" : "bind", i);
-                at->names[i] = keep(at, name);
-                r = m->type == MOUNT_VOLUME ? add_volume(in, at, m, name, i, err)
-                                            : add_bind(in, at, m, name, i, err);
-        }
-        return r;
 }
 
 static int64_t vm_memory(const struct service *service)
@@ -362,6 +64,274 @@ static void vm_shape(const struct instance *in, const struct service *service, i
         *ret_cpus = vm_cpus(service, in->env->accel);
 }
 
+/* What a waiting machine has room for: a network card, and disks that are written to. */
+static bool fits_pool(const struct service *service)
+{
+        size_t disks = 2;
+
+        for (size_t i = 0; i < service->volumes_len; i++)
+                disks += service->volumes[i].type != MOUNT_TMPFS;
+        return disks <= POOL_DISKS && service->networks_len == 1;
+}
+
+static void reserve_machine(struct instance *in, const struct service *service)
+{
+        int64_t memory;
+        unsigned cpus;
+
+        if (!in->env->pool || !fits_pool(service))
+                return;
+        vm_shape(in, service, &memory, &cpus);
+        pool_want(in->env->pool, memory, cpus);
+        in->member = pool_reserve(in->env->pool, memory, cpus, &in->member_tap);
+        in->pooled = in->member != NULL;
+        in->pool_memory = memory;
+        in->pool_cpus = cpus;
+}
+
+/* First turn: addresses and ports are settled, image and taps asked for. */
+static int ask(struct instance *in, const struct service *service, struct err *err)
+{
+        const struct image_entry *image = images_find(in->env->images, in->image);
+        int r = 0;
+
+        if (!image || image->state != IMAGE_READY)
+                return err_set(err, ENOENT, "image %s is not there any more", in->image);
+        memcpy(in->digest, image->image->digest, sizeof(in->digest));
+        r = instance_make_nics(in, service, err);
+        if (r < 0)
+                return r;
+        instance_set_ports(in, service, in->desired->ports == STACK_PORTS_AUTO);
+        reserve_machine(in, service);
+        r = instance_ask_taps(in, err);
+        if (r == 0)
+                images_unpack(in->env->images, in->digest, on_rootfs_ready, in);
+        return r;
+}
+
+/* Whether netd has bound all published ports. 1: not yet. */
+static int ports_ready(const struct instance *in, struct err *err)
+{
+        for (size_t i = 0; i < in->ports_len; i++) {
+                const char *why = NULL;
+                uint16_t host_port;
+
+                switch (networks_forward(in->env->networks, in->stack, in->service, in->replica,
+                                         &in->ports[i], &host_port, &why)) {
+                case FORWARD_PENDING:
+                        return 1;
+                case FORWARD_FAILED:
+                        return err_set(err, EADDRINUSE,
+                                       "port %u cannot be published: %s; stop what uses it, or "
+                                       "publish another port",
+                                       in->ports[i].published, why ? why : "unknown");
+                case FORWARD_BOUND:
+                        break;
+                }
+        }
+        return 0;
+}
+
+static_assert(SERVICE_NETWORKS_MAX == VM_NICS_MAX, "what schema/ allows fits");
+static_assert(SERVICE_DEVICES_MAX + 2 <= VM_DEVICES_MAX, "with the image and the scratch disk");
+static_assert(SERVICE_DEVICES_MAX + 1 <= VM_DISKS_MAX, "all but the network can be disks");
+
+/* Host side of the service's mounts: what QEMU opens, and the names the guest knows it by. */
+struct attachments {
+        struct vm_spec vm;
+        const char *names[STACK_MOUNTS_MAX];
+        const char *subpaths[STACK_MOUNTS_MAX]; /* what of the share is mounted */
+        bool shared[STACK_MOUNTS_MAX];          /* volumes that are folders */
+        bool seed[STACK_MOUNTS_MAX];            /* those that begin with what the image has */
+        struct spawn_bind binds[STACK_MOUNTS_MAX + 1];
+        char *owned[4 * STACK_MOUNTS_MAX + 2];
+        size_t owned_len;
+        int fds[VM_DISKS_MAX];
+        size_t fds_len;
+};
+
+static void attachments_release(struct attachments *at)
+{
+        for (size_t i = 0; i < at->fds_len; i++)
+                (void)close(at->fds[i]); /* QEMU has its own copies */
+        for (size_t i = 0; i < at->owned_len; i++)
+                free(at->owned[i]);
+}
+
+static int add_disk(struct attachments *at, const char *path, bool read_only, const char *serial,
+                    struct err *err)
+{
+        int fd;
+
+        assert(at->vm.disks_len < VM_DISKS_MAX); /* as schema/ settles it */
+        fd = open(path, (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+        if (fd < 0)
+                return err_errno(err, errno, "%s", path);
+        at->fds[at->fds_len++] = fd;
+        at->vm.disks[at->vm.disks_len++] = (struct vm_disk){fd, read_only, serial};
+        return 0;
+}
+
+static char *keep(struct attachments *at, char *text)
+{
+        at->owned[at->owned_len++] = text;
+        return text;
+}
+
+#define SHARE_TAG "binds"
+
+/* All that comes from the host's file system is in one folder, which the VM has as one device: what
+ * is in it only its QEMU sees, and the folder itself cannot be written. */
+static int begin_share(struct instance *in, struct attachments *at, struct err *err)
+{
+        char *folder;
+
+        if (at->vm.shares_len > 0)
+                return 0;
+        folder = keep(at, file_join(in->dir, SHARE_TAG));
+        at->vm.shares[at->vm.shares_len++] = (struct vm_share){SHARE_TAG, folder, false};
+        at->binds[at->vm.binds_len++] = (struct spawn_bind){folder, folder, true};
+        at->vm.binds = at->binds;
+        return file_mkdir_p(folder, 0700, err);
+}
+
+/* A place for the bind, of the same kind. */
+static int make_target(const char *path, bool folder, struct err *err)
+{
+        AUTO_CLOSE int fd = -1;
+
+        if (folder)
+                return file_mkdir_p(path, 0700, err);
+        fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        return fd < 0 ? err_errno(err, errno, "%s", path) : 0;
+}
+
+/* source: kept as long as at. */
+static int add_share(struct instance *in, struct attachments *at, const struct mount *m,
+                     const char *source, bool folder, size_t index, struct err *err)
+{
+        bool volume = m->type == MOUNT_VOLUME;
+        int r = begin_share(in, at, err);
+        char *target;
+
+        if (r < 0)
+                return r;
+        target = keep(at, xasprintf("%s/%zu", at->vm.shares[0].path, index));
+        at->binds[at->vm.binds_len++] = (struct spawn_bind){source, target, m->read_only};
+        at->names[index] = SHARE_TAG;
+        at->subpaths[index] = keep(at, volume && m->subpath ? xasprintf("%zu/%s", index, m->subpath)
+                                                            : xasprintf("%zu", index));
+        return make_target(target, folder, err);
+}
+
+/* A volume that several VMs write to: a folder of the host. */
+static int add_shared_volume(struct instance *in, struct attachments *at, const struct mount *m,
+                             char *name, size_t index, struct err *err)
+{
+        bool created = false;
+        int r = volume_ensure_shared(in->env->volumes_dir, name, in->stack, &created, err);
+
+        at->shared[index] = true;
+        at->seed[index] = !m->nocopy && !m->read_only && !m->subpath;
+        if (r == 0)
+                r = add_share(in, at, m,
+                              keep(at, xasprintf("%s/%s/data", in->env->volumes_dir, name)), true,
+                              index, err);
+        if (r == 0 && created)
+                instance_emit(in, "volume-created", "", "volume %s, shared", name);
+        if (r < 0)
+                free(name);
+        else
+                *array_push(&in->volumes.items, &in->volumes.len) = name;
+        return r;
+}
+
+static int add_volume(struct instance *in, struct attachments *at, const struct service *service,
+                      size_t index, struct err *err)
+{
+        const struct mount *m = &service->volumes[index];
+        const char *serial = at->names[index];
+        const struct volume *volume =
+                m->source ? stack_find_volume(in->desired->stack, m->source) : NULL;
+        AUTO_FREE char *name = NULL;
+        AUTO_FREE char *path = NULL;
+        bool created = false;
+        int r;
+
+        if (volume && volume->real_name)
+                name = xstrdup(volume->real_name);
+        else if (m->source)
+                name = xasprintf("%s_%s", in->stack, m->source);
+        else
+                name = xasprintf("%s_%s-%u-%s", in->stack, in->service, in->replica, serial);
+        path = xasprintf("%s/%s/volume.json", in->env->volumes_dir, name);
+        if (volume && volume->external && access(path, F_OK) < 0)
+                return err_set(err, ENOENT,
+                               "external volume %s does not exist; create it by another stack, or "
+                               "leave `external` out",
+                               name);
+        if (volume ? volume->volume_class == VOLUME_SHARED
+                   : !service_anonymous_is_disk(in->desired->stack, service, index))
+                return add_shared_volume(in, at, m, STEAL(name), index, err);
+        r = volume_ensure(in->env->volumes_dir, name, in->stack,
+                          volume && volume->size_bytes > 0 ? volume->size_bytes : DISK_SIZE_DEFAULT,
+                          m->nocopy ? NULL : in->rootfs, m->target, &created, err);
+        if (r < 0)
+                return r;
+        if (created)
+                instance_emit(in, "volume-created", "", "volume %s", name);
+        *array_push(&in->volumes.items, &in->volumes.len) = STEAL(name);
+        free(path);
+        path = xasprintf("%s/%s/disk.ext4", in->env->volumes_dir,
+                         in->volumes.items[in->volumes.len - 1]);
+        return add_disk(at, path, m->read_only, serial, err);
+}
+
+static int add_bind(struct instance *in, struct attachments *at, const struct mount *m,
+                    size_t index, struct err *err)
+{
+        bool folder = true;
+        struct stat st;
+
+        if (stat(m->source, &st) < 0) {
+                if (errno != ENOENT || !m->create_host_path)
+                        return err_errno(err, errno, "bind mount %s", m->source);
+                if (file_mkdir_p(m->source, 0755, err) < 0)
+                        return -err->code;
+        } else if (S_ISREG(st.st_mode)) {
+                folder = false;
+        } else if (!S_ISDIR(st.st_mode)) {
+                return err_set(err, EINVAL,
+                               "bind mount %s: neither a file nor a folder; sockets and devices of "
+                               "the host have no meaning in a VM",
+                               m->source);
+        }
+        return add_share(in, at, m, m->source, folder, index, err);
+}
+
+static int attach(struct instance *in, struct attachments *at, const struct service *service,
+                  struct err *err)
+{
+        int r;
+
+        r = scratch_create(in->scratch, DISK_SIZE_DEFAULT, err);
+        if (r == 0)
+                r = add_disk(at, in->rootfs, true, WIRE_SERIAL_IMAGE, err);
+        if (r == 0)
+                r = add_disk(at, in->scratch, false, WIRE_SERIAL_SCRATCH, err);
+        for (size_t i = 0; r == 0 && i < service->volumes_len; i++) {
+                const struct mount *m = &service->volumes[i];
+
+                if (m->type == MOUNT_BIND)
+                        r = add_bind(in, at, m, i, err);
+                if (m->type != MOUNT_VOLUME)
+                        continue;
+                at->names[i] = keep(at, xasprintf("vol%zu", i));
+                r = add_volume(in, at, service, i, err);
+        }
+        return r;
+}
+
 /* A template that is being made will be there sooner than a boot beside it would be done. */
 static bool template_is_coming(const struct instance *in, const struct service *service)
 {
@@ -379,18 +349,22 @@ static int make_setup(struct instance *in, const struct attachments *at,
 {
         const struct image_entry *image = images_find(in->env->images, in->image);
         struct guest_nic nics[VM_NICS_MAX];
+        char machine_id[MACHINE_ID_MAX];
         const struct guest_input input = {.stack = in->desired->stack,
                                           .service = service,
                                           .image = image ? image->image : NULL,
                                           .replica = in->replica,
+                                          .machine_id = machine_id,
                                           .nics = nics,
                                           .nics_len = in->nics_len,
                                           .mount_names = at->names,
                                           .mount_shared = at->shared,
+                                          .mount_seed = at->seed,
                                           .mount_subpaths = at->subpaths};
 
         if (!input.image)
                 return err_set(err, ENOENT, "image %s is not there any more", in->image);
+        machine_id_derive(in->env->machine_id, in->stack, in->service, in->replica, machine_id);
         for (size_t i = 0; i < in->nics_len; i++) {
                 nics[i] = (struct guest_nic){.ip = in->nics[i].ip,
                                              .gateway = in->nics[i].gateway,
@@ -416,6 +390,8 @@ static int start_vm(struct instance *in, struct attachments *at, const struct se
         spec->initrd = in->env->initrd;
         spec->accel = in->env->accel;
         spec->templates = in->env->templates;
+        spec->member = STEAL(in->member);
+        spec->reason = in->pool_reason;
         vm_shape(in, service, &spec->memory_bytes, &spec->cpus);
         for (size_t i = 0; i < in->nics_len; i++) {
                 spec->nics[i].tap_fd = in->nics[i].tap_fd;
@@ -441,6 +417,7 @@ static int boot(struct instance *in, const struct service *service, struct err *
         int r;
 
         r = attach(in, &at, service, err);
+        in->disposable = in->volumes.len == 0 && at.vm.shares_len == 0;
         if (r == 0)
                 r = make_setup(in, &at, service, err);
         if (r == 0)

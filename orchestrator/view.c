@@ -148,9 +148,9 @@ static json_t *instance_json(const struct daemon *d, const struct instance *in)
         if (in->vm) {
                 json_set_str(j, "isolation", vm_accel_name(vm_accel(in->vm)));
                 json_set_int(j, "pid", vm_pid(in->vm));
-                json_set_str(j, "birth", vm_birth(in->vm).clone ? "clone" : "boot");
+                json_set_str(j, "birth", vm_birth_name(vm_birth(in->vm)));
                 json_set_str(j, "birth_reason",
-                             *vm_birth(in->vm).reason ? vm_birth(in->vm).reason : NULL);
+                             *vm_birth_reason(in->vm) ? vm_birth_reason(in->vm) : NULL);
         }
         if (in->exit_reason != EXIT_NONE) {
                 json_set_str(j, "exit_reason", exit_reason_name(in->exit_reason));
@@ -363,13 +363,16 @@ static void add_details(const struct daemon *d, json_t *j)
         const struct instance *in =
                 daemon_instance(d, json_str(j, "stack", ""), json_str(j, "service", ""),
                                 (unsigned)json_int(j, "replica", 0));
-        json_t *volumes = json_array(), *probe = json_object();
+        json_t *volumes = json_array(), *probe = json_object(), *host;
 
         if (!in || !streq(in->id, json_str(j, "id", ""))) {
                 json_decref(volumes);
                 json_decref(probe);
                 return;
         }
+        host = instance_usage_json(in);
+        if (host)
+                json_object_set_new(j, "host", host);
         for (size_t i = 0; i < in->volumes.len; i++)
                 json_array_append_new(volumes, json_string(in->volumes.items[i]));
         json_object_set_new(j, "volumes", volumes);

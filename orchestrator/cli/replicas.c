@@ -47,6 +47,12 @@ char *replica_addresses(const json_t *replica)
         return strbuf_take(&out);
 }
 
+/* "127.0.0.1:80", "[::1]:80" */
+static char *host_and_port(const char *ip, long long port)
+{
+        return strchr(ip, ':') ? xasprintf("[%s]:%lld", ip, port) : xasprintf("%s:%lld", ip, port);
+}
+
 char *replica_ports(const json_t *replica)
 {
         const json_t *ports = json_object_get(replica, "ports"), *port;
@@ -55,11 +61,12 @@ char *replica_ports(const json_t *replica)
 
         json_array_foreach(ports, i, port) {
                 long long host_port = (long long)json_int(port, "host_port", 0);
+                AUTO_FREE char *at =
+                        host_and_port(json_str(port, "host_ip", "127.0.0.1"), host_port);
 
                 strbuf_adds(&out, i ? ", " : "");
                 if (host_port)
-                        strbuf_addf(&out, "%s:%lld->", json_str(port, "host_ip", "127.0.0.1"),
-                                    host_port);
+                        strbuf_addf(&out, "%s->", at);
                 strbuf_addf(&out, "%lld/%s", (long long)json_int(port, "target", 0),
                             json_str(port, "protocol", "tcp"));
         }
@@ -134,12 +141,16 @@ char *port_url(const json_t *port)
 {
         const char *ip = json_str(port, "host_ip", "127.0.0.1");
         long long number = (long long)json_int(port, "host_port", 0);
+        AUTO_FREE char *at = NULL;
 
         if (!streq(json_str(port, "protocol", "tcp"), "tcp") || number <= 0 || number > 65535)
                 return NULL;
         if (streq(ip, "0.0.0.0") || !*ip)
                 ip = "127.0.0.1"; /* "everywhere" is no address to go to */
-        return xasprintf("http://%s:%lld", ip, number);
+        if (streq(ip, "::"))
+                ip = "::1";
+        at = host_and_port(ip, number);
+        return xasprintf("http://%s", at);
 }
 
 void replicas_print_urls(const json_t *replicas, FILE *out)
@@ -172,4 +183,36 @@ void size_text(int64_t bytes, char *ret)
                 u++;
         }
         (void)snprintf(ret, 16, u && size < 10 ? "%.1f%c" : "%.0f%c", size, units[u]); /* fits */
+}
+
+void replicas_print_phases(const json_t *replicas)
+{
+        static const char *const headings[] = {"START",    "BORN AS", "PREPARE",   "QEMU",
+                                               "KERNEL",   "VMINIT",  "CONFIGURE", "EXEC",
+                                               "TOTAL MS", NULL};
+        static const char *const phases[] = {"prepare",   "qemu", "kernel", "vminit",
+                                             "configure", "exec", "total"};
+        struct table table;
+        const json_t *replica;
+        size_t i;
+
+        table_init(&table, headings);
+        json_array_foreach(replicas, i, replica) {
+                const json_t *ms = json_object_get(replica, "phases_ms");
+                const char *reason = json_str(replica, "birth_reason", NULL);
+                AUTO_FREE char *birth =
+                        xasprintf("%s%s%s%s", json_str(replica, "birth", "-"), reason ? " (" : "",
+                                  reason ? reason : "", reason ? ")" : "");
+
+                table_add(&table, json_str(replica, "name", NULL));
+                table_add(&table, birth);
+                for (size_t k = 0; k < ARRAY_SIZE(phases); k++)
+                        if (json_object_get(ms, phases[k]))
+                                table_addf(&table, "%lld", (long long)json_int(ms, phases[k], 0));
+                        else
+                                table_add(&table, NULL);
+        }
+        (void)printf("\n"); /* main() flushes and checks */
+        table_print(&table, stdout, 0);
+        table_release(&table);
 }

@@ -397,6 +397,7 @@ void world_begin(struct world *world, const struct step *step)
                 world_find_vm(world, step->vm_id)->ending = true;
                 return;
         case STEP_ROLLBACK: /* the scenario's next revision */
+        case STEP_STACK_DELETE:
                 return;
         case STEP_VM_CREATE:
                 (void)world_vm(world, step->stack, step->service, step->replica, NULL);

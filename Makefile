@@ -71,6 +71,10 @@ $(BUILD)/bin/berth-netd: $(call objs,network/main.c) $(call libs,network base)
 $(BUILD)/bin/berth-storage: $(call objs,storage/main.c) $(call libs,storage base)
 $(BUILD)/bin/berth: $(call objs,orchestrator/cli/main.c) $(call libs,cli schema base)
 
+# The examples of docs/explain.md: what the reconciler says, in the words of the command line.
+$(BUILD)/bin/tests/unit/cli/explain_test: $(BUILD)/obj/tests/unit/cli/explain_test.o \
+        $(call libs,scenario reconciler)
+
 # A unit test links its own layer and what that layer may use, nothing else.
 # The orchestrator's tests get tests/fake in place of the drivers, the reconciler's the world of
 # tests/scenario.

@@ -105,6 +105,8 @@ static void on_instance_ended(struct instance_env *env, struct instance *in)
         if (is_superseded(d, in))
                 return;
         fact = daemon_replica(d, in->stack, in->service, in->replica);
+        if (in->state == VM_RUNNING && !fact->started_ms)
+                return; /* the daemon before this one has noted it, and no more */
         replica_on_well(fact, desired ? stack_find_service(desired->stack, in->service) : NULL,
                         well_ms(d, in, fact));
         replica_on_ended(fact, in->exit_reason, in->exit_code, in->spec_hash, daemon_now_ms(d));

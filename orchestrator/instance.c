@@ -75,11 +75,11 @@ static void end_run(struct instance *in, enum vm_state state, enum exit_reason r
         in->exit_reason = reason;
         in->exit_code = code;
         set_message(in, message);
+        in->env->on_ended(in->env, in);
         in->state = state;
         in->since_ms = in->env->now_ms(in->env);
         if (in->attach && state == VM_FAILED)
                 in->attach->on_failed(in->attach, message);
-        in->env->on_ended(in->env, in);
         save(in); /* that the end was told: the next daemon must not count it again */
         in->env->on_change(in->env, in);
 }
@@ -512,13 +512,13 @@ static void guest_exited(struct instance *in, const struct guest_exit *exit)
                 AUTO_FREE char *message = xstrdup(in->message);
 
                 in->ending = EXIT_NONE;
-                instance_emit(in, "exited", exit_reason_name(why), "%s", message ? message : "");
                 end_run(in, VM_EXITED, why, exit->code, message);
+                instance_emit(in, "exited", exit_reason_name(why), "%s", message ? message : "");
                 return;
         }
+        end_run(in, VM_EXITED, exit_reason_of(exit), exit->code, exit->text);
         instance_emit(in, "exited", exit_reason_name(exit_reason_of(exit)), "exit code %d%s%s",
                       exit->code, *exit->text ? ": " : "", exit->text);
-        end_run(in, VM_EXITED, exit_reason_of(exit), exit->code, exit->text);
 }
 
 static void on_guest_exited(void *arg, uint64_t run, const struct guest_exit *exit)

@@ -63,7 +63,8 @@ struct instance_env {
         struct pool *pool;           /* NULL: no machines wait */
         /* State or health changed, or something else that a view shows. */
         void (*on_change)(struct instance_env *env, struct instance *instance);
-        /* The service started (RUNNING), or its run ended (EXITED, FAILED). Before on_change. */
+        /* The service started (RUNNING), or its run ended (still in the state before EXITED or
+         * FAILED). Before on_change. */
         void (*on_started)(struct instance_env *env, struct instance *instance);
         void (*on_ended)(struct instance_env *env, struct instance *instance);
         /* Nothing is left of it; instance_free() it (deferred). */

@@ -143,8 +143,7 @@ static void end_unhealthy(struct unit *unit, struct plan *plan)
                     unit->service->on_unhealthy != UNHEALTHY_RESTART)
                         continue;
                 plan_add_vm(plan, STEP_VM_END, slot->vm,
-                            xasprintf("unhealthy%s%s", slot->vm->message ? ": " : "",
-                                      slot->vm->message ? slot->vm->message : ""));
+                            xstrdup(slot->vm->message ? slot->vm->message : "unhealthy"));
                 slot->planned = true;
                 unit->busy = true;
         }

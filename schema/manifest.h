@@ -189,6 +189,8 @@ enum volume_class { VOLUME_UNSET, VOLUME_DISK, VOLUME_SHARED };
 struct volume {
         char *name;      /* key within the stack */
         char *real_name; /* `name:`; NULL: STACK_NAME */
+        char *device;   /* of driver_opts, while a manifest is read: its mounts are binds of that */
+        bool in_memory; /* likewise: its mounts are tmpfs */
         bool external;
         int volume_class;   /* x-berth.class: enum volume_class */
         int64_t size_bytes; /* x-berth.size; -1: default */

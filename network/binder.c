@@ -21,7 +21,8 @@
 struct bind_request {
         uint32_t ip;
         uint16_t port;
-        uint16_t udp;
+        uint8_t udp;
+        uint8_t unbound; /* neither ip nor port: a socket to connect from */
 };
 
 struct bind_reply {
@@ -48,6 +49,10 @@ static int open_bound(const struct bind_request *rq, int *ret_fd, uint32_t *ret_
 
         if (fd < 0)
                 return errno;
+        if (rq->unbound) {
+                *ret_fd = steal_fd(&fd);
+                return 0;
+        }
         /* For TCP only: over UDP it would let two processes share a port unnoticed. */
         if (!rq->udp && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
                 return errno;
@@ -159,22 +164,47 @@ static int bind_failure(int code, uint32_t ip, uint16_t port, bool udp, struct e
         return err_set(err, code, "%s:%u/%s: %s%s", text, port, proto, hint, strerror(code));
 }
 
+static int binder_ask(struct binder *b, const struct bind_request *rq, struct bind_reply *reply,
+                      int *ret_fd, struct err *err)
+{
+        int fds[FD_PASS_MAX];
+        ssize_t n;
+
+        if (send(b->sock, rq, sizeof(*rq), MSG_NOSIGNAL) != (ssize_t)sizeof(*rq))
+                return err_errno(err, errno, "the process that opens host ports is gone");
+        n = fd_recv(b->sock, reply, sizeof(*reply), fds, err);
+        if (n != (ssize_t)sizeof(*reply) || (reply->code == 0) != (fds[0] >= 0))
+                return err_set(err, EPIPE, "the process that opens host ports does not answer");
+        *ret_fd = fds[0];
+        return 0;
+}
+
+int binder_socket(struct binder *b, bool udp, int *ret_fd, struct err *err)
+{
+        struct bind_request rq = {.udp = udp, .unbound = 1};
+        struct bind_reply reply;
+        int fd, r = binder_ask(b, &rq, &reply, &fd, err);
+
+        if (r < 0)
+                return r;
+        if (reply.code)
+                return err_errno(err, reply.code, "socket of the host");
+        *ret_fd = fd;
+        return 0;
+}
+
 int binder_open(struct binder *b, uint32_t ip, uint16_t port, bool udp, int *ret_fd,
                 uint16_t *ret_port, struct err *err)
 {
         struct bind_request rq = {.ip = ip, .port = port, .udp = udp};
         struct bind_reply reply;
-        int fds[FD_PASS_MAX];
-        ssize_t n;
+        int fd, r = binder_ask(b, &rq, &reply, &fd, err);
 
-        if (send(b->sock, &rq, sizeof(rq), MSG_NOSIGNAL) != (ssize_t)sizeof(rq))
-                return err_errno(err, errno, "the process that opens host ports is gone");
-        n = fd_recv(b->sock, &reply, sizeof(reply), fds, err);
-        if (n != (ssize_t)sizeof(reply) || (reply.code == 0) != (fds[0] >= 0))
-                return err_set(err, EPIPE, "the process that opens host ports does not answer");
+        if (r < 0)
+                return r;
         if (reply.code)
                 return bind_failure(reply.code, ip, port, udp, err);
-        *ret_fd = fds[0];
+        *ret_fd = fd;
         *ret_port = (uint16_t)reply.port;
         return 0;
 }

@@ -17,6 +17,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/value.h"
+#include "network/net.h"
 #include "orchestrator/instance.h"
 #include "orchestrator/stage.h"
 #include "storage/volume.h"
@@ -66,7 +67,8 @@ static void on_rootfs_ready(void *ctx, const char *path, const struct err *err)
         in->env->on_change(in->env, in);
 }
 
-static int copy_nic(struct instance *in, const struct network_ref *ref, struct err *err)
+static int copy_nic(struct instance *in, const struct network_ref *ref, bool no_egress,
+                    struct err *err)
 {
         const struct network_entry *net = networks_find(in->env->networks, in->stack, ref->network);
         struct instance_nic *nic;
@@ -86,6 +88,7 @@ static int copy_nic(struct instance *in, const struct network_ref *ref, struct e
         nic->ip = ip;
         nic->gateway = net->gateway;
         nic->bits = net->bits;
+        nic->egress = net->egress && !no_egress;
         nic->tap_fd = -1;
         for (size_t i = 0; i < ref->aliases.len; i++)
                 *array_push(&nic->aliases.items, &nic->aliases.len) =
@@ -121,7 +124,7 @@ static int ask(struct instance *in, const struct service *service, struct err *e
                 return err_set(err, E2BIG, "%zu networks; a VM has at most %d",
                                service->networks_len, VM_NICS_MAX);
         for (size_t i = 0; r == 0 && i < service->networks_len; i++)
-                r = copy_nic(in, &service->networks[i], err);
+                r = copy_nic(in, &service->networks[i], service->no_egress, err);
         if (r < 0)
                 return r;
         copy_ports(in, service);
@@ -389,27 +392,39 @@ static bool template_is_coming(const struct instance *in, const struct service *
         return templates_want(in->env->templates, memory, cpus, NULL) == TEMPLATE_BUILDING;
 }
 
+/* Without a way outside: the gateway, where nothing answers. */
+static void host_address(const struct instance *in, char *ret)
+{
+        uint32_t ip = net_host_address();
+
+        value_ip4_text(ip || !in->nics_len ? ip : in->nics[0].gateway, ret);
+}
+
 static int make_setup(struct instance *in, const struct attachments *at,
                       const struct service *service, struct err *err)
 {
         const struct image_entry *image = images_find(in->env->images, service->image);
         struct guest_nic nics[VM_NICS_MAX];
+        char host[VALUE_IP4_MAX];
         const struct guest_input input = {.stack = in->desired->stack,
                                           .service = service,
                                           .image = image ? image->image : NULL,
                                           .replica = in->replica,
                                           .nics = nics,
                                           .nics_len = in->nics_len,
+                                          .host_address = host,
                                           .mount_names = at->names,
                                           .mount_shared = at->shared,
                                           .mount_subpaths = at->subpaths};
 
         if (!input.image)
                 return err_set(err, ENOENT, "image %s is not there any more", service->image);
+        host_address(in, host);
         for (size_t i = 0; i < in->nics_len; i++) {
                 nics[i] = (struct guest_nic){.ip = in->nics[i].ip,
                                              .gateway = in->nics[i].gateway,
-                                             .bits = in->nics[i].bits};
+                                             .bits = in->nics[i].bits,
+                                             .egress = in->nics[i].egress};
                 mac_of_address(nics[i].ip, nics[i].mac);
         }
         if (!in->stop_signal)

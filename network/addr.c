@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <assert.h>
-
-#include "network/net.h"
-
 #include <arpa/inet.h>
+#include <assert.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
 #include "base/auto.h"
+#include "network/net.h"
 
 static uint32_t host_mask(unsigned bits)
 {

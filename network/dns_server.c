@@ -166,8 +166,7 @@ static bool tcp_client_answer_one(struct tcp_client *c, size_t n)
         size_t len = answer_ours(s, c->ip, c->in + 2, n, true, answer, sizeof(answer), &foreign);
 
         if (foreign && s->forward) {
-                c->forwarded =
-                        dns_forward_ask(s->forward, c->in + 2, n, true, on_tcp_forwarded, c);
+                c->forwarded = dns_forward_ask(s->forward, c->in + 2, n, true, on_tcp_forwarded, c);
                 if (c->forwarded) {
                         ev_io_stop(s->loop, &c->reader); /* one at a time */
                         return true;

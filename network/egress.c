@@ -185,7 +185,8 @@ int egress_set_clients(struct egress *e, const uint32_t *ips, size_t n, struct e
         int r = 0;
 
         for (size_t i = 0; i < e->clients_len; i++)
-                if (!has(ips, n, e->clients[i]) && netns_route_client(e->clients[i], false, err) < 0)
+                if (!has(ips, n, e->clients[i]) &&
+                    netns_route_client(e->clients[i], false, err) < 0)
                         r = -err->code;
         for (size_t i = 0; i < n; i++) {
                 if (has(now, len, ips[i]))

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The way out of a network, inside netd: keeps slirp4netns running (slirp.h), and lets those VMs
- * through that may go out. A slirp4netns that ends is started again, later each time; meanwhile, and
- * where it is not installed, packets for the outside are answered as unreachable.
+ * through that may go out. A slirp4netns that ends is started again, later each time; meanwhile,
+ * and where it is not installed, packets for the outside are answered as unreachable.
  */
 #ifndef NETWORK_EGRESS_H
 #define NETWORK_EGRESS_H

@@ -39,7 +39,8 @@
 static const char usage[] =
         "usage: berth-netd --dir DIR --stack NAME --name NETWORK --subnet A.B.C.D/N [--egress]\n"
         "\n"
-        "Serves one network: namespace, bridge, taps, DNS, port forwards, egress. berthd starts it, with "
+        "Serves one network: namespace, bridge, taps, DNS, port forwards, egress. berthd starts "
+        "it, with "
         "a\n"
         "listening unix socket as descriptor 3; it is of no use by hand.\n";
 
@@ -70,14 +71,10 @@ static int check_options(struct options *o, struct err *err)
 static int parse_options(int argc, char **argv, struct options *o, struct err *err)
 {
         static const struct option longs[] = {
-                {"dir", required_argument, NULL, 'd'},
-                {"stack", required_argument, NULL, 's'},
-                {"name", required_argument, NULL, 'n'},
-                {"subnet", required_argument, NULL, 'a'},
-                {"egress", no_argument, NULL, 'e'},
-                {"help", no_argument, NULL, 'h'},
-                {"version", no_argument, NULL, 'v'},
-                {NULL, 0, NULL, 0},
+                {"dir", required_argument, NULL, 'd'},  {"stack", required_argument, NULL, 's'},
+                {"name", required_argument, NULL, 'n'}, {"subnet", required_argument, NULL, 'a'},
+                {"egress", no_argument, NULL, 'e'},     {"help", no_argument, NULL, 'h'},
+                {"version", no_argument, NULL, 'v'},    {NULL, 0, NULL, 0},
         };
         int c;
 

@@ -294,9 +294,8 @@ static void net_connect(struct net *net, int fd)
 static int exec_netd(struct net *net, int listener, int log, struct err *err)
 {
         char subnet[VALUE_IP4_MAX + 4];
-        const char *argv[] = {net->netd, "--dir",   net->dir,   "--stack", net->stack,
-                              "--name",  net->name, "--subnet", subnet,    NULL,
-                              NULL};
+        const char *argv[] = {net->netd, "--dir",    net->dir, "--stack", net->stack, "--name",
+                              net->name, "--subnet", subnet,   NULL,      NULL};
         const struct spawn_fd fds[] = {{log, 2}, {listener, 3}};
         const struct spawn spec = {.argv = argv, .fds = fds, .fd_count = ARRAY_SIZE(fds)};
 

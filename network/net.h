@@ -2,9 +2,9 @@
 /*
  * One network of a stack, as the daemon sees it: a berth-netd process that owns a network namespace
  * (inside a user namespace when not root) with a bridge, the addresses, the DNS server on the
- * gateway address, the port forwards from the host, and the way out. netd outlives the daemon: it is adopted
- * again by its control socket, and everything it is told is a whole desired state (zone, forwards),
- * so that telling it twice does no harm.
+ * gateway address, the port forwards from the host, and the way out. netd outlives the daemon: it
+ * is adopted again by its control socket, and everything it is told is a whole desired state (zone,
+ * forwards), so that telling it twice does no harm.
  *
  *   DIR/netd.sock   control socket (JSON lines, descriptors by SCM_RIGHTS)
  *   DIR/netd.json   pid, start time, subnet
@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/value.h"
 
 #define NET_MTU 1500
 
@@ -74,8 +75,11 @@ struct zone {
 };
 
 struct forward {
-        uint32_t host_ip;   /* host byte order; 0: all addresses */
-        uint16_t host_port; /* 0: any free one, kept while the same id stays in the set */
+        uint32_t host_ip; /* host byte order; 0: all IPv4 addresses */
+        bool ip6;         /* host_ip6 instead, over TCP only */
+        uint8_t host_ip6[VALUE_IP6_BYTES];
+        uint16_t host_port;      /* 0: any free one, kept while the same id stays in the set */
+        uint16_t host_port_last; /* not 0: any free one from host_port to this one, kept likewise */
         uint32_t target_ip;
         uint16_t target_port;
         bool udp;

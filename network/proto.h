@@ -11,8 +11,8 @@
  *   stop                       -> nothing; netd ends
  *
  * By itself netd says "event": "link-gone" when a link of its namespace went: a VM ended, or
- * somebody removed its tap; and "event": "egress" when the way out came or went, with "error" in the
- * second case (after hello, too).
+ * somebody removed its tap; and "event": "egress" when the way out came or went, with "error" in
+ * the second case (after hello, too).
  *
  * Everything that is read is checked and bounded: netd serves whoever may open its socket.
  */

@@ -24,7 +24,7 @@
 #define CHILD_LIFE  4
 
 struct slirp_reply {
-        int code; /* errno; 0: SLIRP_FDS descriptors come along */
+        int code;       /* errno; 0: SLIRP_FDS descriptors come along */
         char text[512]; /* of struct err */
 };
 

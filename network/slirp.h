@@ -9,8 +9,8 @@
  *       user namespace B, network namespace: netd, br0, tap0 <--'
  *
  * The keeper is a process that stays outside of netd's network namespace and starts slirp4netns
- * whenever netd asks. User namespace A is above B, so that slirp4netns may enter B, and gives it the
- * right to build its sandbox, but none on the host.
+ * whenever netd asks. User namespace A is above B, so that slirp4netns may enter B, and gives it
+ * the right to build its sandbox, but none on the host.
  */
 #ifndef NETWORK_SLIRP_H
 #define NETWORK_SLIRP_H

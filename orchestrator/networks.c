@@ -145,8 +145,8 @@ static int start_net(struct network_state *n, struct err *err)
                                       .subnet = n->entry.subnet,
                                       .bits = n->entry.bits,
                                       .egress = n->entry.egress};
-        const struct net_events events = {on_net_ready, on_net_lost, on_net_egress, on_net_link_gone,
-                                          n};
+        const struct net_events events = {on_net_ready, on_net_lost, on_net_egress,
+                                          on_net_link_gone, n};
 
         return net_start(n->owner->env.loop, &spec, &events, &n->net, err);
 }

@@ -4,9 +4,9 @@
  * on standard output, a line each.
  *
  *   net_driver NETD DIR STACK NAME SUBNET [egress]
- *                                              "egress up", "egress down TEXT", "ready PID adopted|started", "lost TEXT"
- *   tap                                        "tap opened" (kept open), "tap failed TEXT"
- *   untap                                      close all taps: "untapped"
+ *                                              "egress up", "egress down TEXT", "ready PID
+ * adopted|started", "lost TEXT" tap                                        "tap opened" (kept
+ * open), "tap failed TEXT" untap                                      close all taps: "untapped"
  *   record NAME,NAME IP NETWORK ready|waiting
  *   client IP NETWORK,NETWORK [egress]
  *   zone                                       send what was collected: "zone sent"
@@ -261,8 +261,11 @@ int main(int argc, char **argv)
 
         if (argc != 6 && argc != 7)
                 return 2;
-        spec = (struct net_spec){
-                .netd = argv[1], .dir = argv[2], .stack = argv[3], .name = argv[4], .egress = argc == 7};
+        spec = (struct net_spec){.netd = argv[1],
+                                 .dir = argv[2],
+                                 .stack = argv[3],
+                                 .name = argv[4],
+                                 .egress = argc == 7};
         if (value_cidr4(argv[5], &spec.subnet, &spec.bits, NULL) < 0)
                 return 2;
         setvbuf(stdout, NULL, _IOLBF, 0);

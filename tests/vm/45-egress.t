@@ -87,6 +87,7 @@ is "$(fetch web http://198.51.100.1:8000/)" "this is outside" "and works"
 
 kill -9 "$(pgrep -x berthd | while read -r p; do grep -qsaF "BERTH_TEST=$test_dir" "/proc/$p/environ" && echo "$p"; done)"
 slirp=$(slirp_of)
+settle
 is "$(fetch web http://198.51.100.1:8000/)" "this is outside" "the next daemon finds all as it was"
 is "$(slirp_of)" "$slirp" "with the same slirp4netns"
 kill -9 "$pid"

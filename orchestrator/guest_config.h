@@ -56,8 +56,6 @@ AUTO_TYPE(guest_setup)
 const struct guest_config *guest_setup_config(const struct guest_setup *setup);
 
 /** Serials of the two disks every VM has. */
-#define GUEST_SERIAL_IMAGE   "image"
-#define GUEST_SERIAL_SCRATCH "scratch"
 
 /** The MAC of an address: locally administered, 02:be followed by the address. */
 void mac_of_address(uint32_t ip, uint8_t *ret_mac);

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/mem.h"
+#include "orchestrator/linux_names.h"
 
 /* A guest that breaks off is given this many chances before its VM is killed. */
 #define RECONNECTS_MAX 3
@@ -229,7 +230,7 @@ void instance_stop(struct instance *in, const char *reason)
 {
         enum vm_state state = in->state;
         struct err err = ERR_INIT;
-        int signo = in->stop_signal ? signal_number(in->stop_signal) : 0;
+        int signo = in->stop_signal ? linux_signal(in->stop_signal) : 0;
 
         if (state == VM_STOPPING || in->remove_wanted)
                 return;

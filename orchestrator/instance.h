@@ -86,6 +86,7 @@ struct instance_nic {
         char *network;
         uint32_t ip, gateway;
         unsigned bits;
+        bool egress;                 /* the VM may go out here */
         int tap_fd;                  /* -1: not opened yet, or QEMU has it */
         struct tap_request *request; /* under way */
         struct str_list aliases;

@@ -31,10 +31,12 @@ struct network_entry {
         uint32_t subnet, gateway;
         unsigned bits;
         bool up;
-        unsigned failures; /* attempts in a row to bring it up */
-        int64_t failed_ms; /* when the last one failed, on the clock of facts; 0: it did not */
-        char *message;     /* why it is not up; NULL while it starts */
-        int pid;           /* of netd; 0 unknown */
+        bool egress;        /* VMs on it may go out, unless their service says no */
+        char *egress_error; /* why they cannot now; NULL: they can, or it is not known yet */
+        unsigned failures;  /* attempts in a row to bring it up */
+        int64_t failed_ms;  /* when the last one failed, on the clock of facts; 0: it did not */
+        char *message;      /* why it is not up; NULL while it starts */
+        int pid;            /* of netd; 0 unknown */
 };
 
 struct networks_env {
@@ -97,6 +99,7 @@ struct endpoint_nic {
         const char *network;
         uint32_t ip;
         const struct str_list *aliases; /* may be NULL */
+        bool egress;                    /* the VM may go out here */
 };
 
 struct endpoint {

@@ -45,7 +45,8 @@ void instance_forget_taps(struct instance *in)
                 }
 }
 
-static int copy_nic(struct instance *in, const struct network_ref *ref, struct err *err)
+static int copy_nic(struct instance *in, const struct network_ref *ref, bool no_egress,
+                    struct err *err)
 {
         const struct network_entry *net = networks_find(in->env->networks, in->stack, ref->network);
         struct instance_nic *nic;
@@ -65,6 +66,7 @@ static int copy_nic(struct instance *in, const struct network_ref *ref, struct e
         nic->ip = ip;
         nic->gateway = net->gateway;
         nic->bits = net->bits;
+        nic->egress = net->egress && !no_egress;
         nic->tap_fd = -1;
         for (size_t i = 0; i < ref->aliases.len; i++)
                 *array_push(&nic->aliases.items, &nic->aliases.len) =
@@ -78,7 +80,7 @@ int instance_make_nics(struct instance *in, const struct service *service, struc
 
         assert(service->networks_len <= VM_NICS_MAX); /* as schema/ checks */
         for (size_t i = 0; r == 0 && i < service->networks_len; i++)
-                r = copy_nic(in, &service->networks[i], err);
+                r = copy_nic(in, &service->networks[i], service->no_egress, err);
         return r;
 }
 

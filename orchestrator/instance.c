@@ -119,7 +119,7 @@ static void drop_guest(struct instance *in)
         static const struct guest_exit lost = {
                 .code = 125, .start_failed = true, .text = "the VM ended"};
 
-        in->greeted = false;
+        in->greeted = in->run_waits = false;
         probe_stop(&in->probe);
         instance_tell_stats(in, NULL);
         if (in->guest)
@@ -289,7 +289,22 @@ static void send_configuration(struct instance *in)
 
         random_bytes(config.seed, sizeof(config.seed));
         config.clock_ns = (uint64_t)clock_wall_ns();
-        if (guest_configure(in->guest, &config, &err) < 0 || guest_run(in->guest, &err) < 0)
+        if (guest_configure(in->guest, &config, &err) < 0) {
+                instance_fail(in, EXIT_BOOT, err.msg);
+                return;
+        }
+        in->run_waits = true;
+        instance_run(in);
+}
+
+void instance_run(struct instance *in)
+{
+        struct err err = ERR_INIT;
+
+        if (!in->run_waits || !instance_has_taps(in))
+                return;
+        in->run_waits = false;
+        if (guest_run(in->guest, &err) < 0)
                 instance_fail(in, EXIT_BOOT, err.msg);
 }
 

@@ -477,7 +477,7 @@ void instance_prepare(struct instance *in)
                 if (in->nics[i].tap_fd < 0)
                         return;
         r = ports_ready(in, &err);
-        if (r == 0 && in->rootfs && !template_is_coming(in, service)) {
+        if (r == 0 && in->rootfs && (in->member || !template_is_coming(in, service))) {
                 instance_arm(in, INSTANCE_BOOT_TIMEOUT_MS);
                 r = boot(in, service, &err);
                 if (r == 0)

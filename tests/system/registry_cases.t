@@ -97,6 +97,39 @@ limit=60
 layer sparse ''
 refused '70 a file of 2 TiB, all of it a hole' 'layer sha256:.*sparse.*(limit|larger|GiB|TiB)'
 
+# ------------------------------------------------------------------ what is there when something goes wrong
+
+layer plain ''
+before=$(berth image ls -o json | jq -r '.[0].digest')
+cp "$work/odd/layer-no-crc" "$work/odd/layer-plain"
+layer plain ''
+[ "$code" != 0 ] && [ "$(berth image ls -o json | jq -r '.[0].digest')" = "$before" ]
+ok $? '40 what does not unpack does not take the name from what did'
+run image prune --all
+
+run image pull -q "$plain/team/web:1"
+blobs=$BERTH_ROOT/images/blobs/sha256
+manifest=$(curl -s -H 'Accept: application/vnd.oci.image.manifest.v1+json' "http://$plain/v2/team/web/manifests/1")
+damage() { # DIGEST: one bit of it, and the disk is gone
+        blob=$blobs/${1#*:}
+        chmod 644 "$blob"
+        printf 'X' | dd of="$blob" bs=1 seek=100 conv=notrunc status=none
+        rm -f "$BERTH_ROOT"/images/rootfs/* "$BERTH_ROOT"/images/maps/*
+}
+for part in '.layers[1]' '.config'; do
+        damage "$(printf '%s' "$manifest" | jq -r "$part.digest")"
+        run image pull -q "$plain/team/web:1"
+        is "$code" 0 "a damaged blob in the store ($part) is mended by a pull" || echo "# $out"
+        is "$(sha256sum <"$blob" | cut -d' ' -f1)" "$(basename "$blob")" 'and is good again'
+done
+damage "$digest"
+run image pull -q "$plain/team/web:1"
+is "$code" 0 'so is a damaged manifest' || echo "# $out"
+rm -f "$BERTH_ROOT"/images/rootfs/* "$BERTH_ROOT"/images/maps/*
+run image pull -q "$plain/team/web:1"
+like "$out" 'unchanged' 'and then nothing has to come'
+run image prune --all
+
 # --------------------------------------------------------------------------------------- archives (79, 80)
 
 load() {

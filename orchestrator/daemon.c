@@ -333,6 +333,7 @@ void daemon_close(struct daemon *d)
         for (size_t i = 0; i < d->instances_len; i++)
                 instance_free(d->instances[i]);
         free(d->instances);
+        warm_free(d->warm);
         templates_free(d->templates);
         qemu_version_free(d->qemu_version);
         networks_free(d->networks);

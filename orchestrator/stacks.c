@@ -211,6 +211,17 @@ void daemon_retry_failed(struct daemon *d, const char *stack)
         }
 }
 
+/* An apply asks the registry again where the policy says so. */
+static void refresh_image(struct images *images, const struct service *service)
+{
+        bool timed = service->pull_policy == PULL_EVERY;
+
+        if (service->image &&
+            (service->pull_policy == PULL_ALWAYS ||
+             (timed && images_older_than(images, service->image, service->pull_every_ms))))
+                images_refresh(images, service->image, !timed);
+}
+
 int daemon_apply(struct daemon *d, const char *name, const json_t *manifest, const char *source,
                  enum stack_ports ports, json_t **ret_diagnostics, struct err *err)
 {
@@ -233,8 +244,7 @@ int daemon_apply(struct daemon *d, const char *name, const json_t *manifest, con
         new->created_ms = old ? old->created_ms : clock_wall_ms();
         images_retry_missing(d->images);
         for (size_t i = 0; i < new->stack->services_len; i++)
-                if (new->stack->services[i].pull_policy == PULL_ALWAYS)
-                        images_refresh(d->images, new->stack->services[i].image);
+                refresh_image(d->images, &new->stack->services[i]);
         daemon_retry_failed(d, name);
         daemon_dirty(d);
         if (old)
@@ -247,15 +257,15 @@ int daemon_apply(struct daemon *d, const char *name, const json_t *manifest, con
         return daemon_accept(d, STEAL(new), "apply", err);
 }
 
-static bool pulls_always(const struct desired *desired, const char *ref)
+static bool pulls_again(const struct desired *desired, const char *ref)
 {
         for (size_t i = 0; i < desired->stack->services_len; i++) {
                 const struct service *service = &desired->stack->services[i];
                 AUTO_FREE char *normal = NULL;
                 struct err ignored;
 
-                if (service->pull_policy == PULL_ALWAYS && service->image &&
-                    image_ref_normalise(service->image, &normal, &ignored) == 0 &&
+                if ((service->pull_policy == PULL_ALWAYS || service->pull_policy == PULL_EVERY) &&
+                    service->image && image_ref_normalise(service->image, &normal, &ignored) == 0 &&
                     streq(normal, ref))
                         return true;
         }
@@ -288,7 +298,7 @@ void daemon_images_changed(struct daemon *d, const char *ref)
 {
         /* daemon_accept() replaces in place: the array's length and order stay */
         for (size_t i = 0; i < d->desired_len; i++)
-                if (d->desired[i]->wanted == STACK_UP && pulls_always(d->desired[i], ref))
+                if (d->desired[i]->wanted == STACK_UP && pulls_again(d->desired[i], ref))
                         renew_pulled(d, d->desired[i]);
         daemon_dirty(d);
 }

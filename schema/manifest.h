@@ -127,12 +127,13 @@ struct ulimit {
         int64_t soft, hard; /* -1: unlimited */
 };
 
-enum pull_policy { PULL_MISSING, PULL_ALWAYS, PULL_NEVER };
+enum pull_policy { PULL_MISSING, PULL_ALWAYS, PULL_NEVER, PULL_EVERY };
 
 struct service {
         char *name;
         char *image;
         enum pull_policy pull_policy;
+        int64_t pull_every_ms; /* EVERY: an apply asks the registry again after that long */
         struct str_list command, entrypoint;
         struct kv_list environment; /* sorted by key; values resolved */
         char *working_dir, *user, *hostname, *domainname;

@@ -8,35 +8,25 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "storage/blob.h"
 #include "storage/ext4.h"
 
 #define BUFFER (256u << 10)
 #define DIRECT (64u << 10) /* larger pieces are not gathered */
-#define STEP   (16u << 20) /* the disk gets to work before all is there */
+#define STEP   (16u << 20) /* of one copy */
 
 void content_init(struct content *content, int fd, uint64_t first)
 {
         *content = (struct content){.fd = fd,
                                     .next = first,
                                     .buffer = xcalloc(1, BUFFER),
-                                    .started = first * EXT4_BLOCK};
+                                    .started = (int64_t)first * EXT4_BLOCK};
 }
 
 void content_release(struct content *content)
 {
         free(content->buffer);
         content->buffer = NULL;
-}
-
-/* Writing that the end has to wait for begins early. */
-static void start_writing(struct content *content, uint64_t end)
-{
-        if (end - content->started < STEP)
-                return;
-        /* Only a beginning: errors come to light at fsync. */
-        (void)sync_file_range(content->fd, (off_t)content->started, (off_t)(end - content->started),
-                              SYNC_FILE_RANGE_WRITE);
-        content->started = end;
 }
 
 static int write_at(struct content *content, const uint8_t *data, size_t n, uint64_t at,
@@ -53,7 +43,7 @@ static int write_at(struct content *content, const uint8_t *data, size_t n, uint
                 at += (uint64_t)done;
                 n -= (size_t)done;
         }
-        start_writing(content, at);
+        blob_start_writing(content->fd, &content->started, (int64_t)at);
         return 0;
 }
 
@@ -100,7 +90,7 @@ int content_copy(struct content *content, int from, uint64_t first, uint64_t blo
                 if (n == 0)
                         return err_set(err, EIO, "root disk: copy: the other ends early");
                 left -= (uint64_t)n;
-                start_writing(content, (uint64_t)out);
+                blob_start_writing(content->fd, &content->started, out);
         }
         content->next += blocks;
         return r;

@@ -15,8 +15,8 @@ struct content {
         int fd;
         uint64_t next; /* the block that comes next */
         uint8_t *buffer;
-        size_t buffered;  /* bytes of it, which belong before next */
-        uint64_t started; /* the kernel was told to write what is before this byte */
+        size_t buffered; /* bytes of it, which belong before next */
+        int64_t started; /* see blob_start_writing() */
 };
 
 /** fd is borrowed; blocks from first on. */
@@ -30,6 +30,7 @@ int content_add(struct content *content, const void *data, size_t blocks, struct
 int content_copy(struct content *content, int from, uint64_t first, uint64_t blocks,
                  struct err *err);
 
+/** Write what was gathered. */
 int content_flush(struct content *content, struct err *err);
 
 #endif

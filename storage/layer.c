@@ -381,7 +381,7 @@ int layer_finish(struct layer *layer, char *ret_digest, char *ret_diff_id, struc
         const void *data;
         la_ssize_t n;
 
-        assert(layer->blob_hash);
+        assert(!layer->blob_hash == !ret_digest);
         do {
                 n = reader_of(layer)(layer->raw, layer, &data);
         } while (n > 0);
@@ -394,6 +394,8 @@ int layer_finish(struct layer *layer, char *ret_digest, char *ret_diff_id, struc
                 } while (n > 0);
         if (n < 0)
                 return (int)n;
+        if (!ret_digest)
+                return 0;
         digest_final_text(layer->blob_hash, ret_digest);
         if (layer->tar_hash)
                 digest_final_text(layer->tar_hash, ret_diff_id);

@@ -42,21 +42,34 @@
 
 /* Files that are open or may be opened by who it is, memory, time, signals to itself. No exec. */
 static const int allowed[] = {
-        SYS_read,         SYS_write,          SYS_pread64,       SYS_pwrite64,
-        SYS_readv,        SYS_writev,         SYS_openat,        SYS_close,
-        SYS_fstat,        SYS_newfstatat,     SYS_statx,         SYS_lseek,
-        SYS_ftruncate,    SYS_fallocate,      SYS_fsync,         SYS_fdatasync,
-        SYS_renameat2,    SYS_unlinkat,       SYS_fcntl,         SYS_ioctl,
-        SYS_fadvise64,    SYS_ppoll,          SYS_mmap,          SYS_munmap,
-        SYS_mremap,       SYS_mprotect,       SYS_madvise,       SYS_brk,
-        SYS_futex,        SYS_getrandom,      SYS_clock_gettime, SYS_gettimeofday,
-        SYS_uname,        SYS_sysinfo,        SYS_getpid,        SYS_gettid,
-        SYS_getuid,       SYS_geteuid,        SYS_getgid,        SYS_getegid,
-        SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigreturn,  SYS_restart_syscall,
-        SYS_tgkill,       SYS_exit,           SYS_exit_group,    SYS_prlimit64,
-        SYS_renameat,
+        SYS_read,          SYS_write,
+        SYS_pread64,       SYS_pwrite64,
+        SYS_readv,         SYS_writev,
+        SYS_openat,        SYS_close,
+        SYS_fstat,         SYS_newfstatat,
+        SYS_statx,         SYS_lseek,
+        SYS_ftruncate,     SYS_fallocate,
+        SYS_fsync,         SYS_fdatasync,
+        SYS_renameat2,     SYS_unlinkat,
+        SYS_fcntl,         SYS_ioctl,
+        SYS_fadvise64,     SYS_ppoll,
+        SYS_mmap,          SYS_munmap,
+        SYS_mremap,        SYS_mprotect,
+        SYS_madvise,       SYS_brk,
+        SYS_futex,         SYS_getrandom,
+        SYS_clock_gettime, SYS_gettimeofday,
+        SYS_uname,         SYS_sysinfo,
+        SYS_getpid,        SYS_gettid,
+        SYS_getuid,        SYS_geteuid,
+        SYS_getgid,        SYS_getegid,
+        SYS_rt_sigaction,  SYS_rt_sigprocmask,
+        SYS_rt_sigreturn,  SYS_restart_syscall,
+        SYS_tgkill,        SYS_exit,
+        SYS_exit_group,    SYS_prlimit64,
+        SYS_renameat,      SYS_sync_file_range,
 #if defined(__x86_64__)
-        SYS_poll,         SYS_rename,         SYS_unlink,
+        SYS_poll,          SYS_rename,
+        SYS_unlink,
 #endif
 };
 
@@ -116,7 +129,7 @@ static const int parent[] = {
         SYS_clone,       SYS_wait4,           SYS_kill,
         SYS_pipe2,       SYS_prctl,           SYS_dup3,
         SYS_close_range, SYS_getppid,         SYS_set_robust_list,
-        SYS_rseq,        SYS_copy_file_range, SYS_sync_file_range,
+        SYS_rseq,        SYS_copy_file_range,
 #if defined(__x86_64__)
         SYS_dup2,
 #endif

@@ -272,11 +272,12 @@ int store_publish_refs(const struct image_store *store, const json_t *images, st
                 if (r < 0)
                         return r;
                 entry = oci_descriptor_json(&descriptor);
-                (void)json_object_set_new(entry, "annotations",
-                                          json_pack("{s:s, s:s, s:s*}", OCI_NOTE_NAME, ref,
-                                                    OCI_NOTE_REF, ref, OCI_NOTE_SOURCE,
-                                                    json_str(image, "source", NULL))); /* OOM
-                                                                                aborts later */
+                (void)json_object_set_new(
+                        entry, "annotations",
+                        json_pack("{s:s, s:s, s:s*, s:s*}", OCI_NOTE_NAME, ref, OCI_NOTE_REF, ref,
+                                  OCI_NOTE_SOURCE, json_str(image, "source", NULL),
+                                  OCI_NOTE_PLATFORM, json_str(image, "platform", NULL))); /* OOM
+                                                                                 aborts later */
                 old = store_index_find(index, ref);
                 if (old) {
                         (void)json_object_clear(old);

@@ -67,9 +67,10 @@ int64_t store_bytes(const struct image_store *store);
 
 /**
  * What a normalised reference meant at its registry when it was pulled (of an index: not the
- * manifest in it), if all of that image is still here. NULL: no. On the heap.
+ * manifest in it), if all of that image is still here, and it was chosen for the same platform (as
+ * asked for then; NULL: none was said). NULL: no. On the heap.
  */
-char *store_known_source(const struct image_store *store, const char *ref);
+char *store_known_source(const struct image_store *store, const char *ref, const char *platform);
 
 /** {"digest", "media_type", "mounts"}: what a push of a normalised reference needs. ENOENT. */
 int store_push_request(const struct image_store *store, const char *ref, json_t **ret,

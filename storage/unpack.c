@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "storage/blob.h"
 #include "storage/layer_source.h"
 #include "storage/unpack_internal.h"
 
@@ -76,7 +75,7 @@ static int take_data(struct unpack *u, const struct wire_frame *frame, struct er
         r = take_run(u, run, err);
         if (r == 0)
                 r = content_add(&u->content, frame->payload + sizeof(run), run.len, err);
-        return r < 0 ? r : wire_out_put(&u->map->out, &header, &run, NULL, err);
+        return r < 0 ? r : map_put(u->map, &header, &run, err);
 }
 
 static int check_end(const struct unpack *u, size_t i, const struct wire_frame *frame,
@@ -116,8 +115,7 @@ static int take_frames(struct unpack *u, size_t i, struct layer_source *source, 
                 case WIRE_ENTRY:
                         r = take_entry(u, &frame, err);
                         if (r == 0)
-                                r = wire_out_put(&u->map->out, &frame.header, frame.payload, NULL,
-                                                 err);
+                                r = map_put(u->map, &frame.header, frame.payload, err);
                         break;
                 case WIRE_DATA:
                         r = take_data(u, &frame, err);
@@ -138,8 +136,10 @@ static int take_frames(struct unpack *u, size_t i, struct layer_source *source, 
 static int start_reader(struct unpack *u, size_t i, struct layer_source *ret, struct err *err)
 {
         AUTO_CLOSE int fd = -1;
-        int r = blob_open(u->request->blobs, &u->manifest->layers[i], &fd, err);
+        int r = unpack_blob_wait(u, u->manifest->layers[i].digest, err);
 
+        if (r == 0)
+                r = unpack_blob_open(u, &u->manifest->layers[i], &fd, err);
         return r < 0 ? r : layer_source_start(ret, fd, err);
 }
 
@@ -179,7 +179,7 @@ static int replay(struct unpack *u, const struct map *map, const struct map_laye
                         r = err_set(err, EPROTO, "damaged disk map");
                 }
                 if (r == 0)
-                        r = wire_out_put(&u->map->out, &frame.header, frame.payload, NULL, err);
+                        r = map_put(u->map, &frame.header, frame.payload, err);
         }
         wire_in_release(&in);
         if (r > 0 && u->place != end)
@@ -198,10 +198,13 @@ static int unpack_layer(struct unpack *u, size_t i, struct err *err)
         map_begin_layer(u->map, i, digest, u->place);
         u->entries = 0;
         u->file = NULL;
+        u->others_used = u->others_used || other;
         r = other ? content_copy(&u->content, other->disk, there->first, there->blocks, err) : 0;
         if (r == 0)
                 r = other ? replay(u, other->map, there, err) : read_layer(u, i, err);
         map_end_layer(u->map, i, u->place);
+        if (r == 0 && other && !streq(u->map->layers[i].frames, there->frames))
+                r = err_set(err, EPROTO, "damaged disk map");
         return r < 0 ? err_wrap(err, "layer %s", digest) : 0;
 }
 
@@ -212,12 +215,11 @@ static int read_documents(struct unpack *u, const char *digest, struct err *err)
         size_t len;
         int r;
 
-        r = blob_read(u->request->blobs, digest, &text, &len, err);
+        r = unpack_blob_read(u, digest, &text, &len, err);
         if (r == 0)
                 r = oci_manifest_parse(text, len, digest, &u->manifest, err);
         if (r == 0)
-                r = blob_read(u->request->blobs, u->manifest->config.digest, &config_text, &len,
-                              err);
+                r = unpack_blob_read(u, u->manifest->config.digest, &config_text, &len, err);
         if (r == 0)
                 r = json_parse(config_text, len, OCI_DOCUMENT_MAX, "image config", &config, err);
         if (r < 0)
@@ -228,30 +230,50 @@ static int read_documents(struct unpack *u, const char *digest, struct err *err)
         return oci_config_diff_ids(config, digest, u->manifest->layers_len, &u->diff_ids, err);
 }
 
-int unpack_image(const struct unpack_request *request, struct err *err)
+static void release(struct unpack *u)
 {
-        struct unpack u = {.request = request, .tree = tree_new(), .place = EXT4_CONTENT_FIRST};
-        AUTO_CLOSE int map_fd = request->map;
+        unpack_others_close(u);
+        content_release(&u->content);
+        map_free(u->map);
+        json_decref(u->ready);
+        free(u->diff_ids);
+        oci_manifest_free(u->manifest);
+        tree_free(u->tree);
+}
+
+static int attempt(const struct unpack_request *request, bool alone, json_t *ready, struct err *err)
+{
+        struct unpack u = {.request = request,
+                           .tree = tree_new(),
+                           .ready = json_incref(ready),
+                           .place = EXT4_CONTENT_FIRST};
         int r = read_documents(&u, request->digest, err);
 
         content_init(&u.content, request->out, EXT4_CONTENT_FIRST);
-        if (r == 0) {
-                u.map = map_new(steal_fd(&map_fd), u.manifest->layers_len);
-                if (lseek(u.map->fd, (off_t)u.map->out.written, SEEK_SET) < 0)
-                        r = err_errno(err, errno, "disk map");
+        if (r == 0)
+                r = map_new(request->map, u.manifest->layers_len, &u.map, err);
+        if (r == 0 && !alone)
                 unpack_others_open(&u);
-        }
         for (size_t i = 0; r == 0 && i < u.manifest->layers_len; i++)
                 r = unpack_layer(&u, i, err);
         if (r == 0)
                 r = content_flush(&u.content, err);
         if (r == 0)
                 r = unpack_finish(&u, err);
-        unpack_others_close(&u);
-        content_release(&u.content);
-        map_free(u.map);
-        free(u.diff_ids);
-        oci_manifest_free(u.manifest);
-        tree_free(u.tree);
+        r = r < 0 && u.others_used ? 1 : r;
+        release(&u);
         return r;
+}
+
+int unpack_image(const struct unpack_request *request, struct err *err)
+{
+        AUTO_JSON json_t *ready = json_object();
+        int r = attempt(request, false, ready, err);
+
+        if (r <= 0)
+                return r;
+        /* Another disk may be damaged, or on a file system that cannot copy: do without. */
+        if (ftruncate(request->out, 0) < 0 || ftruncate(request->map, 0) < 0)
+                return err_errno(err, errno, "staging folder");
+        return attempt(request, true, ready, err);
 }

@@ -21,11 +21,13 @@
 
 struct unpack_request {
         int blobs;            /* folder of blobs by hex digest */
+        int partial, ready;   /* of a pull that still brings blobs: its folder, and digests of
+                                 those that are whole and checked, a line each; -1: all are there */
         int disks, maps;      /* folders of disks and their maps; -1: none */
         const json_t *others; /* names of disks there that have a map */
         const char *digest;   /* of the manifest */
         int out;              /* an empty file, O_RDWR; borrowed */
-        int map;              /* another; taken */
+        int map;              /* another; borrowed */
         struct job_progress *progress;
 };
 

@@ -25,6 +25,10 @@ struct unpack {
         struct content content;
         struct unpack_other *others;
         size_t others_len;
+        bool others_used;
+        json_t *ready; /* digests as keys */
+        char lines[4 * DIGEST_TEXT_MAX];
+        size_t lines_len;
 
         uint64_t place; /* where the next content lies */
         uint32_t entries;
@@ -39,6 +43,15 @@ void unpack_others_close(struct unpack *u);
 /** A disk with all of that layer's content; NULL: none. */
 struct unpack_other *unpack_other_find(struct unpack *u, const char *digest,
                                        const struct map_layer **ret);
+
+/** Wait until the pull has brought and checked that blob. */
+int unpack_blob_wait(struct unpack *u, const char *digest, struct err *err);
+
+/** Open or read a blob where it is: with the others, or still in the pull's folder. */
+int unpack_blob_open(const struct unpack *u, const struct oci_descriptor *descriptor, int *ret_fd,
+                     struct err *err);
+int unpack_blob_read(const struct unpack *u, const char *digest, char **ret, size_t *ret_len,
+                     struct err *err);
 
 /** All content is there: put the file system around it, sync disk and map. */
 int unpack_finish(struct unpack *u, struct err *err);

@@ -240,8 +240,9 @@ static bool take_xattr(const uint8_t **p, size_t *left, struct tree_xattr *ret)
         if (!take_text(p, left, lens.name, &name) || !name)
                 return false;
         value = take(p, left, lens.value);
-        *ret = (struct tree_xattr){(char *)(uintptr_t)name, (void *)(uintptr_t)value,
-                                   lens.value}; /* only read */
+        ret->name = (char *)(uintptr_t)name; /* both are only read */
+        ret->value = (void *)(uintptr_t)value;
+        ret->len = lens.value;
         return value != NULL;
 }
 

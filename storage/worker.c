@@ -4,7 +4,8 @@
  *
  *   0  request, one JSON line      1  progress and the result, JSON lines
  *   3  the archive, or the folder of blobs      4  the staging folder, writable
- *   5  the folder of disks      6  the folder of their maps      (to make a disk)
+ *   To make a disk: 5 the folder of disks, 6 that of their maps; while a pull still brings its
+ *   layers: 7 the folder of parts, 8 the digests of those that are whole, a line each
  */
 #include "storage/worker.h"
 
@@ -57,17 +58,23 @@ static int run_unpack(const json_t *request, struct job_progress *progress, json
         struct unpack_request unpack = {.blobs = WORKER_FD_INPUT,
                                         .disks = WORKER_FD_DISKS,
                                         .maps = WORKER_FD_MAPS,
+                                        .partial = -1,
+                                        .ready = -1,
                                         .others = json_object_get(request, "others"),
                                         .digest = json_str(request, "digest", ""),
                                         .progress = progress};
         int r = create("rootfs.ext4", &out, err);
 
+        if (json_bool(request, "follow", false)) {
+                unpack.partial = WORKER_FD_PARTIAL;
+                unpack.ready = WORKER_FD_READY;
+        }
         if (r == 0)
                 r = create("rootfs.map", &map, err);
         if (r < 0)
                 return r;
         unpack.out = out;
-        unpack.map = steal_fd(&map);
+        unpack.map = map;
         r = unpack_image(&unpack, err);
         if (r == 0)
                 *ret = json_pack("{s:s}", "digest", unpack.digest);

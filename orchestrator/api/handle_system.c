@@ -68,6 +68,29 @@ static json_t *templates_json(const struct daemon *d)
         return list;
 }
 
+/* {size: 0, reason} when no machines wait. */
+static json_t *pool_json(const struct daemon *d)
+{
+        json_t *j = json_object(), *list = json_array();
+        struct pool_info info;
+
+        for (size_t i = 0; d->env.pool && pool_at(d->env.pool, i, &info); i++) {
+                json_t *shape = json_object();
+
+                json_set_int(shape, "memory_bytes", info.memory_bytes);
+                json_set_int(shape, "cpus", info.cpus);
+                json_set_int(shape, "waiting", info.waiting);
+                json_set_int(shape, "making", info.making);
+                json_set_int(shape, "claims", info.claims);
+                json_set_str(shape, "reason", *info.reason ? info.reason : NULL);
+                json_array_append_new(list, shape);
+        }
+        json_set_int(j, "size", d->env.pool ? pool_size(d->env.pool) : 0);
+        json_set_str(j, "reason", *d->pool_reason ? d->pool_reason : NULL);
+        json_object_set_new(j, "shapes", list);
+        return j;
+}
+
 static json_t *info_json(const struct daemon *d)
 {
         json_t *j = version_json(d);
@@ -83,6 +106,7 @@ static json_t *info_json(const struct daemon *d)
         json_set_int(j, "memory_bytes", resident_bytes());
         set_time(j, "started", d->started_ms);
         json_object_set_new(j, "templates", templates_json(d));
+        json_object_set_new(j, "pool", pool_json(d));
         return j;
 }
 

@@ -8,6 +8,14 @@
 
 static const struct option_def pull_options[] = {
         {'q', "quiet", NULL, "no progress"},
+        {0, "platform", "OS/ARCH",
+         "of another machine: to look at, save or push; also OS/ARCH/VARIANT"},
+        OPTION_OUTPUT,
+        {0, NULL, NULL, NULL},
+};
+
+static const struct option_def push_options[] = {
+        {'q', "quiet", NULL, "no progress"},
         OPTION_OUTPUT,
         {0, NULL, NULL, NULL},
 };
@@ -24,13 +32,13 @@ static void show_pulled(const json_t *last)
 }
 
 /* path: of the pull or the push, which have the same stream. */
-static int transfer(struct cli *cli, const struct args *args, const char *path, const char *ref,
-                    json_t *results)
+static int transfer(struct cli *cli, const struct args *args, const char *path,
+                    const char *platform, const char *ref, json_t *results)
 {
         AUTO_JSON json_t *last = NULL;
         struct err err = ERR_INIT;
 
-        if (pull_image(cli, path, ref, args_flag(args, "quiet"), &last, &err) < 0)
+        if (pull_image(cli, path, ref, platform, args_flag(args, "quiet"), &last, &err) < 0)
                 return cli_fail(&err);
         if (cli->format != FORMAT_TABLE)
                 (void)json_array_extend(results, json_object_get(last, "images")); /* OOM only */
@@ -39,13 +47,14 @@ static int transfer(struct cli *cli, const struct args *args, const char *path, 
         return CLI_OK;
 }
 
-static int transfer_all(struct cli *cli, const struct args *args, const char *path)
+static int transfer_all(struct cli *cli, const struct args *args, const char *path,
+                        const char *platform)
 {
         AUTO_JSON json_t *results = json_array();
         int result = CLI_OK;
 
         for (size_t i = 0; i < args->operands_len; i++) {
-                int code = transfer(cli, args, path, args_operand(args, i), results);
+                int code = transfer(cli, args, path, platform, args_operand(args, i), results);
 
                 result = code != CLI_OK ? code : result;
         }
@@ -56,12 +65,12 @@ static int transfer_all(struct cli *cli, const struct args *args, const char *pa
 
 static int run_pull(struct cli *cli, const struct args *args)
 {
-        return transfer_all(cli, args, "/v1/images/pull");
+        return transfer_all(cli, args, "/v1/images/pull", args_value(args, "platform"));
 }
 
 static int run_push(struct cli *cli, const struct args *args)
 {
-        return transfer_all(cli, args, "/v1/images/push");
+        return transfer_all(cli, args, "/v1/images/push", NULL);
 }
 
 const struct command cmd_image_push = {
@@ -73,7 +82,7 @@ const struct command cmd_image_push = {
                 "Examples:\n"
                 "  berth image tag web:1 registry.lan:5000/team/web:1\n"
                 "  berth image push registry.lan:5000/team/web:1\n",
-        .options = pull_options,
+        .options = push_options,
         .operands_min = 1,
         .operands_max = 100,
         .run = run_push,
@@ -89,7 +98,8 @@ const struct command cmd_image_pull = {
                 "login.\n\n"
                 "Examples:\n"
                 "  berth image pull redis:7\n"
-                "  berth image pull registry.lan:5000/team/web@sha256:...\n",
+                "  berth image pull registry.lan:5000/team/web@sha256:...\n"
+                "  berth image pull --platform linux/arm64 redis:7\n",
         .options = pull_options,
         .operands_min = 1,
         .operands_max = 100,

@@ -84,7 +84,8 @@ static int attach(struct cli *cli, const struct args *args, const struct run_man
 static int pull(struct cli *cli, const struct args *args, const struct run_manifest *m,
                 struct err *err)
 {
-        return pull_image(cli, "/v1/images/pull", m->image, args_flag(args, "quiet"), NULL, err);
+        return pull_image(cli, "/v1/images/pull", m->image, NULL, args_flag(args, "quiet"), NULL,
+                          err);
 }
 
 static int start(struct cli *cli, const struct args *args, const struct run_manifest *m)

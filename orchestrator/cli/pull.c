@@ -26,11 +26,12 @@ static int on_pull_item(void *arg, json_t *item)
         return 0;
 }
 
-int pull_image(struct cli *cli, const char *path, const char *ref, bool quiet, json_t **ret_last,
-               struct err *err)
+int pull_image(struct cli *cli, const char *path, const char *ref, const char *platform, bool quiet,
+               json_t **ret_last, struct err *err)
 {
         AUTO_FREE char *auth_file = registry_login_file();
-        AUTO_JSON json_t *body = json_pack("{s:s, s:s*}", "ref", ref, "auth_file", auth_file);
+        AUTO_JSON json_t *body = json_pack("{s:s, s:s*, s:s*}", "ref", ref, "auth_file", auth_file,
+                                           "platform", platform);
         struct pulling pulling = {
                 .layers = {.live = cli->err_tty && cli->colour_err, .quiet = quiet}};
         const struct client_stream stream = {

@@ -253,7 +253,7 @@ static const struct {
          "stack.yaml:10:15: error: services.web.platform: 'linux/arm64' cannot run here; VMs are "
          "linux/amd64: use an image of that platform\n"
          "stack.yaml:11:18: error: services.web.pull_policy: 'sometimes' is not one of missing, "
-         "always, never\n"
+         "always, never, daily, weekly, every_DURATION (every_12h)\n"
          "stack.yaml:12:11: error: services.web.dns[0]: 'x' is not an IPv4 address\n"},
         {"healthcheck test", S "healthcheck: {test: [curl, x]}\n",
          "stack.yaml:4:25: error: services.web.healthcheck.test: a list must begin with CMD, "

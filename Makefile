@@ -18,6 +18,8 @@ BUILD      ?= build$(if $(SAN),/san)
 CFLAGS     ?= -O2 -g
 VERSION    := 0.1.0
 
+comma := ,
+
 # Who may use whom: the link sets below and `make lint` both read these lines.
 LAYERS            := base schema reconciler storage network vminit vz orchestrator
 uses_base         :=
@@ -70,6 +72,13 @@ $(BUILD)/bin/berthd: $(call objs,orchestrator/main.c) \
 $(BUILD)/bin/berth-netd: $(call objs,network/main.c) $(call libs,network base)
 $(BUILD)/bin/berth-storage: $(call objs,storage/main.c) $(call libs,storage base)
 $(BUILD)/bin/berth: $(call objs,orchestrator/cli/main.c) $(call libs,cli schema base)
+
+# The simulation brings its own libev and drivers, and looks at the system calls that change files.
+sim_test := $(BUILD)/bin/tests/unit/orchestrator/simulation_test
+sim_wraps := clock_gettime getrandom rename mkdir unlink remove write fsync open log_line
+$(sim_test): $(call objs,$(wildcard tests/sim/*.c)) $(call objs,$(addprefix storage/,volume.c \
+        ref.c tree.c tree_path.c))
+$(sim_test): LDFLAGS += $(addprefix -Wl$(comma)--wrap=,$(sim_wraps))
 
 # A unit test links its own layer and what that layer may use, nothing else.
 # The orchestrator's tests get tests/fake in place of the drivers, the reconciler's the world of

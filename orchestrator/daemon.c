@@ -118,6 +118,26 @@ static int64_t instance_now_ms(struct instance_env *env)
         return daemon_now_ms(daemon_of(env));
 }
 
+static bool has_volume(const struct instance *in, const char *name)
+{
+        for (size_t i = 0; i < in->volumes.len; i++)
+                if (streq(in->volumes.items[i], name))
+                        return true;
+        return false;
+}
+
+static const struct instance *volume_holder(struct instance_env *env, const struct instance *in,
+                                            const char *name)
+{
+        const struct daemon *d = daemon_of(env);
+
+        for (size_t i = 0; i < d->instances_len; i++)
+                if (d->instances[i] != in && d->instances[i]->vm &&
+                    has_volume(d->instances[i], name))
+                        return d->instances[i];
+        return NULL;
+}
+
 /* ------------------------------------------------------------------------ what networks tell us */
 
 static int64_t network_now_ms(void *ctx)
@@ -278,7 +298,8 @@ static void init_env(struct daemon *d)
                                        .on_started = on_instance_started,
                                        .on_ended = on_instance_ended,
                                        .on_gone = on_instance_gone,
-                                       .now_ms = instance_now_ms};
+                                       .now_ms = instance_now_ms,
+                                       .volume_holder = volume_holder};
 }
 
 void daemon_init(struct daemon *d, struct ev_loop *loop)

@@ -275,9 +275,33 @@ static void note_kernel_time(struct instance *in, const struct guest_phase *phas
 
 static void guest_exited(struct instance *in, const struct guest_exit *exit);
 
+/* Told by the guest, or found by a daemon that was not there when it started. */
+static void note_started(struct instance *in)
+{
+        struct err err = ERR_INIT;
+        struct vm_birth birth;
+
+        if (in->state != VM_BOOTING)
+                return;
+        birth = vm_birth(in->vm);
+        in->times.started = clock_mono_ns();
+        instance_arm(in, 0);
+        in->state = VM_RUNNING;
+        in->since_ms = in->env->now_ms(in->env);
+        instance_emit(in, "started", birth.clone ? "clone" : "boot",
+                      "service runs after %lld ms%s%s%s",
+                      (long long)((in->times.started - in->times.decided) / 1000000),
+                      *birth.reason ? " (booted: " : "", birth.reason, *birth.reason ? ")" : "");
+        in->env->on_started(in->env, in);
+        if (instance_save(in, &err) < 0)
+                log_warn("vm", in->id, "%s", err.msg);
+        in->env->on_change(in->env, in);
+}
+
 static void on_guest_hello(void *arg, const struct guest_hello *hello)
 {
         struct instance *in = arg;
+        struct err err = ERR_INIT;
 
         in->reconnects = 0;
         if (in->vm) {
@@ -304,18 +328,21 @@ static void on_guest_hello(void *arg, const struct guest_hello *hello)
         case WIRE_S_BROKEN:
                 instance_fail(in, EXIT_BOOT, hello->exit.text);
                 return;
-        case WIRE_S_CONFIGURED:
-        case WIRE_S_STARTING:
+        case WIRE_S_CONFIGURED: /* whether it was told to run is not known; twice does no harm */
+                if (in->state == VM_BOOTING && guest_run(in->guest, &err) < 0)
+                        instance_fail(in, EXIT_BOOT, err.msg);
+                break;
+        case WIRE_S_STARTING: /* on_started comes */
+                break;
         case WIRE_S_RUNNING:
-                if (in->state == VM_BOOTING && !in->setup) {
-                        instance_arm(in, 0);
-                        instance_set_state(in, VM_RUNNING);
-                }
-                if (in->state == VM_STOPPING)
-                        power_off(in);
-                in->env->on_change(in->env, in); /* probes go on */
-                return;
+                note_started(in);
+                break;
         }
+        if (in->setup)
+                guest_setup_free(STEAL(in->setup));
+        if (in->state == VM_STOPPING)
+                power_off(in);
+        in->env->on_change(in->env, in); /* probes go on */
 }
 
 static void on_guest_phase(void *arg, const struct guest_phase *phase)
@@ -336,27 +363,9 @@ static void on_guest_configured(void *arg, const char *text)
 
 static void on_guest_started(void *arg, uint64_t run, int pid)
 {
-        struct instance *in = arg;
-        struct err err = ERR_INIT;
-        struct vm_birth birth;
-
         (void)run;
         (void)pid;
-        if (in->state != VM_BOOTING)
-                return;
-        birth = vm_birth(in->vm);
-        in->times.started = clock_mono_ns();
-        instance_arm(in, 0);
-        in->state = VM_RUNNING;
-        in->since_ms = in->env->now_ms(in->env);
-        instance_emit(in, "started", birth.clone ? "clone" : "boot",
-                      "service runs after %lld ms%s%s%s",
-                      (long long)((in->times.started - in->times.decided) / 1000000),
-                      *birth.reason ? " (booted: " : "", birth.reason, *birth.reason ? ")" : "");
-        in->env->on_started(in->env, in);
-        if (instance_save(in, &err) < 0)
-                log_warn("vm", in->id, "%s", err.msg);
-        in->env->on_change(in->env, in);
+        note_started(arg);
 }
 
 static enum exit_reason exit_reason_of(const struct guest_exit *exit)

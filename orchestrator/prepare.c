@@ -166,6 +166,51 @@ static int ports_ready(const struct instance *in, struct err *err)
         return 0;
 }
 
+/* The volume that a mount names; NULL: one without a name. */
+static const struct volume *volume_of(const struct instance *in, const struct mount *m)
+{
+        return m->source ? stack_find_volume(in->desired->stack, m->source) : NULL;
+}
+
+/* Its name on this host; one without a name belongs to the replica. */
+static char *volume_name(const struct instance *in, const struct mount *m, size_t index)
+{
+        const struct volume *volume = volume_of(in, m);
+
+        if (volume && volume->real_name)
+                return xstrdup(volume->real_name);
+        if (m->source)
+                return xasprintf("%s_%s", in->stack, m->source);
+        return xasprintf("%s_%s-%u-vol%zu", in->stack, in->service, in->replica, index);
+}
+
+/*
+ * A disk is of one VM at a time: two would destroy what is on it. 1: the one that has it goes. The
+ * manifest allows no two services of a stack, so it is an earlier revision's, or another stack's.
+ */
+static int volumes_free(const struct instance *in, const struct service *service, struct err *err)
+{
+        for (size_t i = 0; i < service->volumes_len; i++) {
+                const struct mount *m = &service->volumes[i];
+                const struct volume *volume = volume_of(in, m);
+                AUTO_FREE char *name = NULL;
+                const struct instance *holder;
+
+                if (m->type != MOUNT_VOLUME || (volume && volume->volume_class == VOLUME_SHARED))
+                        continue;
+                name = volume_name(in, m, i);
+                holder = in->env->volume_holder(in->env, in, name);
+                if (holder && streq(holder->stack, in->stack))
+                        return 1;
+                if (holder)
+                        return err_set(err, EBUSY,
+                                       "volume %s is a disk that %s/%s/%u has; stop that one, or "
+                                       "set the volume's x-berth.class to shared in both stacks",
+                                       name, holder->stack, holder->service, holder->replica);
+        }
+        return 0;
+}
+
 /* Host side of the service's mounts: what QEMU opens, and the names the guest knows it by. */
 struct attachments {
         struct vm_spec vm;
@@ -242,19 +287,12 @@ static int add_shared_volume(struct instance *in, struct attachments *at, const 
 static int add_volume(struct instance *in, struct attachments *at, const struct mount *m,
                       const char *serial, size_t index, struct err *err)
 {
-        const struct volume *volume =
-                m->source ? stack_find_volume(in->desired->stack, m->source) : NULL;
-        AUTO_FREE char *name = NULL;
+        const struct volume *volume = volume_of(in, m);
+        AUTO_FREE char *name = volume_name(in, m, index);
         AUTO_FREE char *path = NULL;
         bool created = false;
         int r;
 
-        if (volume && volume->real_name)
-                name = xstrdup(volume->real_name);
-        else if (m->source)
-                name = xasprintf("%s_%s", in->stack, m->source);
-        else
-                name = xasprintf("%s_%s-%u-%s", in->stack, in->service, in->replica, serial);
         path = xasprintf("%s/%s/volume.json", in->env->volumes_dir, name);
         if (volume && volume->external && access(path, F_OK) < 0)
                 return err_set(err, ENOENT,
@@ -487,6 +525,8 @@ void instance_prepare(struct instance *in)
                 if (in->nics[i].tap_fd < 0)
                         return;
         r = ports_ready(in, &err);
+        if (r == 0)
+                r = volumes_free(in, service, &err);
         if (r == 0 && in->rootfs && !template_is_coming(in, service)) {
                 instance_arm(in, INSTANCE_BOOT_TIMEOUT_MS);
                 r = boot(in, service, &err);

@@ -175,6 +175,18 @@ static void execute(struct daemon *d, const struct step *step)
         }
 }
 
+/* A rollback changes what is wanted: the rest was planned for what was wanted before. */
+static void execute_plan(struct daemon *d)
+{
+        for (size_t i = 0; i < d->plan.steps_len; i++) {
+                execute(d, &d->plan.steps[i]);
+                if (d->plan.steps[i].kind == STEP_ROLLBACK) {
+                        daemon_dirty(d);
+                        return;
+                }
+        }
+}
+
 /* ----------------------------------------------------------------------------------------- turn */
 
 /*
@@ -346,8 +358,7 @@ void daemon_turn(struct daemon *d)
         free(facts.vms);
         free(facts.networks);
         free(facts.images);
-        for (size_t i = 0; i < d->plan.steps_len; i++)
-                execute(d, &d->plan.steps[i]);
+        execute_plan(d);
         daemon_note_good(d);
         tend_instances(d);
         publish(d);

@@ -33,7 +33,7 @@ uses_orchestrator := reconciler storage network vz vminit schema base
 drivers           := storage network vz vminit
 
 # Libraries, each behind the one door that the lint gives it.
-pkgs := jansson libcrypto yaml-0.1 libcurl libarchive ext2fs com_err sqlite3
+pkgs := jansson libcrypto yaml-0.1 libcurl libarchive libisal ext2fs com_err sqlite3
 lib_cflags := $(shell $(PKG_CONFIG) --cflags $(pkgs) 2>/dev/null)
 LDLIBS := -Wl,--as-needed $(shell $(PKG_CONFIG) --libs $(pkgs) 2>/dev/null) -lev -lm
 LLHTTP ?= /usr/share/llhttp

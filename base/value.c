@@ -123,12 +123,34 @@ int value_bytes(const char *text, int64_t *ret_bytes, struct err *err)
         return 0;
 }
 
+#define LOWER "abcdefghijklmnopqrstuvwxyz0123456789_-"
+#define UPPER "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
 bool value_name_valid(const char *s)
 {
         size_t n = strlen(s);
 
-        return n > 0 && n <= 63 && isalnum((unsigned char)s[0]) &&
-               strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789_-") == n;
+        return n > 0 && n <= 128 && s[0] != '.' && s[0] != '-' && strspn(s, LOWER UPPER ".") == n;
+}
+
+bool value_stack_name_valid(const char *s)
+{
+        size_t n = strlen(s);
+
+        return n > 0 && n <= 63 && isalnum((unsigned char)s[0]) && strspn(s, LOWER) == n;
+}
+
+bool value_host_name_valid(const char *s)
+{
+        size_t n = strlen(s), label = 0;
+
+        for (size_t i = 0; i < n; i++) {
+                label = s[i] == '.' ? 0 : label + 1;
+                if (label > 63 || (label == 0 && (i == 0 || s[i - 1] == '.')) ||
+                    !strchr(LOWER UPPER ".", s[i]))
+                        return false;
+        }
+        return label > 0 && n <= 253 && s[0] != '-';
 }
 
 int value_ip4(const char *text, uint32_t *ret, struct err *err)

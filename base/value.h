@@ -28,9 +28,16 @@ void value_duration_text(int64_t ms, char *ret);
  */
 int value_bytes(const char *text, int64_t *ret_bytes, struct err *err);
 
-/** Whether s is a DNS label as stacks and services are named: [a-z0-9]([a-z0-9_-]*), <= 63 bytes.
- */
+/** Whether s is a name as Compose gives them to services, networks and so on, and one safe
+ * component of a path: [a-zA-Z0-9_][a-zA-Z0-9_.-]*, <= 128 bytes. */
 bool value_name_valid(const char *s);
+
+/** Whether s can name a stack: [a-z0-9][a-z0-9_-]*, <= 63 bytes. */
+bool value_stack_name_valid(const char *s);
+
+/** Whether s is a host name, perhaps with points: labels of [a-zA-Z0-9_-], <= 63 bytes each and 253
+ *  in all, none empty. */
+bool value_host_name_valid(const char *s);
 
 /** Dotted IPv4 to host byte order; EINVAL otherwise. */
 int value_ip4(const char *text, uint32_t *ret, struct err *err);

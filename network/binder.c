@@ -31,6 +31,10 @@ struct bind_reply {
 
 struct binder {
         int sock; /* SOCK_SEQPACKET to the child */
+        struct ev_loop *loop;
+        ev_io watcher; /* answers are waited for elsewhere: readable here means its end */
+        void (*on_gone)(void *ctx);
+        void *ctx;
 };
 
 static int open_bound(const struct bind_request *rq, int *ret_fd, uint32_t *ret_port)
@@ -114,10 +118,30 @@ int binder_start(struct binder **ret, struct err *err)
         return 0;
 }
 
+static void on_binder_readable(struct ev_loop *loop, ev_io *w, int revents)
+{
+        struct binder *b = container_of(w, struct binder, watcher);
+
+        (void)revents;
+        ev_io_stop(loop, w);
+        b->on_gone(b->ctx);
+}
+
+void binder_watch(struct binder *b, struct ev_loop *loop, void (*on_gone)(void *ctx), void *ctx)
+{
+        b->loop = loop;
+        b->on_gone = on_gone;
+        b->ctx = ctx;
+        ev_io_init(&b->watcher, on_binder_readable, b->sock, EV_READ);
+        ev_io_start(loop, &b->watcher);
+}
+
 void binder_free(struct binder *b)
 {
         if (!b)
                 return;
+        if (b->loop)
+                ev_io_stop(b->loop, &b->watcher);
         (void)close(b->sock); /* end of stream: the child ends */
         free(b);
 }

@@ -8,6 +8,7 @@
 #ifndef NETWORK_BINDER_H
 #define NETWORK_BINDER_H
 
+#include <ev.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -18,6 +19,12 @@ struct binder;
 
 /** Fork the child. Call before entering the namespace, and before there is a loop. */
 int binder_start(struct binder **ret, struct err *err);
+
+/**
+ * Tell once when the child is gone, which nobody but a stranger ends: without it no port can be
+ * opened any more.
+ */
+void binder_watch(struct binder *b, struct ev_loop *loop, void (*on_gone)(void *ctx), void *ctx);
 
 /** End the child. */
 void binder_free(struct binder *b);

@@ -232,3 +232,13 @@ void control_free(struct control *c)
         (void)close(c->listener); /* a listener has nothing to flush */
         free(c);
 }
+
+void control_tell_link_gone(struct control *c)
+{
+        for (size_t i = 0; i < CONTROL_PEERS_MAX; i++) {
+                AUTO_JSON json_t *event = json_pack("{s:s}", "event", PROTO_LINK_GONE);
+
+                if (c->peers[i].channel && channel_send(c->peers[i].channel, event, -1, NULL) < 0)
+                        peer_drop(&c->peers[i]); /* as in on_peer_message() */
+        }
+}

@@ -34,6 +34,9 @@ struct control *control_new(struct ev_loop *loop, int listener, const struct net
                             struct dns_server *dns, struct forwarder *forwarder,
                             void (*on_stop)(void *ctx), void *ctx);
 void control_free(struct control *c);
+
+/** Tell every daemon that a link of the namespace is gone (proto.h). */
+void control_tell_link_gone(struct control *c);
 AUTO_TYPE(control)
 
 #endif

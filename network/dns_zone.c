@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "network/dns_zone.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -44,6 +45,14 @@ static struct names names_copy(const char *const *items, size_t n)
         return names;
 }
 
+/* Domain names have no case: questions come in lower case. */
+static void names_lower(struct names *names)
+{
+        for (size_t i = 0; i < names->len; i++)
+                for (char *p = names->items[i]; *p; p++)
+                        *p = (char)tolower((unsigned char)*p);
+}
+
 static void names_release(struct names *names)
 {
         for (size_t i = 0; i < names->len; i++)
@@ -71,6 +80,7 @@ struct dns_zone *dns_zone_new(const char *stack, const char *network, const stru
                 const struct zone_record *r = &zone->records[i];
 
                 z->records[i].names = names_copy(r->names, r->names_len);
+                names_lower(&z->records[i].names);
                 z->records[i].ip = r->ip;
                 z->records[i].network = xstrdup(r->network);
                 z->records[i].ready = r->ready;
@@ -121,20 +131,26 @@ static bool record_visible(const struct dns_zone *z, const struct client *client
 }
 
 /*
- * The short name within "web", "web.test", "web.STACK.test": its length, 0 when it is none of them.
- */
-static size_t short_name(const struct dns_zone *z, const char *name)
+ * What may be a name of ours at the beginning of the question, by its length: "web.shop.test" is
+ * all of it (an alias with points), "web.shop" and "web". 0: there is no such one. */
+static size_t candidate(const struct dns_zone *z, const char *name, unsigned which)
 {
-        size_t first = strcspn(name, "."), stack = strlen(z->stack);
-        const char *rest = name + first;
+        size_t n = strlen(name), top = strlen("." TOP), stack = strlen(z->stack);
 
-        if (!*rest || streq(rest, "." TOP))
-                return first;
-        rest++;
-        if (strncmp(rest, z->stack, stack) == 0 && streq(rest + stack, "." TOP))
-                return first;
-        return 0;
+        if (which == 0)
+                return n;
+        if (n <= top || !streq(name + n - top, "." TOP))
+                return 0;
+        n -= top;
+        if (which == 1)
+                return n;
+        if (n <= stack + 1 || name[n - stack - 1] != '.' ||
+            strncmp(name + n - stack, z->stack, stack) != 0)
+                return 0;
+        return n - stack - 1;
 }
+
+#define CANDIDATES 3
 
 /* Names above ours exist, though they have no records. */
 static bool name_is_apex(const struct dns_zone *z, const char *name)
@@ -185,18 +201,33 @@ static void rotate(struct dns_result *ret, size_t turn)
                 ret->addresses[i] = copy[(i + turn) % ret->addresses_len];
 }
 
+/* The addresses of the first candidate that has some: those of replicas that are ready, or else of
+ * the others. Returns how many; *ret_n, *ret_ready: for which. */
+static size_t find_addresses(const struct dns_zone *z, const struct client *client,
+                             const char *name, size_t *ret_n, bool *ret_ready,
+                             struct dns_result *ret)
+{
+        for (unsigned which = 0; which < CANDIDATES; which++) {
+                size_t n = candidate(z, name, which), seen = 0;
+
+                for (int ready = 1; n && !seen && ready >= 0; ready--) {
+                        seen = collect(z, client, name, n, ready, 0, ret);
+                        *ret_ready = ready;
+                }
+                *ret_n = n;
+                if (seen)
+                        return seen;
+        }
+        return 0;
+}
+
 static void lookup_name(const struct dns_zone *z, const struct client *client,
                         const struct dns_query *query, size_t turn, struct dns_result *ret)
 {
-        size_t n = short_name(z, query->name), seen = 0;
+        size_t n = 0;
         bool ready = true;
+        size_t seen = find_addresses(z, client, query->name, &n, &ready, ret);
 
-        if (n)
-                seen = collect(z, client, query->name, n, ready, 0, ret);
-        if (n && !seen) {
-                ready = false;
-                seen = collect(z, client, query->name, n, ready, 0, ret);
-        }
         if (!seen) {
                 ret->rcode = name_is_apex(z, query->name) ? DNS_RCODE_OK : DNS_RCODE_NO_NAME;
                 return;
@@ -246,6 +277,16 @@ static const char *own_name(const struct dns_zone *z, const struct record *r)
         return r->names.items[0];
 }
 
+/* A name that would be too long with our own domain is none: "" is no pointer. */
+static void name_pointer(const struct dns_zone *z, const struct record *r, struct dns_result *ret)
+{
+        int n = snprintf(ret->pointer, sizeof(ret->pointer), "%s.%s." TOP, own_name(z, r),
+                         z->stack);
+
+        if (n < 0 || (size_t)n >= sizeof(ret->pointer))
+                ret->pointer[0] = '\0';
+}
+
 static void lookup_pointer(const struct dns_zone *z, const struct client *client, uint32_t ip,
                            const struct dns_query *query, struct dns_result *ret)
 {
@@ -257,8 +298,7 @@ static void lookup_pointer(const struct dns_zone *z, const struct client *client
                         continue;
                 ret->rcode = DNS_RCODE_OK;
                 if (query->type == DNS_TYPE_PTR || query->type == DNS_TYPE_ANY)
-                        (void)snprintf(ret->pointer, sizeof(ret->pointer), "%s.%s." TOP,
-                                       own_name(z, r), z->stack); /* three labels fit */
+                        name_pointer(z, r, ret);
                 return;
         }
 }

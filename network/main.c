@@ -25,6 +25,7 @@
 #include "network/control.h"
 #include "network/dns_server.h"
 #include "network/forwarder.h"
+#include "network/links.h"
 #include "network/net.h"
 #include "network/netd_file.h"
 #include "network/netns.h"
@@ -51,8 +52,8 @@ static int check_options(struct options *o, struct err *err)
 
         if (!o->dir || !o->id.stack || !o->id.name || !o->subnet_text)
                 return err_set(err, EINVAL, "--dir, --stack, --name and --subnet are needed");
-        if (!value_name_valid(o->id.stack) || !value_name_valid(o->id.name))
-                return err_set(err, EINVAL, "--stack and --name must be names in lower case");
+        if (!value_stack_name_valid(o->id.stack) || !value_name_valid(o->id.name))
+                return err_set(err, EINVAL, "--stack and --name must be names");
         r = value_cidr4(o->subnet_text, &o->id.subnet, &o->id.bits, err);
         if (r < 0)
                 return r;
@@ -121,9 +122,41 @@ static void ignore_sigpipe(void)
         (void)sigaction(SIGPIPE, &sa, NULL); /* cannot fail */
 }
 
+/* What ends netd, and whom it tells. */
+struct life {
+        struct ev_loop *loop;
+        struct control *control;
+        bool lost; /* something that netd cannot do without is gone */
+};
+
 static void on_stop(void *ctx)
 {
         ev_break(ctx, EVBREAK_ALL);
+}
+
+/* The daemon makes the network anew, VMs included. It reads why, once the connection is gone. */
+static void life_end(struct life *life, const char *why)
+{
+        (void)fprintf(stderr, "berth-netd: %s\n", why);
+        life->lost = true;
+        ev_break(life->loop, EVBREAK_ALL);
+}
+
+static void on_bridge_gone(void *ctx)
+{
+        life_end(ctx, "somebody removed the bridge " NETNS_BRIDGE);
+}
+
+static void on_binder_gone(void *ctx)
+{
+        life_end(ctx, "the process that opens host ports was killed");
+}
+
+static void on_link_gone(void *ctx)
+{
+        const struct life *life = ctx;
+
+        control_tell_link_gone(life->control);
 }
 
 static void on_stop_signal(struct ev_loop *loop, ev_signal *w, int revents)
@@ -133,12 +166,16 @@ static void on_stop_signal(struct ev_loop *loop, ev_signal *w, int revents)
         on_stop(loop);
 }
 
+/* 0: it was asked to end; 1: it had to, and said why. */
 static int serve(const struct options *o, struct binder *binder, struct err *err)
 {
         struct ev_loop *loop = ev_default_loop(EVFLAG_AUTO);
         AUTO(dns_server) struct dns_server *dns = NULL;
         AUTO(forwarder) struct forwarder *forwarder = NULL;
         AUTO(control) struct control *control = NULL;
+        AUTO(links) struct links *links = NULL;
+        struct life life = {.loop = loop};
+        const struct links_events events = {on_bridge_gone, on_link_gone, &life};
         ev_signal term;
         int r;
 
@@ -155,13 +192,18 @@ static int serve(const struct options *o, struct binder *binder, struct err *err
         if (r < 0)
                 return err_wrap(err, "control socket (descriptor %d)", LISTEN_FD);
         forwarder = forwarder_new(loop, binder);
-        /* NOLINTNEXTLINE(clang-analyzer-deadcode.DeadStores): it works from the loop */
         control = control_new(loop, LISTEN_FD, &o->id, dns, forwarder, on_stop, loop);
+        life.control = control;
+        binder_watch(binder, loop, on_binder_gone, &life);
+        r = links_new(loop, NETNS_BRIDGE, &events, &links, err);
+        if (r < 0)
+                return r;
         ev_signal_init(&term, on_stop_signal, SIGTERM);
         ev_signal_start(loop, &term);
         (void)ev_run(loop, 0);
-        netd_file_remove(o->dir);
-        return 0;
+        if (!life.lost)
+                netd_file_remove(o->dir);
+        return life.lost;
 }
 
 static int netd(const struct options *o, struct err *err)
@@ -200,5 +242,5 @@ int main(int argc, char **argv)
                 r = netd(&o, &err);
         if (r < 0)
                 (void)fprintf(stderr, "berth-netd: %s\n", err.msg); /* net.c reads it back */
-        return r < 0;
+        return r != 0;
 }

@@ -293,6 +293,12 @@ static void on_net_message(void *ctx, const json_t *message, int fd)
 {
         struct net *net = ctx;
 
+        if (net->state == NET_READY && streq(json_str(message, "event", NULL), PROTO_LINK_GONE)) {
+                if (fd >= 0)
+                        (void)close(fd); /* an event has none */
+                net->events.on_link_gone(net->events.ctx);
+                return;
+        }
         if (net->state == NET_READY) {
                 requests_answer(&net->requests, net->label, message, fd);
                 return;

@@ -40,6 +40,7 @@ struct net_events {
         /* netd ended or never came up. Requests have failed by now; net is gone when this returns,
          * and net_detach() or net_stop() are not called any more, but within. */
         void (*on_lost)(void *ctx, const struct err *err);
+        void (*on_link_gone)(void *ctx); /* a VM ended, or somebody removed its tap: look */
         void *ctx;
 };
 

@@ -119,9 +119,9 @@ static int get_array(const json_t *object, const char *key, size_t max, const js
         return 0;
 }
 
-/* Names become DNS labels, so they must be ones. *ret: new array, borrowed strings. */
-static int get_names(const json_t *object, const char *key, size_t max, const char *const **ret,
-                     size_t *ret_len, struct err *err)
+/* Names that are all good. *ret: new array, borrowed strings. */
+static int get_names(const json_t *object, const char *key, size_t max, bool (*valid)(const char *),
+                     const char *const **ret, size_t *ret_len, struct err *err)
 {
         AUTO_FREE const char **names = NULL;
         const json_t *array = NULL;
@@ -134,8 +134,8 @@ static int get_names(const json_t *object, const char *key, size_t max, const ch
         names = xcalloc(n + 1, sizeof(*names));
         for (size_t i = 0; i < n; i++) {
                 names[i] = json_string_value(json_array_get(array, i));
-                if (!names[i] || !value_name_valid(names[i]))
-                        return err_set(err, EINVAL, "%s[%zu]: not a name in lower case", key, i);
+                if (!names[i] || !valid(names[i]))
+                        return err_set(err, EINVAL, "%s[%zu]: not a name", key, i);
         }
         *ret = STEAL(names);
         *ret_len = n;
@@ -144,7 +144,8 @@ static int get_names(const json_t *object, const char *key, size_t max, const ch
 
 static int get_record(const json_t *j, struct zone_record *ret, struct err *err)
 {
-        int r = get_names(j, "names", PROTO_NAMES_MAX, &ret->names, &ret->names_len, err);
+        int r = get_names(j, "names", PROTO_NAMES_MAX, value_host_name_valid, &ret->names,
+                          &ret->names_len, err);
 
         if (r < 0)
                 return r;
@@ -161,8 +162,8 @@ static int get_client(const json_t *j, struct zone_client *ret, struct err *err)
 
         if (r < 0)
                 return r;
-        return get_names(j, "networks", PROTO_NETWORKS_MAX, &ret->networks, &ret->networks_len,
-                         err);
+        return get_names(j, "networks", PROTO_NETWORKS_MAX, value_name_valid, &ret->networks,
+                         &ret->networks_len, err);
 }
 
 static int fill_zone(const json_t *request, struct zone *zone, struct err *err)

@@ -9,6 +9,9 @@
  *   forwards  forwards         -> results
  *   stop                       -> nothing; netd ends
  *
+ * By itself netd says "event": "link-gone" when a link of its namespace went: a VM ended, or
+ * somebody removed its tap.
+ *
  * Everything that is read is checked and bounded: netd serves whoever may open its socket.
  */
 #ifndef NETWORK_PROTO_H
@@ -20,7 +23,8 @@
 #include "base/err.h"
 #include "network/net.h"
 
-#define PROTO_VERSION 1
+#define PROTO_VERSION   1
+#define PROTO_LINK_GONE "link-gone"
 
 /* Twice what a /20 full of replicas needs; larger stacks are a mistake of the caller. */
 #define PROTO_RECORDS_MAX  8192

@@ -78,15 +78,25 @@ static int request_run(int fd, struct request *rq)
         return e->error;
 }
 
-int rtnl_open(int *ret_fd, struct err *err)
+static int open_socket(unsigned groups, int *ret_fd, struct err *err)
 {
         AUTO_CLOSE int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-        struct sockaddr_nl local = {.nl_family = AF_NETLINK};
+        struct sockaddr_nl local = {.nl_family = AF_NETLINK, .nl_groups = groups};
 
         if (fd < 0 || bind(fd, (const struct sockaddr *)&local, sizeof(local)) < 0)
                 return err_errno(err, errno, "netlink socket");
         *ret_fd = steal_fd(&fd);
         return 0;
+}
+
+int rtnl_open(int *ret_fd, struct err *err)
+{
+        return open_socket(0, ret_fd, err);
+}
+
+int rtnl_monitor(int *ret_fd, struct err *err)
+{
+        return open_socket(RTMGRP_LINK, ret_fd, err);
 }
 
 int rtnl_bridge_add(int fd, const char *name, const uint8_t *mac, unsigned mtu, struct err *err)

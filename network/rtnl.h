@@ -14,6 +14,9 @@
 /** Open a netlink socket in the present network namespace; the descriptor is the caller's. */
 int rtnl_open(int *ret_fd, struct err *err);
 
+/** The same, subscribed to changes of links, which it then reads: nothing else is asked of it. */
+int rtnl_monitor(int *ret_fd, struct err *err);
+
 /** Make a bridge without spanning tree and multicast snooping. mac: 6 bytes. EEXIST: it is there.
  */
 int rtnl_bridge_add(int fd, const char *name, const uint8_t *mac, unsigned mtu, struct err *err);

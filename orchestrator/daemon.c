@@ -177,6 +177,19 @@ static void on_network_event(void *ctx, const char *stack, const char *type, con
                 fail_on_lost_networks(d);
 }
 
+/* Each VM is asked, since most links go because their VM does. */
+static void on_link_gone(void *ctx)
+{
+        struct daemon *d = ctx;
+
+        for (size_t i = 0; i < d->instances_len; i++) {
+                struct instance *in = d->instances[i];
+
+                if (in->vm && vm_tap_lost(vm_pid(in->vm)))
+                        instance_fail(in, EXIT_VMM, "somebody removed the tap of its network card");
+        }
+}
+
 static void on_quarantine(void *ctx, const char *table, const char *key, const char *reason)
 {
         (void)ctx;
@@ -277,6 +290,7 @@ static int open_networks(struct daemon *d, struct err *err)
                                          .now_ms = network_now_ms,
                                          .on_change = on_network_change,
                                          .on_event = on_network_event,
+                                         .on_link_gone = on_link_gone,
                                          .ctx = d};
 
         return networks_new(&env, &d->networks, err);

@@ -11,6 +11,7 @@
 
 #include "base/roots.h"
 #include "orchestrator/api/server.h"
+#include "orchestrator/api_socket.h"
 #include "orchestrator/desired.h"
 #include "orchestrator/events.h"
 #include "orchestrator/images.h"
@@ -51,7 +52,7 @@ struct daemon {
         struct image_store *image_store;
         struct images *images;
         struct networks *networks;
-        struct server *server;
+        struct api_socket *api;
         struct templates *templates; /* NULL: not wanted, or accelerator not known yet */
         bool want_templates;
         struct instance_env env; /* see container_of in daemon.c */

@@ -80,6 +80,8 @@ static void on_net_ready(void *ctx)
                 note_failure(n, &gone);
                 tell_lost(n, &gone);
         }
+        if (n->inherited) /* while no daemon looked */
+                n->owner->env.on_link_gone(n->owner->env.ctx);
         n->inherited = false;
         n->entry.up = true;
         n->entry.failures = 0;
@@ -104,6 +106,13 @@ static void on_net_lost(void *ctx, const struct err *err)
         n->owner->env.on_change(n->owner->env.ctx);
 }
 
+static void on_net_link_gone(void *ctx)
+{
+        const struct network_state *n = ctx;
+
+        n->owner->env.on_link_gone(n->owner->env.ctx);
+}
+
 static int start_net(struct network_state *n, struct err *err)
 {
         const struct net_spec spec = {.netd = n->owner->netd,
@@ -112,7 +121,7 @@ static int start_net(struct network_state *n, struct err *err)
                                       .name = n->entry.name,
                                       .subnet = n->entry.subnet,
                                       .bits = n->entry.bits};
-        const struct net_events events = {on_net_ready, on_net_lost, n};
+        const struct net_events events = {on_net_ready, on_net_lost, on_net_link_gone, n};
 
         return net_start(n->owner->env.loop, &spec, &events, &n->net, err);
 }

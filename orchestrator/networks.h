@@ -45,6 +45,7 @@ struct networks_env {
         int64_t (*now_ms)(void *ctx); /* the clock of facts */
         void (*on_change)(void *ctx); /* something to decide about */
         void (*on_event)(void *ctx, const char *stack, const char *type, const char *message);
+        void (*on_link_gone)(void *ctx); /* a VM's tap may be gone: see vm_tap_lost() */
         void *ctx;
 };
 

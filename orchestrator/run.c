@@ -28,7 +28,7 @@ static void on_server_done(void *arg)
 
 void daemon_end(struct daemon *d)
 {
-        server_shutdown(d->server, GOODBYE_MS, on_server_done, d);
+        server_shutdown(api_socket_server(d->api), GOODBYE_MS, on_server_done, d);
 }
 
 void daemon_shutdown(struct daemon *d, bool stop_vms)
@@ -165,12 +165,8 @@ static int take_lock(struct daemon *d, struct err *err)
 static int serve(struct daemon *d, struct err *err)
 {
         AUTO_FREE char *path = roots_run_path(&d->roots, API_SOCKET_NAME);
-        int fd, r;
 
-        r = fd_listen_unix(path, &fd, err);
-        if (r < 0)
-                return r;
-        return server_new(d->loop, fd, api_routes, api_routes_len, d, &d->server, err);
+        return api_socket_open(d->loop, path, api_routes, api_routes_len, d, &d->api, err);
 }
 
 static void watch_end(struct daemon *d, const struct daemon_options *options)
@@ -207,15 +203,6 @@ static int open_all(struct daemon *d, const struct daemon_options *options, stru
         return r;
 }
 
-static void close_server(struct daemon *d)
-{
-        AUTO_FREE char *socket = d->server ? roots_run_path(&d->roots, API_SOCKET_NAME) : NULL;
-
-        server_free(d->server);
-        if (socket)
-                (void)unlink(socket); /* a stale one would only be replaced */
-}
-
 int daemon_run(const struct daemon_options *options)
 {
         struct daemon daemon;
@@ -237,7 +224,7 @@ int daemon_run(const struct daemon_options *options)
                         (void)close(options->ready_fd); /* one byte was all */
                 ev_run(d->loop, 0);
         }
-        close_server(d);
+        api_socket_free(d->api);
         daemon_close(d);
         ev_loop_destroy(d->loop);
         return d->exit_code;

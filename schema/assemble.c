@@ -49,8 +49,8 @@ void assemble_read_file(struct assembly *a, const char *path, const char *dir,
         const char *file = assemble_shown(r->arena, path);
         AUTO_FREE char *text = NULL;
         struct err err = ERR_INIT;
+        size_t len = 0, errors = r->diags->errors;
         struct origin *origin;
-        size_t len = 0;
 
         if (++a->files > ASSEMBLE_FILES_MAX) {
                 reader_fault(r, DIAG_LIMIT, mark, "more than %d files are read for one stack",
@@ -59,11 +59,13 @@ void assemble_read_file(struct assembly *a, const char *path, const char *dir,
         }
         if (file_read(path, YAML_SIZE_MAX, &text, &len, &err) < 0) {
                 reader_fault(r, DIAG_BAD_FILE, mark, "%s", err.msg);
+                r->partial = true;
                 return;
         }
         origin = arena_push(r->arena, (void **)&r->origins, &r->origins_len, sizeof(*origin));
         *origin = (struct origin){file, dir};
         assemble_read_text(a, file, text, len, docs, docs_len);
+        r->partial = r->partial || r->diags->errors > errors;
 }
 
 struct node *assemble_docs(struct assembly *a, const struct env *env, struct node **docs,

@@ -102,7 +102,7 @@ static void networks_read(struct reader *r, const struct field *field, const str
                 return;
         }
         if (node->len > NETWORKS_MAX) {
-                reader_error(r, &node->mark, "%zu networks; the most is %d", node->len,
+                reader_fault(r, DIAG_LIMIT, &node->mark, "%zu networks; the most is %d", node->len,
                              NETWORKS_MAX);
                 return;
         }
@@ -194,7 +194,7 @@ static void depends_read(struct reader *r, const struct field *field, const stru
                 return;
         }
         if (node->len > STACK_SERVICES_MAX) {
-                reader_error(r, &node->mark, "more services than a stack can have");
+                reader_fault(r, DIAG_LIMIT, &node->mark, "more services than a stack can have");
                 return;
         }
         for (size_t i = 0; i < node->len; i++) {
@@ -279,7 +279,7 @@ const struct kind kind_links = {
 static void check_number_text(struct reader *r, const struct node *node, const char *text)
 {
         if (!text[0] || strlen(text) > 9 || strspn(text, "0123456789") != strlen(text))
-                reader_error(r, &node->mark,
+                reader_fault(r, DIAG_BAD_NUMBER, &node->mark,
                              "'%.40s' is not a number; names of users are not known here", text);
 }
 

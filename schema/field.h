@@ -108,6 +108,7 @@ struct reader {
         struct diags *diags;
         const struct env *env; /* NULL: canonical JSON, no files and variables */
         const char *base_dir;  /* of relative paths; NULL likewise */
+        bool partial;          /* a file could not be read: names may lead into it */
         struct origin *origins;
         size_t origins_len;
         struct path path;

@@ -64,7 +64,8 @@ static void read_list(struct reader *r, const struct field *field, const struct 
                                    const struct node *item, struct service_draft *draft))
 {
         if (!r->env) {
-                reader_error(r, &node->mark, "files are read by the command line, not from JSON");
+                reader_fault(r, DIAG_UNSUPPORTED_KEY, &node->mark,
+                             "files are read by the command line, not from JSON");
                 return;
         }
         if (node->kind != NODE_SEQ) {

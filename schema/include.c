@@ -112,6 +112,42 @@ static void keep_sections(struct node *root)
         }
 }
 
+/* KEY without a value, in a map or a list, takes that of the project it is written in. */
+static void resolve_bare(struct arena *arena, const struct env *env, struct node *environment)
+{
+        for (size_t i = 0; i < environment->len; i++) {
+                struct node *item = environment->kind == NODE_MAP ? environment->entries[i].value
+                                                                  : environment->items[i];
+                const char *key =
+                        environment->kind == NODE_MAP ? environment->entries[i].key : item->text;
+                const char *value;
+
+                if (item->tag == TAG_RESET ||
+                    (environment->kind == NODE_MAP ? item->kind != NODE_NULL
+                                                   : item->kind != NODE_STRING || strchr(key, '=')))
+                        continue;
+                value = env_get(env, key);
+                if (!value)
+                        continue;
+                if (environment->kind == NODE_SEQ)
+                        value = arena_printf(arena, "%s=%s", key, value);
+                item->kind = NODE_STRING;
+                item->text = arena_strdup(arena, value);
+        }
+}
+
+static void resolve_environments(struct arena *arena, const struct env *env, struct node *root)
+{
+        const struct node *services = node_get(root, "services");
+
+        for (size_t i = 0; services && services->kind == NODE_MAP && i < services->len; i++) {
+                struct entry *e = node_find(services->entries[i].value, "environment");
+
+                if (e && (e->value->kind == NODE_MAP || e->value->kind == NODE_SEQ))
+                        resolve_bare(arena, env, e->value);
+        }
+}
+
 /* The project that one entry names, as a tree; NULL: nothing of it can be used. */
 static struct node *load_project(struct assembly *a, const struct env *outer,
                                  const struct include_spec *spec, const struct mark *mark)
@@ -138,6 +174,8 @@ static struct node *load_project(struct assembly *a, const struct env *outer,
         r->path.len = 0; /* findings in those files are about their own keys */
         if (docs_len > 0)
                 root = assemble_docs(a, &env, docs, docs_len);
+        if (root)
+                resolve_environments(r->arena, &env, root);
         r->path = at;
         a->frame = frame.outer;
         env_release(&env);

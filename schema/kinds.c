@@ -125,11 +125,11 @@ bool reader_int(struct reader *r, const struct field *field, const struct node *
                 reader_refuse_kind(r, field, node);
                 return false;
         } else if (value_int(node->text, INT64_MIN, INT64_MAX, &n, &err) < 0) {
-                reader_error(r, &node->mark, "%s", err.msg);
+                reader_fault(r, DIAG_BAD_NUMBER, &node->mark, "%s", err.msg);
                 return false;
         }
         if (n < min || n > max) {
-                reader_error(r, &node->mark, "%lld is %s %lld", (long long)n,
+                reader_fault(r, DIAG_BAD_NUMBER, &node->mark, "%lld is %s %lld", (long long)n,
                              n < min ? "below" : "above", (long long)(n < min ? min : max));
                 return false;
         }
@@ -238,8 +238,8 @@ static void float_read(struct reader *r, const struct field *field, const struct
                 return;
         }
         if (!(number.real >= (double)field->min && number.real <= (double)field->max))
-                reader_error(r, &node->mark, "%.40s is not within %lld..%lld", node->text,
-                             (long long)field->min, (long long)field->max);
+                reader_fault(r, DIAG_BAD_NUMBER, &node->mark, "%.40s is not within %lld..%lld",
+                             node->text, (long long)field->min, (long long)field->max);
         else
                 *(double *)value = number.real;
 }
@@ -269,15 +269,15 @@ static void bytes_read(struct reader *r, const struct field *field, const struct
         if (field->min < 0 && streq(text, "-1"))
                 n = -1;
         else if (value_bytes(text, &n, &err) < 0) {
-                reader_error(r, &node->mark, "%s", err.msg);
+                reader_fault(r, DIAG_BAD_SIZE, &node->mark, "%s", err.msg);
                 return;
         }
         if (n < field->min && n != -1)
-                reader_error(r, &node->mark, "%s is below the minimum of %lld MiB", text,
-                             (long long)(field->min >> 20));
+                reader_fault(r, DIAG_BAD_SIZE, &node->mark, "%s is below the minimum of %lld MiB",
+                             text, (long long)(field->min >> 20));
         else if (field->max && n > field->max)
-                reader_error(r, &node->mark, "%s is above the maximum of %lld MiB", text,
-                             (long long)(field->max >> 20));
+                reader_fault(r, DIAG_BAD_SIZE, &node->mark, "%s is above the maximum of %lld MiB",
+                             text, (long long)(field->max >> 20));
         else
                 *(int64_t *)value = n;
 }
@@ -297,7 +297,7 @@ static void duration_read(struct reader *r, const struct field *field, const str
         if (node->kind != NODE_STRING && node->kind != NODE_INT)
                 reader_refuse_kind(r, field, node);
         else if (value_duration_ms(node->text, &ms, &err) < 0)
-                reader_error(r, &node->mark, "%s", err.msg);
+                reader_fault(r, DIAG_BAD_DURATION, &node->mark, "%s", err.msg);
         else
                 *(int64_t *)value = ms;
 }
@@ -332,8 +332,8 @@ static void mode_read(struct reader *r, const struct field *field, const struct 
                 node_resolve(&number);
         }
         if (number.kind != NODE_INT || number.integer < 0 || number.integer > 07777)
-                reader_error(r, &node->mark, "'%.40s' is not a file mode; write it like \"0440\"",
-                             node->text);
+                reader_fault(r, DIAG_BAD_NUMBER, &node->mark,
+                             "'%.40s' is not a file mode; write it like \"0440\"", node->text);
         else
                 *(int *)value = (int)number.integer;
         (void)field;
@@ -378,7 +378,7 @@ static void choice_read(struct reader *r, const struct field *field, const struc
                 if (used >= sizeof(all))
                         break;
         }
-        reader_error(r, &node->mark, "'%.60s' is not one of %s", text, all);
+        reader_fault(r, DIAG_BAD_CHOICE, &node->mark, "'%.60s' is not one of %s", text, all);
 }
 
 static json_t *choice_write(const struct field *field, const void *value)

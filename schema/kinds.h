@@ -45,10 +45,12 @@ void kv_list_add(struct kv_list *list, const char *key, const char *value);
 void kv_list_sort(struct kv_list *list);
 
 /* Checks for `.check` of strings. */
-field_check_fn check_name;        /* services, stacks: a DNS label */
+field_check_fn check_name;        /* services */
+field_check_fn check_stack_name;  /* stacks: lower case */
 field_check_fn check_object_name; /* networks, volumes, configs, secrets */
 field_check_fn check_absolute;    /* a path in the guest */
 field_check_fn check_hostname;
+field_check_fn check_search; /* a domain, or none */
 field_check_fn check_ip4;
 field_check_fn check_signal;
 field_check_fn check_not_empty;

@@ -340,7 +340,7 @@ static void named_read(struct reader *r, const struct field *field, const struct
                 return;
         }
         if (field->max && (int64_t)node->len > field->max) {
-                reader_error(r, &node->mark, "%zu entries; the most is %lld", node->len,
+                reader_fault(r, DIAG_LIMIT, &node->mark, "%zu entries; the most is %lld", node->len,
                              (long long)field->max);
                 return;
         }

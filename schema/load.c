@@ -189,13 +189,13 @@ static void build(struct reader *r, const struct node *root, const char *name, c
         validate(r, draft);
 }
 
-static void check_stack_name(struct loader *l, const char *name)
+static void check_project_name(struct loader *l, const char *name)
 {
         const char *file = l->options->files[0];
         const struct mark mark = {file, 1, 1};
 
-        if (!value_name_valid(name))
-                diags_add(l->diags, DIAG_BAD_VALUE, l->options->project ? NULL : &mark, "name",
+        if (!value_stack_name_valid(name))
+                diags_add(l->diags, DIAG_BAD_NAME, l->options->project ? NULL : &mark, "name",
                           "'%.70s' is not a stack name; use a-z, 0-9, _ and -, a letter or digit "
                           "first, at most 63: write it as 'name:' or with -p",
                           name);
@@ -220,10 +220,10 @@ static void load_docs(struct loader *l, struct stack_draft *draft)
         size_t errors;
 
         env_set(&l->env, "COMPOSE_PROJECT_NAME", name);
-        check_stack_name(l, name);
+        check_project_name(l, name);
         errors = l->diags->errors;
         root = assemble_docs(&l->assembly, &l->env, l->docs, l->docs_len);
-        if (!node_find(root, "services") && l->diags->errors == errors)
+        if (!node_find(root, "services") && l->diags->errors == errors && !l->reader.partial)
                 diags_add(l->diags, DIAG_MISSING_KEY, &root->mark, "",
                           "no 'services': a stack needs at least that key%s",
                           node_find(root, "image") ? "; put the service below services: NAME:"
@@ -251,7 +251,8 @@ static int load_files(struct loader *l, struct stack_draft *draft, struct err *e
 
                 diags_add(l->diags, DIAG_MISSING_KEY, &mark, "", "the file is empty");
         }
-        if (l->diags->errors == 0)
+        l->reader.partial = l->diags->errors > 0;
+        if (l->docs_len > 0)
                 load_docs(l, draft);
         return 0;
 }

@@ -24,7 +24,15 @@ enum diag_code {
         DIAG_UNSUPPORTED_KEY,   /* a key of the language that cannot work here */
         DIAG_UNSUPPORTED_VALUE, /* such a value */
         DIAG_BAD_TYPE,          /* a list where text is needed */
-        DIAG_BAD_VALUE,
+        DIAG_BAD_VALUE,         /* none of those below */
+        DIAG_BAD_NAME,          /* of a service, network, host... */
+        DIAG_BAD_NUMBER,        /* no number, or out of bounds */
+        DIAG_BAD_SIZE,          /* bytes */
+        DIAG_BAD_DURATION,      /* time */
+        DIAG_BAD_CHOICE,        /* not one of a list of words */
+        DIAG_BAD_PORT,          /* or a range of them */
+        DIAG_BAD_ADDRESS,       /* or a subnet */
+        DIAG_BAD_PATH,
         DIAG_BAD_VARIABLE, /* a malformed ${}, or one that must be set */
         DIAG_MISSING_KEY,
         DIAG_UNDEFINED, /* a name that leads nowhere */

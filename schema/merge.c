@@ -161,7 +161,7 @@ static void merge_named(struct reader *r, const struct field *table, struct node
 
 static struct node *refuse_mismatch(struct reader *r, const struct node *base, struct node *over)
 {
-        reader_error(r, &over->mark, "cannot go over %s of %s, line %u: this is %s",
+        reader_fault(r, DIAG_CONFLICT, &over->mark, "cannot go over %s of %s, line %u: this is %s",
                      node_kind_name(base), base->mark.file ? base->mark.file : "the other file",
                      base->mark.line, node_kind_name(over));
         return over;

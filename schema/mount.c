@@ -66,14 +66,14 @@ const char *reader_resolve_path(struct reader *r, const struct mark *mark, const
         if (path[0] == '/')
                 return clean_path(r->arena, path);
         if (!r->env) {
-                reader_error(r, mark, "'%.80s' is not an absolute path", path);
+                reader_fault(r, DIAG_BAD_PATH, mark, "'%.80s' is not an absolute path", path);
                 return path;
         }
         if (path[0] == '~' && (path[1] == '/' || !path[1])) {
                 home = env_get(r->env, "HOME");
                 if (home && home[0] == '/')
                         return clean_path(r->arena, arena_printf(r->arena, "%s%s", home, path + 1));
-                reader_error(r, mark, "HOME is not set, so '~' has no meaning");
+                reader_fault(r, DIAG_BAD_PATH, mark, "HOME is not set, so '~' has no meaning");
         }
         return clean_path(r->arena, arena_printf(r->arena, "%s/%s", dir_of(r, mark), path));
 }
@@ -84,7 +84,8 @@ static void check_bind(struct reader *r, const struct mark *mark, const char *pa
                 if (streq(path, forbidden[i].path) ||
                     (i > 0 && has_prefix(path, forbidden[i].path) &&
                      path[strlen(forbidden[i].path)] == '/'))
-                        reader_error(r, mark, "%.80s of the host cannot be mounted: %s", path,
+                        reader_fault(r, DIAG_UNSUPPORTED_VALUE, mark,
+                                     "%.80s of the host cannot be mounted: %s", path,
                                      forbidden[i].why);
 }
 
@@ -93,7 +94,7 @@ static struct mount *add_mount(struct reader *r, const struct mark *mark, struct
         struct mount *mount;
 
         if (service->volumes_len >= MOUNTS_MAX) {
-                reader_error(r, mark, "more than %d mounts", MOUNTS_MAX);
+                reader_fault(r, DIAG_LIMIT, mark, "more than %d mounts", MOUNTS_MAX);
                 return NULL;
         }
         mount = array_push(&service->volumes, &service->volumes_len);
@@ -109,7 +110,7 @@ static void set_target(struct reader *r, const struct node *node, struct mount *
         const char *clean;
 
         if (!mount->target || mount->target[0] != '/') {
-                reader_error(r, &node->mark,
+                reader_fault(r, DIAG_BAD_PATH, &node->mark,
                              "'%.80s' is not an absolute path in the guest; write SOURCE:/TARGET",
                              mount->target ? mount->target : "");
                 return;
@@ -118,11 +119,12 @@ static void set_target(struct reader *r, const struct node *node, struct mount *
         free(mount->target);
         mount->target = xstrdup(clean);
         if (streq(clean, "/"))
-                reader_error(r, &node->mark, "nothing can be mounted over /; name a folder in it");
+                reader_fault(r, DIAG_BAD_PATH, &node->mark,
+                             "nothing can be mounted over /; name a folder in it");
         for (const struct mount *m = service->volumes; m < mount; m++)
                 if (streq(m->target, mount->target))
-                        reader_error(r, &node->mark, "%.80s is a mount of this service already",
-                                     mount->target);
+                        reader_fault(r, DIAG_CONFLICT, &node->mark,
+                                     "%.80s is a mount of this service already", mount->target);
 }
 
 static void set_source(struct reader *r, const struct node *node, const char *source,
@@ -137,7 +139,7 @@ static void set_source(struct reader *r, const struct node *node, const char *so
                 mount->source = xstrdup(source);
                 reader_add_ref(r, REF_VOLUME, source, &node->mark, false);
         } else {
-                reader_error(r, &node->mark, "a tmpfs has no source; leave it out");
+                reader_fault(r, DIAG_CONFLICT, &node->mark, "a tmpfs has no source; leave it out");
         }
 }
 
@@ -184,12 +186,12 @@ static void read_short(struct reader *r, const struct node *node, struct service
         if (!mount)
                 return;
         if (first && (!source[0] || !first[1] || first + 1 == second)) {
-                reader_error(r, &node->mark, "'%.80s' has an empty part; write SOURCE:/TARGET",
-                             node->text);
+                reader_fault(r, DIAG_BAD_PATH, &node->mark,
+                             "'%.80s' has an empty part; write SOURCE:/TARGET", node->text);
                 return;
         }
         if (second && strchr(second + 1, ':')) {
-                reader_error(r, &node->mark,
+                reader_fault(r, DIAG_BAD_PATH, &node->mark,
                              "'%.80s' has too many colons; use the long form (source:, target:)",
                              node->text);
                 return;
@@ -307,9 +309,10 @@ static void read_long(struct reader *r, const struct node *node, struct service 
         else if (text)
                 set_source(r, source, text, mount);
         else if (mount->type == MOUNT_BIND)
-                reader_error(r, &node->mark, "a bind needs 'source', a path on the host");
+                reader_fault(r, DIAG_MISSING_KEY, &node->mark,
+                             "a bind needs 'source', a path on the host");
         if (mount->subpath && (mount->subpath[0] == '/' || strstr(mount->subpath, "..")))
-                reader_error(r, &node->mark,
+                reader_fault(r, DIAG_BAD_PATH, &node->mark,
                              "subpath '%.80s' leaves the volume; write a folder in "
                              "it, without ..",
                              mount->subpath);
@@ -379,7 +382,7 @@ static void read_tmpfs_option(struct reader *r, const struct node *node, const c
                 mount->read_only = true;
         } else if (has_prefix(option, "size=")) {
                 if (value_bytes(option + 5, &mount->size_bytes, &err) < 0)
-                        reader_error(r, &node->mark, "%s", err.msg);
+                        reader_fault(r, DIAG_BAD_SIZE, &node->mark, "%s", err.msg);
         } else if (has_prefix(option, "mode=")) {
                 mode.text = option + 5;
                 kind_mode.read(r, NULL, &mode, &mount->mode);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "schema/normalise.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -222,10 +223,54 @@ static void add_alias(struct service *s, const char *network, const char *alias)
         }
 }
 
-static void normalise_service(struct reader *r, struct service_draft *draft)
+/* There is no builder: an image that was built elsewhere is run, by the name Compose gives it. */
+static void name_built_image(struct reader *r, const char *stack, struct service_draft *draft)
+{
+        struct service *s = &draft->service;
+        const char *path = arena_printf(r->arena, "services.%s.build", s->name);
+        const struct node *context =
+                draft->build->kind == NODE_MAP ? node_get(draft->build, "context") : draft->build;
+
+        if (s->image) {
+                diags_add(r->diags, DIAG_IGNORED_KEY, &draft->build->mark, path,
+                          "ignored: images are not built here; %.200s is run as it was loaded, or "
+                          "else pulled",
+                          s->image);
+                return;
+        }
+        s->image = xasprintf("%s-%s", stack ? stack : "", s->name);
+        for (char *p = s->image; *p; p++)
+                *p = (char)tolower((unsigned char)*p);
+        if (s->pull_policy == PULL_MISSING)
+                s->pull_policy = PULL_NEVER;
+        diags_add(r->diags, DIAG_IGNORED_KEY, &draft->build->mark, path,
+                  "images are not built here: the image %s is run; build and load it with "
+                  "`docker build -t %s %.80s && docker save %s | berth image load`",
+                  s->image, s->image,
+                  context && context->kind == NODE_STRING && context->text[0] ? context->text : ".",
+                  s->image);
+}
+
+/* "" and "." say that there is nothing to search. */
+static void drop_empty_domains(struct str_list *list)
+{
+        size_t n = 0;
+
+        for (size_t i = 0; i < list->len; i++)
+                if (streq(list->items[i], "") || streq(list->items[i], "."))
+                        free(list->items[i]);
+                else
+                        list->items[n++] = list->items[i];
+        list->len = n;
+}
+
+static void normalise_service(struct reader *r, const char *stack, struct service_draft *draft)
 {
         struct service *s = &draft->service;
 
+        if (draft->build)
+                name_built_image(r, stack, draft);
+        drop_empty_domains(&s->dns_search);
         fold_deploy(r, draft);
         resolve_environment(r, draft);
         read_labels(r, draft);
@@ -280,7 +325,7 @@ void normalise(struct reader *r, struct stack_draft *draft, const char *profiles
                 apply_profiles(&draft->drafts[i], profiles);
         for (size_t i = 0; i < draft->drafts_len; i++)
                 if (!draft->drafts[i].disabled)
-                        normalise_service(r, &draft->drafts[i]);
+                        normalise_service(r, draft->stack.name, &draft->drafts[i]);
         for (size_t i = 0; i < draft->drafts_len; i++)
                 if (!draft->drafts[i].disabled)
                         apply_links(draft, &draft->drafts[i]);

@@ -42,9 +42,10 @@ static bool parse_range(struct reader *r, const struct mark *mark, const char *t
         if (value_int(first, 1, 65535, &a, &err) < 0 ||
             (dash && value_int(dash + 1, 1, 65535, &b, &err) < 0)) {
                 if (err.code == ERANGE)
-                        reader_error(r, mark, "%.40s is not a port; ports are 1..65535", text);
+                        reader_fault(r, DIAG_BAD_PORT, mark,
+                                     "%.40s is not a port; ports are 1..65535", text);
                 else
-                        reader_error(r, mark,
+                        reader_fault(r, DIAG_BAD_PORT, mark,
                                      "'%.40s' is not a port; write HOST:CONTAINER, such as "
                                      "\"8080:80\"",
                                      text);
@@ -53,7 +54,7 @@ static bool parse_range(struct reader *r, const struct mark *mark, const char *t
         *ret = (struct range){(unsigned)a, dash ? (unsigned)b : (unsigned)a};
         if (ret->last >= ret->first)
                 return true;
-        reader_error(r, mark, "the range %.40s ends before it begins", text);
+        reader_fault(r, DIAG_BAD_PORT, mark, "the range %.40s ends before it begins", text);
         return false;
 }
 
@@ -65,7 +66,8 @@ static bool parse_protocol(struct reader *r, const struct mark *mark, const char
                         *ret = (enum port_protocol)i;
                         return true;
                 }
-        reader_error(r, mark, "protocol '%.20s' cannot be published; use tcp or udp", text);
+        reader_fault(r, DIAG_BAD_PORT, mark, "protocol '%.20s' cannot be published; use tcp or udp",
+                     text);
         return false;
 }
 
@@ -76,12 +78,13 @@ static void check_host_ip(struct reader *r, const struct mark *mark, const char 
         if (value_ip4(text, &ip, NULL) == 0)
                 return;
         if (strchr(text, ':'))
-                reader_error(r, mark,
+                reader_fault(r, DIAG_UNSUPPORTED_VALUE, mark,
                              "%.60s: ports are published on IPv4 addresses only; use 127.0.0.1 or "
                              "0.0.0.0",
                              text);
         else
-                reader_error(r, mark, "'%.60s' is not an address of this host", text);
+                reader_fault(r, DIAG_BAD_ADDRESS, mark, "'%.60s' is not an address of this host",
+                             text);
 }
 
 /* Longer lists keep equal ports: looking for them costs the square of the length. */
@@ -107,14 +110,14 @@ static void add_ports(struct reader *r, const struct mark *mark, const struct sp
         unsigned hosts = spec->host.last - spec->host.first;
 
         if (spec->host.first && hosts != guests) {
-                reader_error(r, mark,
+                reader_fault(r, DIAG_BAD_PORT, mark,
                              guests ? "the ranges of host and container differ in length"
                                     : "a host range for one port cannot be used yet; publish one "
                                       "port, or leave the host side out for any free one");
                 return;
         }
         if (service->ports_len + guests >= PORTS_MAX) {
-                reader_error(r, mark, "more than %d ports", PORTS_MAX);
+                reader_fault(r, DIAG_LIMIT, mark, "more than %d ports", PORTS_MAX);
                 return;
         }
         for (unsigned i = 0; i <= guests; i++) {

@@ -41,7 +41,7 @@ static void restart_read(struct reader *r, const struct field *field, const stru
                 service->restart_max_attempts = (unsigned)attempts;
                 return;
         }
-        reader_error(r, &node->mark,
+        reader_fault(r, DIAG_BAD_CHOICE, &node->mark,
                      "'%.40s' is not one of no, always, on-failure, on-failure:N, unless-stopped",
                      text);
 }
@@ -79,19 +79,22 @@ static void pull_read(struct reader *r, const struct field *field, const struct 
                         *(enum pull_policy *)value = (enum pull_policy)i;
                         return;
                 }
-        if (streq(text, "if_not_present"))
+        if (streq(text, "if_not_present")) {
                 *(enum pull_policy *)value = PULL_MISSING;
-        else if (streq(text, "daily") || streq(text, "weekly") || has_prefix(text, "every_"))
+        } else if (streq(text, "daily") || streq(text, "weekly") || has_prefix(text, "every_")) {
                 reader_warn(r, &node->mark,
                             "'%.40s' is taken as missing; images are not pulled "
                             "by time",
                             text);
-        else if (streq(text, "build"))
-                reader_fault(r, DIAG_UNSUPPORTED_VALUE, &node->mark,
-                             "images are not built here; use missing, and load or "
-                             "push the image first");
-        else
-                reader_error(r, &node->mark, "'%.40s' is not one of missing, always, never", text);
+        } else if (streq(text, "build")) {
+                *(enum pull_policy *)value = PULL_NEVER;
+                reader_warn(r, &node->mark,
+                            "'build' is taken as never: images are not built here, load it with "
+                            "`berth image load`");
+        } else {
+                reader_fault(r, DIAG_BAD_CHOICE, &node->mark,
+                             "'%.40s' is not one of missing, always, never", text);
+        }
 }
 
 static json_t *pull_write(const struct field *field, const void *value)
@@ -188,8 +191,8 @@ static void network_mode_read(struct reader *r, const struct field *field, const
                              "use the name '%.60s'",
                              strchr(text, ':') + 1);
         else
-                reader_error(r, &node->mark, "'%.40s' is not one of none, bridge; use 'networks'",
-                             text);
+                reader_fault(r, DIAG_BAD_CHOICE, &node->mark,
+                             "'%.40s' is not one of none, bridge; use 'networks'", text);
 }
 
 static json_t *network_mode_write(const struct field *field, const void *value)
@@ -234,7 +237,8 @@ static void check_ulimit_name(struct reader *r, const struct entry *entry)
         for (size_t i = 0; i < ARRAY_SIZE(names); i++)
                 if (streq(names[i], entry->key))
                         return;
-        reader_error(r, &entry->mark, "no limit has this name; nofile, nproc and memlock are some");
+        reader_fault(r, DIAG_BAD_CHOICE, &entry->mark,
+                     "no limit has this name; nofile, nproc and memlock are some");
 }
 
 static void ulimits_read(struct reader *r, const struct field *field, const struct node *node,
@@ -260,7 +264,7 @@ static void ulimits_read(struct reader *r, const struct field *field, const stru
                                     &ulimit->soft))
                         ulimit->hard = ulimit->soft;
                 if (ulimit->hard >= 0 && (ulimit->soft > ulimit->hard || ulimit->soft < 0))
-                        reader_error(r, &entry->value->mark, "soft is above hard");
+                        reader_fault(r, DIAG_CONFLICT, &entry->value->mark, "soft is above hard");
                 path_pop(&r->path);
         }
 }
@@ -374,23 +378,17 @@ const struct kind kind_extra_hosts = {
         .read = extra_hosts_read,
         .write = extra_hosts_write};
 
+/* What is known of it is its place: normalise() tells which image is run instead. */
 static void build_read(struct reader *r, const struct field *field, const struct node *node,
                        void *value)
 {
-        const struct service_draft *draft = value;
+        struct service_draft *draft = value;
 
-        (void)field;
         if (node->kind == NODE_MAP)
                 fields_read(r, build_fields, node, NULL); /* unknown keys */
         else if (node->kind != NODE_STRING)
                 reader_refuse_kind(r, field, node);
-        if (node_find(draft->node, "image"))
-                reader_fault(r, DIAG_IGNORED_KEY, &node->mark,
-                             "ignored: images are not built here; the image is loaded or pulled");
-        else
-                reader_fault(r, DIAG_UNSUPPORTED_VALUE, &node->mark,
-                             "images are not built here; build it with another tool, load it with "
-                             "`berth image load`, and name it with 'image'");
+        draft->build = node;
 }
 
 const struct kind kind_build = {.schema = "{'anyOf':[{'type':['string','null']},{'$ref':'#long'}]}",
@@ -406,7 +404,7 @@ static void isolation_read(struct reader *r, const struct field *field, const st
         if (text && streq(text, "required"))
                 *(bool *)value = true;
         else if (text && !streq(text, "preferred"))
-                reader_error(r, &node->mark,
+                reader_fault(r, DIAG_BAD_CHOICE, &node->mark,
                              "'%.40s' is not one of required (refuse software emulation), "
                              "preferred (default)",
                              text);
@@ -438,6 +436,6 @@ void check_capability(struct reader *r, const struct node *node, const char *tex
 
         if (!name[0] || strlen(name) > 32 ||
             strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz") != strlen(name))
-                reader_error(r, &node->mark,
+                reader_fault(r, DIAG_BAD_CHOICE, &node->mark,
                              "'%.40s' is not a capability; write it like NET_ADMIN or ALL", text);
 }

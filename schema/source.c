@@ -17,11 +17,12 @@ static void set_content(struct reader *r, const struct mark *mark, struct file_s
                         char *content, size_t len)
 {
         if (source->content)
-                reader_error(r, mark,
+                reader_fault(r, DIAG_CONFLICT, mark,
                              "the content is given twice; keep one of file, environment, "
                              "content");
         if (len > SOURCE_SIZE_MAX)
-                reader_error(r, mark, "%zu bytes; the most is %d", len, SOURCE_SIZE_MAX);
+                reader_fault(r, DIAG_LIMIT, mark, "%zu bytes; the most is %d", len,
+                             SOURCE_SIZE_MAX);
         free(source->content);
         source->content = content;
         source->content_len = len;
@@ -39,12 +40,13 @@ static void file_read_kind(struct reader *r, const struct field *field, const st
         if (!text)
                 return;
         if (!r->env) {
-                reader_error(r, &node->mark, "files are read by the command line, not from JSON");
+                reader_fault(r, DIAG_UNSUPPORTED_KEY, &node->mark,
+                             "files are read by the command line, not from JSON");
                 return;
         }
         path = reader_resolve_path(r, &node->mark, text);
         if (file_read(path, SOURCE_SIZE_MAX, &content, &len, &err) < 0)
-                reader_error(r, &node->mark, "%s", err.msg);
+                reader_fault(r, DIAG_BAD_FILE, &node->mark, "%s", err.msg);
         set_content(r, &node->mark, value, content ? content : xstrdup(""), len);
 }
 
@@ -60,7 +62,7 @@ static void environment_read(struct reader *r, const struct field *field, const 
         if (!text)
                 return;
         if (!content)
-                reader_error(r, &node->mark,
+                reader_fault(r, DIAG_BAD_VARIABLE, &node->mark,
                              "variable %.60s is not set; set it in the environment "
                              "or in .env",
                              text);

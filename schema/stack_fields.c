@@ -25,7 +25,8 @@ static void refuse_external(struct reader *r, const struct field *field, const s
 
         (void)value;
         if (node->kind == NODE_MAP || (reader_bool(r, field, node, &external) && external))
-                reader_error(r, &node->mark, "%s", (const char *)field->arg);
+                reader_fault(r, DIAG_UNSUPPORTED_VALUE, &node->mark, "%s",
+                             (const char *)field->arg);
 }
 
 static const struct kind kind_no_external = {.schema = "{'type':['boolean','string','null']}",
@@ -49,8 +50,8 @@ static void driver_read(struct reader *r, const struct field *field, const struc
         if (streq(text, "overlay"))
                 reader_warn(r, &node->mark, "overlay is taken as bridge: there is one host");
         else
-                reader_error(r, &node->mark, "driver '%.40s' does not exist; leave it out (%s)",
-                             text, names[0]);
+                reader_fault(r, DIAG_UNSUPPORTED_VALUE, &node->mark,
+                             "driver '%.40s' does not exist; leave it out (%s)", text, names[0]);
 }
 
 static const struct kind kind_driver = {
@@ -62,13 +63,11 @@ static void subnet_check(struct reader *r, const struct node *node, const char *
         uint32_t ip = 0;
         unsigned bits = 0;
 
-        if (strchr(text, ':'))
-                reader_fault(r, DIAG_UNSUPPORTED_VALUE, &node->mark,
-                             "'%.60s': networks are IPv4 only", text);
-        else if (value_cidr4(text, &ip, &bits, &err) < 0)
-                reader_error(r, &node->mark, "%s", err.msg);
+        if (value_cidr4(text, &ip, &bits, &err) < 0)
+                reader_fault(r, DIAG_BAD_ADDRESS, &node->mark, "%s", err.msg);
         else if (bits < 16 || bits > 29)
-                reader_error(r, &node->mark, "%.40s: a subnet is from /16 to /29", text);
+                reader_fault(r, DIAG_BAD_ADDRESS, &node->mark, "%.40s: a subnet is from /16 to /29",
+                             text);
 }
 
 static const struct field ipam_config_fields[] = {
@@ -85,9 +84,16 @@ static const struct field ipam_config_fields[] = {
         {0},
 };
 
+static bool is_ip6(const struct node *subnet)
+{
+        return subnet && subnet->kind == NODE_STRING && strchr(subnet->text, ':');
+}
+
 static void ipam_configs_read(struct reader *r, const struct field *field, const struct node *node,
                               void *value)
 {
+        const struct network *network = value;
+
         if (node->kind != NODE_SEQ) {
                 reader_refuse_kind(r, field, node);
                 return;
@@ -99,8 +105,12 @@ static void ipam_configs_read(struct reader *r, const struct field *field, const
                 if (item->kind != NODE_MAP)
                         reader_fault(r, DIAG_BAD_TYPE, &item->mark,
                                      "must be a map such as {subnet: 10.1.2.0/24}");
-                else if (i > 0)
-                        reader_error(r, &item->mark, "a network has one subnet; remove this one");
+                else if (is_ip6(node_get(item, "subnet")))
+                        reader_fault(r, DIAG_IGNORED_KEY, &item->mark,
+                                     "ignored: networks are IPv4 only");
+                else if (network->subnet)
+                        reader_fault(r, DIAG_UNSUPPORTED_VALUE, &item->mark,
+                                     "a network has one subnet; remove this one");
                 else
                         fields_read(r, ipam_config_fields, item, value);
                 path_pop(&r->path);
@@ -387,7 +397,7 @@ static const struct named named_secrets = {
 static void check_final_name(struct reader *r, const struct node *node, const char *text)
 {
         if (!r->env)
-                check_name(r, node, text);
+                check_stack_name(r, node, text);
 }
 
 const struct field stack_fields[] = {

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/mem.h"
 #include "base/value.h"
@@ -84,7 +85,7 @@ static void check_refs(struct reader *r, const struct stack_draft *draft)
                 const struct ref *ref = &r->refs[i];
                 const struct service_draft *target;
 
-                if (draft->drafts[ref->service].disabled || ref->optional)
+                if (draft->drafts[ref->service].disabled || ref->optional || r->partial)
                         continue;
                 if (!ref_exists(draft, ref)) {
                         refuse_ref(r, draft, ref);
@@ -268,7 +269,7 @@ static bool lacks_image(const struct reader *r, const struct service_draft *d)
 {
         const struct node *image = node_get(d->node, "image");
 
-        return !d->service.image && d->node->kind == NODE_MAP && !node_find(d->node, "build") &&
+        return !d->service.image && d->node->kind == NODE_MAP && !d->build && !r->partial &&
                !(r->diags->errors > 0 && node_find(d->node, "extends")) &&
                (!image || image->kind == NODE_NULL || image->kind == NODE_STRING);
 }
@@ -291,6 +292,35 @@ static void check_service(struct reader *r, const struct service_draft *d)
                           "network_mode");
 }
 
+static int compare_caseless(const void *a, const void *b)
+{
+        const struct service_draft *const *x = a, *const *y = b;
+        int r = strcasecmp((*x)->service.name, (*y)->service.name);
+
+        return r ? r : strcmp((*x)->service.name, (*y)->service.name);
+}
+
+/* Domain names have no case. */
+static void check_case(struct reader *r, const struct stack_draft *draft)
+{
+        const struct service_draft **all = xcalloc(draft->drafts_len + 1, sizeof(const void *));
+        size_t n = 0;
+
+        for (size_t i = 0; i < draft->drafts_len; i++)
+                if (!draft->drafts[i].disabled)
+                        all[n++] = &draft->drafts[i];
+        if (n)
+                qsort(all, n, sizeof(const void *), compare_caseless);
+        for (size_t i = 1; i < n; i++)
+                if (strcasecmp(all[i]->service.name, all[i - 1]->service.name) == 0)
+                        diags_add(r->diags, DIAG_CONFLICT, &all[i]->mark,
+                                  arena_printf(r->arena, "services.%s", all[i]->service.name),
+                                  "differs from service '%s' in nothing but upper and lower case, "
+                                  "which domain names do not have; rename one",
+                                  all[i - 1]->service.name);
+        free(all);
+}
+
 static void check_sources(struct reader *r, const char *section, const struct file_source *sources,
                           size_t len)
 {
@@ -298,7 +328,7 @@ static void check_sources(struct reader *r, const char *section, const struct fi
                 const struct mark mark = {sources[i].place.file, sources[i].place.line,
                                           sources[i].place.column};
 
-                if (!sources[i].content)
+                if (!sources[i].content && !r->partial)
                         diags_add(r->diags, DIAG_MISSING_KEY, &mark,
                                   arena_printf(r->arena, "%s.%s", section, sources[i].name),
                                   "has no content; add file, environment or content");
@@ -311,6 +341,7 @@ void validate(struct reader *r, struct stack_draft *draft)
                 if (!draft->drafts[i].disabled)
                         check_service(r, &draft->drafts[i]);
         check_refs(r, draft);
+        check_case(r, draft);
         check_ports(r, draft);
         check_addresses(r, draft);
         check_sources(r, "configs", draft->stack.configs, draft->stack.configs_len);

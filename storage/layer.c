@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- *   fd ── on_read_fd: hash, count ──▶ [raw: gunzip/unzstd] ── on_read_raw: hash, count ──▶ tar
+ *   fd ── read_fd: hash, count ──▶ [gunzip, or unzstd] ── on_read_raw: hash, count ──▶ tar
  *
- * Decompression is an archive object of its own, so that the bytes between the two can be hashed;
- * a plain tar skips it.
+ * Decompression is a step of its own, so that the bytes between the two can be hashed; a plain tar
+ * skips it.
  */
 #include "storage/layer.h"
 
@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "storage/gunzip.h"
 
 #define CHUNK        (256u << 10)
 #define XATTRS_MAX   128 /* of one entry */
@@ -23,13 +24,15 @@
 
 struct layer {
         int fd;
-        struct archive *raw; /* NULL: not compressed */
+        struct gunzip *gunzip; /* NULL: not gzip */
+        struct archive *raw;   /* NULL: not zstd */
         struct archive *tar;
         struct digest *blob_hash, *tar_hash; /* NULL: not wanted, or the same */
         int64_t blob_bytes, tar_bytes;
         enum layer_compression compression;
         size_t pending; /* bytes in chunk that nobody was given yet */
         uint8_t chunk[CHUNK];
+        uint8_t inflated[CHUNK];
         struct tree_xattr xattrs[XATTRS_MAX];
         struct err err; /* of a callback: libarchive would lose its text */
 };
@@ -100,7 +103,7 @@ static la_ssize_t on_read_fd(struct archive *a, void *ctx, const void **ret)
         *ret = layer->chunk;
         if (n < 0)
                 return -1;
-        return layer->raw || account(layer, (size_t)n) == 0 ? n : -1;
+        return layer->compression != LAYER_PLAIN || account(layer, (size_t)n) == 0 ? n : -1;
 }
 
 static int broken(struct layer *layer, struct archive *a, struct err *err)
@@ -112,6 +115,31 @@ static int broken(struct layer *layer, struct archive *a, struct err *err)
                 return -err->code;
         }
         return err_set(err, EINVAL, "broken archive: %.200s", text ? text : "unknown reason");
+}
+
+static la_ssize_t on_read_gzip(struct archive *a, void *ctx, const void **ret)
+{
+        struct layer *layer = ctx;
+        size_t n = 0;
+        int r = 0;
+
+        *ret = layer->inflated;
+        while (r == 0 && n == 0) {
+                if (gunzip_wants_input(layer->gunzip)) {
+                        const void *data = NULL;
+                        la_ssize_t got = on_read_fd(a, layer, &data);
+
+                        if (got <= 0)
+                                return got < 0 ? -1 : gunzip_end(layer->gunzip, &layer->err);
+                        gunzip_feed(layer->gunzip, data, (size_t)got);
+                }
+                r = gunzip_read(layer->gunzip, layer->inflated, sizeof(layer->inflated), &n,
+                                &layer->err);
+        }
+        if (r < 0)
+                return -1;
+        hash(layer->tar_hash, *ret, n);
+        return account(layer, n) < 0 ? -1 : (la_ssize_t)n;
 }
 
 static la_ssize_t on_read_raw(struct archive *a, void *ctx, const void **ret)
@@ -143,8 +171,7 @@ static int open_raw(struct layer *layer, struct err *err)
         layer->raw = archive_read_new();
         if (!layer->raw)
                 bug("no memory for an archive reader");
-        r = layer->compression == LAYER_GZIP ? archive_read_support_filter_gzip(layer->raw)
-                                             : archive_read_support_filter_zstd(layer->raw);
+        r = archive_read_support_filter_zstd(layer->raw);
         if (r != ARCHIVE_OK) /* a warning means: by an external program */
                 return err_set(err, ENOTSUP, "this libarchive cannot decompress it by itself");
         if (archive_read_support_format_raw(layer->raw) != ARCHIVE_OK ||
@@ -189,6 +216,19 @@ static int choose_compression(struct layer *layer, struct err *err)
         return 0;
 }
 
+static archive_read_callback *reader_of(const struct layer *layer)
+{
+        switch (layer->compression) {
+        case LAYER_GZIP:
+                return on_read_gzip;
+        case LAYER_ZSTD:
+                return on_read_raw;
+        case LAYER_PLAIN:
+                break;
+        }
+        return on_read_fd;
+}
+
 static int open_tar(struct layer *layer, struct err *err)
 {
         layer->tar = archive_read_new();
@@ -197,8 +237,7 @@ static int open_tar(struct layer *layer, struct err *err)
         if (archive_read_support_format_tar(layer->tar) != ARCHIVE_OK ||
             archive_read_support_format_empty(layer->tar) != ARCHIVE_OK)
                 return broken(layer, layer->tar, err);
-        if (archive_read_open(layer->tar, layer, NULL, layer->raw ? on_read_raw : on_read_fd,
-                              NULL) != ARCHIVE_OK)
+        if (archive_read_open(layer->tar, layer, NULL, reader_of(layer), NULL) != ARCHIVE_OK)
                 return broken(layer, layer->tar, err);
         return 0;
 }
@@ -216,7 +255,9 @@ int layer_open(int fd, enum layer_mode mode, struct layer **ret, struct err *err
                 r = choose_compression(layer, err);
         if (mode == LAYER_HASH && layer->compression != LAYER_PLAIN)
                 layer->tar_hash = digest_new();
-        if (r == 0 && layer->compression != LAYER_PLAIN)
+        if (r == 0 && layer->compression == LAYER_GZIP)
+                layer->gunzip = gunzip_new();
+        if (r == 0 && layer->compression == LAYER_ZSTD)
                 r = open_raw(layer, err);
         if (r == 0)
                 r = open_tar(layer, err);
@@ -232,6 +273,7 @@ void layer_free(struct layer *layer)
                 return;
         (void)archive_read_free(layer->tar); /* nothing is written: no error that counts */
         (void)archive_read_free(layer->raw);
+        gunzip_free(layer->gunzip);
         digest_free(layer->blob_hash);
         digest_free(layer->tar_hash);
         free(layer);
@@ -323,12 +365,11 @@ int layer_finish(struct layer *layer, char *ret_digest, char *ret_diff_id, struc
 
         assert(layer->blob_hash);
         do {
-                n = layer->raw ? on_read_raw(layer->raw, layer, &data)
-                               : on_read_fd(NULL, layer, &data);
+                n = reader_of(layer)(layer->raw, layer, &data);
         } while (n > 0);
         if (n < 0)
                 return broken(layer, layer->raw ? layer->raw : layer->tar, err);
-        if (layer->raw)
+        if (layer->compression != LAYER_PLAIN)
                 do { /* bytes behind the compressed stream */
                         layer->pending = 0;
                         n = read_fd(layer, err);

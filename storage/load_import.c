@@ -81,6 +81,8 @@ static int check_changes(const json_t *changes, struct err *err)
         json_t *value, *object = (json_t *)(uintptr_t)changes;
         const char *key;
 
+        if (changes && !json_is_object(changes))
+                return err_set(err, EINVAL, "changes: not an object");
         json_object_foreach(object, key, value) {
                 bool found = false;
 

@@ -195,6 +195,23 @@ int volume_check_class(const char *dir, const char *name, bool shared, struct er
         return 0;
 }
 
+/* An existing volume: of this class, and with its data, in whose place nothing empty is put. */
+static int volume_check(const char *dir, const char *name, bool shared, struct err *err)
+{
+        AUTO_FREE char *data = NULL;
+        int r = volume_check_class(dir, name, shared, err);
+
+        if (r < 0)
+                return r;
+        data = xasprintf("%s/%s/%s", dir, name, shared ? FOLDER : DISK);
+        if (access(data, F_OK) < 0)
+                return err_set(err, errno,
+                               "volume %s has lost its data: %s is missing; put it back, or begin "
+                               "with an empty one: `berth volume rm %s`",
+                               name, data, name);
+        return 0;
+}
+
 int volume_ensure(const char *dir, const char *name, const char *stack, int64_t size_bytes,
                   const char *seed_rootfs, const char *seed_path, bool *ret_created,
                   struct err *err)
@@ -211,7 +228,7 @@ int volume_ensure(const char *dir, const char *name, const char *stack, int64_t 
         path = file_join(dir, name);
         *ret_created = false;
         if (access(path, F_OK) == 0)
-                return volume_check_class(dir, name, false, err);
+                return volume_check(dir, name, false, err);
         aside = xasprintf("%s/" ASIDE "%s", dir, name);
         disk = file_join(aside, DISK);
         r = file_remove_tree(aside, err); /* of a daemon that died here */
@@ -243,7 +260,7 @@ int volume_ensure_shared(const char *dir, const char *name, const char *stack, b
         path = file_join(dir, name);
         *ret_created = false;
         if (access(path, F_OK) == 0)
-                return volume_check_class(dir, name, true, err);
+                return volume_check(dir, name, true, err);
         aside = xasprintf("%s/" ASIDE "%s", dir, name);
         data = file_join(aside, FOLDER);
         r = file_remove_tree(aside, err); /* of a daemon that died here */

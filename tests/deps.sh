@@ -4,7 +4,7 @@
 set -eu
 
 build='gcc make musl-tools linux-libc-dev pkg-config libc6-dev libjansson-dev libssl-dev libyaml-dev libcurl4-openssl-dev
-libarchive-dev libext2fs-dev libev-dev libsqlite3-dev node-llhttp'
+libarchive-dev libisal-dev libext2fs-dev libev-dev libsqlite3-dev node-llhttp'
 kernel='linux-source-6.1 flex bison bc libelf-dev xz-utils cpio patch'
 run='qemu-system-x86 e2fsprogs'
 images='mmdebstrap busybox-static umoci skopeo jq'

@@ -127,6 +127,12 @@ pid_t vm_pid(const struct vm *vm);
 enum vm_accel vm_accel(const struct vm *vm);
 const char *vm_dir(const struct vm *vm);
 
+/**
+ * Whether a tap that a process holds has been removed (from /proc/PID/fdinfo, where the kernel
+ * names the device of each tap): its network card is dead. false for a process that is gone.
+ */
+bool vm_tap_lost(pid_t pid);
+
 /** CLOCK_MONOTONIC of the host when QEMU was spawned, and when QMP answered (0: not yet). */
 int64_t vm_spawned_ns(const struct vm *vm);
 int64_t vm_up_ns(const struct vm *vm);

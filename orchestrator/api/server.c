@@ -277,6 +277,18 @@ int server_new(struct ev_loop *loop, int listen_fd, const struct route *routes, 
         return 0;
 }
 
+void server_listen(struct server *server, int listen_fd)
+{
+        bool accepting = ev_is_active(&server->acceptor);
+
+        ev_io_stop(server->loop, &server->acceptor);
+        (void)close(server->fd); /* a listening socket holds no data */
+        server->fd = listen_fd;
+        ev_io_set(&server->acceptor, listen_fd, EV_READ);
+        if (accepting)
+                ev_io_start(server->loop, &server->acceptor);
+}
+
 static void server_stop_accepting(struct server *server)
 {
         server->stopping = true;

@@ -70,6 +70,9 @@ struct route {
 int server_new(struct ev_loop *loop, int listen_fd, const struct route *routes, size_t routes_len,
                void *ctx, struct server **ret_server, struct err *err);
 
+/** Go on with another listening socket (taken, as in server_new()); connections are kept. */
+void server_listen(struct server *server, int listen_fd);
+
 /**
  * End gently: accept no more, close idle connections; requests under way may still be answered.
  * on_done (may be NULL) is called once, from the loop, when the last connection has sent what it

@@ -12,6 +12,7 @@
 #include "orchestrator/cli/client.h"
 #include "orchestrator/cli/commands.h"
 #include "orchestrator/cli/replicas.h"
+#include "orchestrator/cli/instructions.h"
 #include "orchestrator/cli/table.h"
 
 static const struct option_def load_options[] = {
@@ -142,16 +143,16 @@ static int run_import(struct cli *cli, const struct args *args)
 {
         AUTO_STRBUF struct strbuf path = STRBUF_INIT(CLIENT_PATH_MAX);
         AUTO_FREE const char **changes = args_values(args, "change", NULL);
-        AUTO_JSON json_t *list = json_array();
+        AUTO_JSON json_t *config = NULL;
         AUTO_FREE char *text = NULL;
+        struct err err = ERR_INIT;
 
-        for (const char **c = changes; *c; c++)
-                if (json_array_append_new(list, json_string(*c)) < 0)
-                        return cli_usage(args->command, "--change is not valid UTF-8");
-        text = json_text(list);
+        if (instructions_config(changes, &config, &err) < 0)
+                return cli_usage(args->command, "%s", err.msg);
+        text = config ? json_text(config) : NULL;
         strbuf_adds(&path, "/v1/images/import");
         client_query(&path, "ref", args_operand(args, 1));
-        client_query(&path, "changes", json_array_size(list) ? text : NULL);
+        client_query(&path, "changes", text);
         if (strbuf_failed(&path))
                 return cli_usage(args->command, "too many changes");
         return upload(cli, args, strbuf_str(&path), args_operand(args, 0));

@@ -56,6 +56,12 @@ static void on_lost(void *ctx, const struct err *err)
         printf("lost %s\n", err->msg);
 }
 
+static void on_link_gone(void *ctx)
+{
+        (void)ctx;
+        printf("link-gone\n");
+}
+
 static void on_tap(void *ctx, int fd, const struct err *err)
 {
         struct driver *d = ctx;
@@ -241,7 +247,7 @@ static void on_input(struct ev_loop *loop, ev_io *w, int revents)
 int main(int argc, char **argv)
 {
         struct driver d = {.loop = ev_default_loop(EVFLAG_AUTO)};
-        const struct net_events events = {on_ready, on_lost, &d};
+        const struct net_events events = {on_ready, on_lost, on_link_gone, &d};
         struct net_spec spec;
         struct err err = ERR_INIT;
 

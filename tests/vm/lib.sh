@@ -74,8 +74,14 @@ run() {
 
 # wait_event REGEX [SECONDS]: until an event that matches came, from the whole history on
 wait_event() {
-        # shellcheck disable=SC2016 # $1 is the inner shell's
-        timeout "${2:-120}" sh -c 'berth events -f | grep -qE -m1 -e "$1"' sh "$1"
+        events_fifo=$test_dir/events.$$
+        mkfifo "$events_fifo"
+        timeout "${2:-120}" berth events -f >"$events_fifo" 2>/dev/null &
+        grep -qE -m1 -e "$1" "$events_fifo"
+        set -- $?
+        rm -f "$events_fifo"
+        kill $! 2>/dev/null
+        return "$1"
 }
 
 # wait_for CONDITION [SECONDS]: evaluate a shell condition again after each event until it holds

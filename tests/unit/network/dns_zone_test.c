@@ -16,6 +16,7 @@ static const struct zone_record records[] = {
         {NAMES("slow", "slow-1"), IP(5), "front", false},
         {NAMES("shop", "shop-1"), IP(6), "front", true},
         {NAMES("test"), IP(7), "front", true},
+        {NAMES("My_App.One", "My_App.One-1", "cloud.example.org"), IP(8), "front", true},
 };
 
 static const struct zone_client clients[] = {
@@ -91,6 +92,11 @@ static void test_names(const struct dns_zone *z)
         is_str(ask(z, IP(2), "slow"), "5", "not ready, when nobody is");
         is_str(ask(z, IP(2), "shop.test"), "6", "a service named as the stack");
         is_str(ask(z, IP(2), "test"), "7", "a service named test");
+        is_str(ask(z, IP(2), "my_app.one"), "8", "a name with points and capitals");
+        is_str(ask(z, IP(2), "my_app.one.test"), "8", "the same below test");
+        is_str(ask(z, IP(2), "my_app.one-1.shop.test"), "8", "and below its stack");
+        is_str(ask(z, IP(2), "cloud.example.org"), "8", "an alias of another domain");
+        is_str(ask(z, IP(2), "example.org"), "nx", "its parent is not ours");
         is_str(ask(z, IP(2), ""), "-", "the root exists");
         for (size_t i = 0; i < ARRAY_SIZE(unknown); i++)
                 is_str(ask(z, IP(2), unknown[i]), "nx", "%s does not exist", unknown[i]);

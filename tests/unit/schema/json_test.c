@@ -11,13 +11,15 @@ static const struct {
 } refused[] = {
         {"no name", "{'services':{}}", "name: 'name' is missing (1 error)"},
         {"a bad name", "{'name':'../x','services':{}}",
-         "name: '../x' is not a name; use a-z, 0-9, _ and -, a letter or digit first, at most 63, "
-         "such as 'x' (1 error)"},
+         "name: '../x' is not a stack name; use a-z, 0-9, _ and -, a letter or digit first, at "
+         "most "
+         "63 (1 error)"},
         {"a name of another type", "{'name':5}",
          "name: must be a string, not a number; write \"5\" in quotes (1 error)"},
         {"a path as service name", "{'name':'s','services':{'../x':{'image':'a'}}}",
-         "services.../x: '../x' is not a name; use a-z, 0-9, _ and -, a letter or digit first, at "
-         "most 63, such as 'x' (1 error)"},
+         "services.../x: '../x' is not a name; use letters, digits, _ . and -, a letter, digit or "
+         "_ "
+         "first, at most 63 (1 error)"},
         {"a path as volume name", "{'name':'s','volumes':{'..':{}}}",
          "volumes...: '..' is not a name; use letters, digits, _ . and -, a letter or digit first, "
          "at most 128 (1 error)"},

@@ -218,6 +218,11 @@ void networks_remove(struct networks *ns, const char *stack, const char *name)
 
         if (!n)
                 return;
+        if (!n->net && n->inherited && start_net(n, &err) < 0) {
+                log_warn("network", stack, "%s is not removed yet: its netd may run: %s", name,
+                         err.msg);
+                return; /* the next turn tries again */
+        }
         if (n->net)
                 net_stop(STEAL(n->net));
         if (file_remove_tree(n->dir, &err) < 0)
@@ -261,6 +266,7 @@ static int adopt(struct networks *ns, const char *dir, struct err *err)
         n->entry.subnet = (uint32_t)subnet;
         n->entry.bits = (unsigned)bits;
         n->entry.gateway = net_gateway(n->entry.subnet, n->entry.bits);
+        n->inherited = true;
         if (start_net(n, err) < 0)
                 note_failure(n, err);
         return 0;

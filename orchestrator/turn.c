@@ -179,11 +179,12 @@ static void execute(struct daemon *d, const struct step *step)
 static void execute_plan(struct daemon *d)
 {
         for (size_t i = 0; i < d->plan.steps_len; i++) {
-                execute(d, &d->plan.steps[i]);
-                if (d->plan.steps[i].kind == STEP_ROLLBACK) {
-                        daemon_dirty(d);
+                const struct step *step = &d->plan.steps[i];
+                const struct desired *before = daemon_find(d, step->stack);
+
+                execute(d, step);
+                if (step->kind == STEP_ROLLBACK && daemon_find(d, step->stack) != before)
                         return;
-                }
         }
 }
 

@@ -47,6 +47,15 @@ struct sim_net *sim_net_pick(unsigned n)
         return NULL;
 }
 
+unsigned sim_net_birth(const char *stack, const char *name)
+{
+        for (size_t i = 0; i < SIM_NETS; i++)
+                if (sim->nets[i].alive && streq(sim->nets[i].stack, stack) &&
+                    streq(sim->nets[i].name, name))
+                        return sim->nets[i].birth;
+        return 0;
+}
+
 static void forget_ids(struct net *net)
 {
         for (size_t i = 0; i < net->ids_len; i++)
@@ -152,7 +161,7 @@ static struct sim_net *find_or_new(const struct net_spec *spec, bool *ret_adopte
                         in = &sim->nets[i];
         if (!in)
                 bug("more networks than the world holds");
-        *in = (struct sim_net){.alive = true, .up_ms = sim->mono_ms + UP_MS};
+        *in = (struct sim_net){.alive = true, .birth = ++sim->net_births};
         (void)snprintf(in->dir, sizeof(in->dir), "%s", spec->dir);
         (void)snprintf(in->stack, sizeof(in->stack), "%s", spec->stack);
         (void)snprintf(in->name, sizeof(in->name), "%s", spec->name);

@@ -300,6 +300,12 @@ static bool vm_is_as_wanted(const struct sim_vm *vm, char *why, size_t size)
         const char *hash = NULL;
         const struct service *service = sim_service(vm->stack, vm->service, &hash);
 
+        for (size_t i = 0; i < VM_NICS_MAX && vm->nets[i][0]; i++)
+                if (vm->net_births[i] != sim_net_birth(vm->stack, vm->nets[i])) {
+                        (void)snprintf(why, size, "VM %s of %s/%s/%u is cut off from %s", vm->id,
+                                       vm->stack, vm->service, vm->replica, vm->nets[i]);
+                        return false;
+                }
         if (service && vm->guest == GUEST_RUNNING && !vm->dying && vm->replica >= 1 &&
             vm->replica <= service->replicas &&
             (streq(hash, vm->hash) || has_given_up(vm->stack, service, hash)))
@@ -331,8 +337,7 @@ static bool services_are_there(char *why, size_t size)
                 unsigned n = 0;
 
                 if (!service || !s->ok || service->restart == RESTART_NO ||
-                    service->restart == RESTART_ON_FAILURE ||
-                    s->phase == PHASE_STOPPED)
+                    service->restart == RESTART_ON_FAILURE || s->phase == PHASE_STOPPED)
                         continue;
                 for (size_t v = 0; v < SIM_VMS; v++)
                         n += sim->vms[v].alive && streq(sim->vms[v].stack, s->stack) &&

@@ -66,6 +66,28 @@ static void enter(enum sim_phase phase)
         sim->starts = 0;
 }
 
+/* Of stacks that name one disk, only one can have it: the users of the others give up. */
+static void end_conflicts(void)
+{
+        bool taken = false;
+        struct err err = ERR_INIT;
+
+        for (size_t i = 0; i < sim_daemon->desired_len; i++) {
+                const struct stack *stack = sim_daemon->desired[i]->stack;
+                bool names = false;
+
+                for (size_t s = 0; s < stack->services_len; s++)
+                        for (size_t v = 0; v < stack->services[s].volumes_len; v++)
+                                names = names ||
+                                        streq(stack->services[s].volumes[v].source, "common");
+                if (names && taken) {
+                        sim->promised[stack->name[0] - 'a'].delete_asked = true;
+                        (void)daemon_delete(sim_daemon, stack->name, false, &err);
+                }
+                taken = taken || names;
+        }
+}
+
 /* Faults stop, what is ill recovers, images are there: now all must become as wanted. */
 static void begin_settling(void)
 {
@@ -76,6 +98,7 @@ static void begin_settling(void)
         for (size_t i = 0; i < SIM_IMAGES; i++)
                 sim->images[i].present = true;
         images_forget(sim_daemon->images);
+        end_conflicts();
         daemon_dirty(sim_daemon);
         enter(PHASE_SETTLE);
 }

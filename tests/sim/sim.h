@@ -59,6 +59,7 @@ struct sim_vm {
         unsigned replica;
         char disks[VM_DISKS_MAX][64]; /* volumes attached read-write that are disks */
         char nets[VM_NICS_MAX][8];
+        unsigned net_births[VM_NICS_MAX];
         int64_t up_ms, started_ms, exit_ms, death_ms; /* SIM_NEVER: not by itself */
         enum sim_guest guest;
         enum vm_end end;
@@ -68,8 +69,8 @@ struct sim_vm {
 
 struct sim_net {
         bool alive;
+        unsigned birth; /* which one of that name */
         char dir[128], stack[8], name[8];
-        int64_t up_ms;
 };
 
 /* Specs by their hash, the last few. */
@@ -116,7 +117,8 @@ struct world {
         size_t next_event;
         enum sim_phase phase;
         int64_t event_at_ms, phase_since_ms;
-        unsigned busy;   /* callbacks since time went on */
+        unsigned busy; /* callbacks since time went on */
+        unsigned net_births;
         unsigned starts; /* of VMs in this phase */
         unsigned effects, steps, created, stopped, surges, undone, calls;
         unsigned faults[HOW_COUNT], crashes, deaths, net_deaths, fulls, jumps, reboots, lost;
@@ -266,6 +268,9 @@ void sim_vm_told_end(const struct sim_vm *vm);
 struct sim_vm *sim_vm_pick(unsigned n);
 struct sim_net *sim_net_pick(unsigned n);
 struct sim_vm *sim_vm_of_dir(const char *dir);
+
+/** Which netd of that name lives; 0: none. */
+unsigned sim_net_birth(const char *stack, const char *name);
 
 struct sim_truth *sim_truth(const char *stack, const char *service, unsigned replica);
 bool *sim_sick(const char *stack, const char *service);

@@ -210,8 +210,10 @@ static struct sim_vm *new_entry(const struct vm_spec *spec)
         (void)snprintf(vm->hash, sizeof(vm->hash), "%s", in->spec_hash);
         for (size_t i = 0; i < spec->disks_len; i++)
                 note_disk(vm, &spec->disks[i], i);
-        for (size_t i = 0; i < in->nics_len; i++)
+        for (size_t i = 0; i < in->nics_len; i++) {
                 (void)snprintf(vm->nets[i], sizeof(vm->nets[i]), "%s", in->nics[i].network);
+                vm->net_births[i] = sim_net_birth(in->stack, in->nics[i].network);
+        }
         return vm;
 }
 
@@ -343,6 +345,13 @@ int64_t vm_spawned_ns(const struct vm *vm)
 int64_t vm_up_ns(const struct vm *vm)
 {
         return vm->spawned_ns;
+}
+
+/* Taps are not removed here; tests/vm/22-drift.t does that. */
+bool vm_tap_lost(pid_t pid)
+{
+        (void)pid;
+        return false;
 }
 
 /* ---------------------------------------------------------------------------- vz/template.h */

@@ -2,6 +2,7 @@
 #include "orchestrator/networks.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -284,7 +285,11 @@ static void adopt_all(struct networks *ns)
 
                 if (de->d_name[0] == '.')
                         continue;
-                if (adopt(ns, path, &err) < 0)
+                if (adopt(ns, path, &err) == 0)
+                        continue;
+                if (err.code == ENOENT) /* a daemon died before it had begun */
+                        (void)file_remove_tree(path, &err); /* the next one tries again */
+                else
                         log_warn("network", de->d_name, "cannot be adopted: %s", err.msg);
         }
 }

@@ -199,8 +199,12 @@ int __wrap_mkdir(const char *path, mode_t mode)
 {
         struct stat st;
 
-        if (!sim || !sim_daemon || stat(path, &st) == 0)
+        if (!sim || !sim_daemon)
                 return __real_mkdir(path, mode);
+        if (stat(path, &st) == 0) {
+                errno = EEXIST;
+                return -1;
+        }
         sim_effect("mkdir");
         return is_full() ? -1 : __real_mkdir(path, mode);
 }

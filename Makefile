@@ -74,11 +74,11 @@ $(BUILD)/bin/berth-storage: $(call objs,storage/main.c) $(call libs,storage base
 $(BUILD)/bin/berth: $(call objs,orchestrator/cli/main.c) $(call libs,cli schema base)
 
 # The simulation brings its own libev and drivers, and looks at the system calls that change files.
-sim_test := $(BUILD)/bin/tests/unit/orchestrator/simulation_test
+sim_tests := $(addprefix $(BUILD)/bin/tests/unit/orchestrator/,simulation_test daemon_crash_test)
 sim_wraps := clock_gettime getrandom rename mkdir unlink remove write fsync open log_line
-$(sim_test): $(call objs,$(wildcard tests/sim/*.c)) $(call objs,$(addprefix storage/,volume.c \
+$(sim_tests): $(call objs,$(wildcard tests/sim/*.c)) $(call objs,$(addprefix storage/,volume.c \
         ref.c tree.c tree_path.c))
-$(sim_test): LDFLAGS += $(addprefix -Wl$(comma)--wrap=,$(sim_wraps))
+$(sim_tests): LDFLAGS += $(addprefix -Wl$(comma)--wrap=,$(sim_wraps))
 
 # A unit test links its own layer and what that layer may use, nothing else.
 # The orchestrator's tests get tests/fake in place of the drivers, the reconciler's the world of

@@ -197,6 +197,8 @@ void steps_starts(struct unit *unit, struct plan *plan)
                 struct slot *slot = &unit->slots[i];
                 struct step *step;
 
+                if (slot->surge && slot->vms_len > 1)
+                        continue; /* one of an earlier update is still on its way out */
                 if (!slot->surge && (slot->state != SLOT_VACANT || slot->verdict != REPLICA_DUE))
                         continue;
                 step = array_push(&plan->steps, &plan->steps_len);

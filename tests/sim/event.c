@@ -36,6 +36,7 @@ static const struct verb {
         [VERB_IMAGE_NEW] = {"image-new", 25, {ARG_NUMBER}, {SIM_IMAGES}},
         [VERB_FAULT] = {"fault", 200, {ARG_CALL, ARG_HOW, ARG_NUMBER}, {0, 0, 4}},
         [VERB_CRASH] = {"crash", 70, {ARG_NUMBER}, {60}},
+        [VERB_OUTAGE] = {"outage", 40, {ARG_NUMBER, ARG_NUMBER}, {30, 30}},
         [VERB_REBOOT] = {"reboot", 8, {0}, {0}},
         [VERB_FULL] = {"full", 15, {0}, {0}},
         [VERB_ROOM] = {"room", 30, {0}, {0}},
@@ -298,6 +299,22 @@ static void run_vm(const struct sim_event *event)
         }
 }
 
+/* The daemon dies, and a VM and a netd (even numbers: none) while nobody looks. */
+static void run_outage(const struct sim_event *event)
+{
+        struct sim_vm *vm = event->a % 2 ? sim_vm_pick(event->a / 2) : NULL;
+        struct sim_net *net = event->b % 2 ? sim_net_pick(event->b / 2) : NULL;
+
+        sim->deaths += vm != NULL;
+        sim->net_deaths += net != NULL;
+        if (vm)
+                sim_vm_dies(vm, VM_END_KILLED);
+        if (net)
+                sim_net_dies(net);
+        sim->crash_in = 1;
+        sim_effect("outage");
+}
+
 static void run_reboot(void)
 {
         sim->reboots++;
@@ -337,6 +354,9 @@ static void run_disaster(const struct sim_event *event)
                 return;
         case VERB_CRASH:
                 sim->crash_in = 1 + event->a;
+                return;
+        case VERB_OUTAGE:
+                run_outage(event);
                 return;
         case VERB_REBOOT:
                 run_reboot();

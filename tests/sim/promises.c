@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/strbuf.h"
 #include "tests/sim/sim.h"
 
 #define BUSY_MAX 3000 /* callbacks at one moment: far above what any change takes */
@@ -89,8 +90,27 @@ static void check_volumes(const struct sim_vm *vm)
                                            sim->vms[i].replica);
 }
 
+static bool has_address(const struct sim_vm *vm, uint32_t ip)
+{
+        for (size_t i = 0; i < VM_NICS_MAX; i++)
+                if (vm->ips[i] == ip)
+                        return true;
+        return false;
+}
+
+static void check_addresses(const struct sim_vm *vm)
+{
+        for (size_t n = 0; n < VM_NICS_MAX; n++)
+                for (size_t i = 0; vm->ips[n] && i < SIM_VMS; i++)
+                        if (sim->vms[i].alive && has_address(&sim->vms[i], vm->ips[n]))
+                                sim_broken("an address given twice: to %s/%s/%u and %s/%s/%u",
+                                           vm->stack, vm->service, vm->replica, sim->vms[i].stack,
+                                           sim->vms[i].service, sim->vms[i].replica);
+}
+
 void sim_check_start(const struct instance *in, const struct sim_vm *vm)
 {
+        check_addresses(vm);
         check_alone(in, vm);
         check_volumes(vm);
 }
@@ -205,6 +225,35 @@ static void check_owners(void)
                                    sim->nets[i].name);
 }
 
+/* A rollback that fails is not rolled back: somebody has to look at it. */
+static void check_rollback(const struct desired *desired, const struct sim_promise *p)
+{
+        bool fresh = false;
+
+        for (size_t i = 0; i < desired->wishes.services_len; i++) {
+                unsigned number = (unsigned)(desired->stack->services[i].name[1] - '0');
+
+                fresh = fresh || (desired->wishes.services[i].undoing && number < SIM_SERVICES &&
+                                  !p->undoing[number]);
+        }
+        sim->undone++;
+        if (!fresh)
+                sim_broken("a rollback is rolled back: %s, revision %u", desired->stack->name,
+                           desired->revision);
+}
+
+void sim_note_revision(const struct desired *desired, struct sim_promise *p)
+{
+        p->revision = desired ? desired->revision : 0;
+        memset(p->undoing, 0, sizeof(p->undoing));
+        for (size_t i = 0; desired && i < desired->wishes.services_len; i++) {
+                unsigned number = (unsigned)(desired->stack->services[i].name[1] - '0');
+
+                if (number < SIM_SERVICES)
+                        p->undoing[number] = desired->wishes.services[i].undoing;
+        }
+}
+
 /* What was answered, or acted upon, is known: now and by the next daemon. */
 static void check_answers(void)
 {
@@ -218,8 +267,11 @@ static void check_answers(void)
                 if (p->known && desired && desired->revision < p->revision && !p->delete_asked)
                         sim_broken("an accepted change is lost: %s is at revision %u, not %u", name,
                                    desired->revision, p->revision);
+                if (desired && desired->undoes && p->revision == desired->undoes &&
+                    desired->revision == p->revision + 1)
+                        check_rollback(desired, p);
                 p->known = desired != NULL;
-                p->revision = desired ? desired->revision : 0;
+                sim_note_revision(desired, p);
                 if (!desired)
                         p->delete_asked = false;
         }
@@ -234,8 +286,30 @@ void sim_check_step(void)
                 sim_broken("no end at one moment: something is done again and again");
 }
 
+uint64_t sim_wanted(void)
+{
+        AUTO_STRBUF struct strbuf sb = STRBUF_INIT(1u << 20);
+        uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+        for (size_t i = 0; i < sim_daemon->desired_len; i++) {
+                const struct desired *desired = sim_daemon->desired[i];
+                AUTO_FREE char *manifest = json_dumps(desired->manifest, JSON_SORT_KEYS);
+
+                strbuf_addf(&sb, "%s %u %d %s", desired->stack->name, desired->revision,
+                            desired->wanted, manifest);
+                for (size_t s = 0; s < desired->wishes.services_len; s++)
+                        strbuf_addf(&sb, " %d/%u", desired->wishes.services[s].stopped,
+                                    desired->wishes.services[s].generation);
+        }
+        for (const char *p = strbuf_str(&sb); *p; p++)
+                hash = (hash ^ (unsigned char)*p) * UINT64_C(0x100000001b3);
+        return hash;
+}
+
 void sim_check_opened(void)
 {
+        if (sim->lives == 2)
+                sim->opened = sim_wanted();
         free(seen);
         seen = NULL;
         seen_len = 0;

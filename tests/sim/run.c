@@ -124,7 +124,9 @@ static void on_quiet(void)
 
         switch (sim->phase) {
         case PHASE_EVENTS:
-                if (sim->next_event == events_len)
+                if (sim->next_event == events_len && sim->only_events)
+                        enter(PHASE_OVER);
+                else if (sim->next_event == events_len)
                         begin_settling();
                 return;
         case PHASE_SETTLE:
@@ -262,11 +264,12 @@ static void one_life(void)
         note_end(status);
 }
 
-const struct world *sim_run(const struct sim_event *list, size_t n)
+static const struct world *run(const struct sim_event *list, size_t n, bool only_events)
 {
         struct err err = ERR_INIT;
 
         init_world();
+        sim->only_events = only_events;
         events = list;
         events_len = n;
         if (file_remove_tree(sim_root, &err) < 0)
@@ -278,6 +281,16 @@ const struct world *sim_run(const struct sim_event *list, size_t n)
                         one_life();
         }
         return sim;
+}
+
+const struct world *sim_run(const struct sim_event *list, size_t n)
+{
+        return run(list, n, false);
+}
+
+const struct world *sim_run_only(const struct sim_event *list, size_t n)
+{
+        return run(list, n, true);
 }
 
 /* ----------------------------------------------------------------------------------- shrinking */

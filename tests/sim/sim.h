@@ -60,6 +60,7 @@ struct sim_vm {
         char disks[VM_DISKS_MAX][64]; /* volumes attached read-write that are disks */
         char nets[VM_NICS_MAX][8];
         unsigned net_births[VM_NICS_MAX];
+        uint32_t ips[VM_NICS_MAX];
         int64_t up_ms, started_ms, exit_ms, death_ms; /* SIM_NEVER: not by itself */
         enum sim_guest guest;
         enum vm_end end;
@@ -88,6 +89,7 @@ struct sim_truth {
 struct sim_promise {
         unsigned revision;
         bool known, delete_asked;
+        bool undoing[SIM_SERVICES];
 };
 
 enum sim_phase { PHASE_EVENTS, PHASE_SETTLE, PHASE_DELETE, PHASE_OVER };
@@ -123,6 +125,8 @@ struct world {
         unsigned effects, steps, created, stopped, surges, undone, calls;
         unsigned faults[HOW_COUNT], crashes, deaths, net_deaths, fulls, jumps, reboots, lost;
         unsigned edits, deletes, changes, refused, unable;
+        uint64_t opened;  /* what the second life found wanted: a hash */
+        bool only_events; /* end with them, without settling */
         char broken[300]; /* the first broken promise */
 };
 
@@ -159,6 +163,7 @@ enum sim_verb {
         VERB_IMAGE_NEW,
         VERB_FAULT,
         VERB_CRASH,
+        VERB_OUTAGE,
         VERB_REBOOT,
         VERB_FULL,
         VERB_ROOM,
@@ -192,6 +197,9 @@ const char *sim_manifest_parse(char *words, struct sim_manifest *ret);
 bool sim_manifest_simplify(struct sim_manifest *manifest, unsigned n);
 
 /* ---------------------------------------------------------------------------------------- runs */
+
+/** Just this far, for what the state is then: no settling. */
+const struct world *sim_run_only(const struct sim_event *events, size_t n);
 
 /** Run the events from an empty world. The world is the caller's to read until the next run. */
 const struct world *sim_run(const struct sim_event *events, size_t n);
@@ -280,6 +288,9 @@ bool sim_hashes_have(const struct sim_hashes *hashes, const char *hash);
 
 /* ------------------------------------------------------------------------------- promises.c */
 
+/** A hash of all that is wanted. */
+uint64_t sim_wanted(void);
+
 /** Before the VM is started by the daemon's order. */
 void sim_check_start(const struct instance *in, const struct sim_vm *vm);
 
@@ -288,6 +299,9 @@ void sim_check_step(void);
 
 /** After a daemon opened its state. */
 void sim_check_opened(void);
+
+/** What the daemon wants of a stack now is what it has to want after its death. */
+void sim_note_revision(const struct desired *desired, struct sim_promise *promise);
 
 bool sim_is_settled(char *why, size_t size);
 bool sim_is_as_wanted(char *why, size_t size);

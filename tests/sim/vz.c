@@ -212,6 +212,7 @@ static struct sim_vm *new_entry(const struct vm_spec *spec)
                 note_disk(vm, &spec->disks[i], i);
         for (size_t i = 0; i < in->nics_len; i++) {
                 (void)snprintf(vm->nets[i], sizeof(vm->nets[i]), "%s", in->nics[i].network);
+                vm->ips[i] = in->nics[i].ip;
                 vm->net_births[i] = sim_net_birth(in->stack, in->nics[i].network);
         }
         return vm;

@@ -269,6 +269,8 @@ static void check_alone(struct sim *sim, const struct step *step, const struct s
         if (others == 0)
                 return;
         sim->surges++;
+        if (others > 1)
+                broken(sim, "a third VM", step);
         if (service->volumes_len)
                 broken(sim, "a volume attached twice", step);
         if (service->update.order != UPDATE_START_FIRST &&

@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "reconciler/replica.h"
 #include "storage/image.h"
+#include "storage/volume.h"
 
 static struct daemon *daemon_of(struct instance_env *env)
 {
@@ -334,6 +335,7 @@ int daemon_open(struct daemon *d, struct err *err)
         init_env(d);
         adopt_vms(d);
         sweep_scratch(d);
+        volume_sweep(d->volumes_dir);
         return 0;
 }
 

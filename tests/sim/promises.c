@@ -357,7 +357,7 @@ static bool has_given_up(const char *stack, const struct service *service, const
 {
         const struct service_status *status = view_find_status(sim_daemon, stack, service->name);
 
-        if (status && status->phase == PHASE_WAITING && status->settled && is_start_first(service))
+        if (status && status->phase == PHASE_WAITING && status->settled)
                 return true;
         for (size_t i = 0; i < sim_daemon->replicas_len; i++) {
                 const struct replica_fact *fact = &sim_daemon->replicas[i];
@@ -389,7 +389,8 @@ static bool vm_is_as_wanted(const struct sim_vm *vm, char *why, size_t size)
         return false;
 }
 
-static unsigned count_entries(const char *dir)
+/* Visible ones, and hidden ones, which are what did not become whole. */
+static unsigned count_entries(const char *dir, bool hidden_only)
 {
         AUTO_FREE char *path = file_join(sim_root, dir);
         AUTO_DIR DIR *d = opendir(path);
@@ -397,7 +398,7 @@ static unsigned count_entries(const char *dir)
         unsigned n = 0;
 
         while (d && (de = readdir(d)))
-                n += de->d_name[0] != '.' || (strlen(de->d_name) > 2);
+                n += de->d_name[0] == '.' ? strlen(de->d_name) > 2 : !hidden_only;
         return n;
 }
 
@@ -453,11 +454,11 @@ bool sim_is_as_wanted(char *why, size_t size)
                 if (sim->vms[i].alive && !vm_is_as_wanted(&sim->vms[i], why, size))
                         return false;
         }
-        if (alive != sim_daemon->instances_len || count_entries("run/vm") != alive ||
-            count_entries("scratch") != alive) {
+        if (alive != sim_daemon->instances_len || count_entries("run/vm", false) != alive ||
+            count_entries("scratch", false) != alive) {
                 (void)snprintf(why, size, "%u VMs, %zu instances, %u folders, %u disks", alive,
-                               sim_daemon->instances_len, count_entries("run/vm"),
-                               count_entries("scratch"));
+                               sim_daemon->instances_len, count_entries("run/vm", false),
+                               count_entries("scratch", false));
                 return false;
         }
         return services_are_there(why, size) && store_is_right(why, size);
@@ -494,9 +495,12 @@ bool sim_nothing_left(char *why, size_t size)
                 return false;
         for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
                 (void)snprintf(why, size, "%s is not empty", folders[i]);
-                if (count_entries(folders[i]))
+                if (count_entries(folders[i], false))
                         return false;
         }
+        (void)snprintf(why, size, "half a volume"); /* whole ones stay unless deleted, too */
+        if (count_entries("volumes", true))
+                return false;
         (void)snprintf(why, size, "rows in the store");
         return store_is_empty();
 }

@@ -201,10 +201,15 @@ sanitized:
 	$(q)$(if $(SAN),,$(MAKE) --no-print-directory SAN=address,undefined tests)
 
 # Longer than `make test` has time for.
-.PHONY: churn simulate bench-reconcile
+.PHONY: churn stacks simulate bench-reconcile
 churn: all test-images          ## 20 minutes of random applies and kills with real VMs
 	$(q)BUILD=$(BUILD) BERTH_CHURN_SECONDS=1200 BERTH_TEST_IMAGES=$(CURDIR)/build/tests/images \
 	        sh tests/vm/60-churn.t
+
+# Images of whole Debian servers: minutes to make, kept in the cache.
+stacks: all                     ## five stacks of real servers (docs/stacks.md), about 12 minutes
+	$(q)sh tests/stacks/vm/images.sh $(BUILD)/bin build/tests/stack-images
+	$(q)BUILD=$(BUILD) prove --exec '' $(sort $(wildcard tests/stacks/vm/*.t))
 
 $(BUILD)/bin/tests/bench/reconcile: $(call objs,tests/bench/reconcile.c) \
         $(call libs,scenario reconciler $(uses_reconciler))

@@ -4,9 +4,12 @@
 #include <assert.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -18,13 +21,27 @@
 /* What standard error of a failed helper may add to an error text. */
 #define SPAWN_QUOTE_MAX 300
 
+/* What a child tells when it cannot become the program. */
+struct failure {
+        int code;   /* errno */
+        int bind;   /* number of the bind that failed, from 1; 0: none */
+        bool mount; /* it may have no mounts of its own */
+};
+
+static void child_report(int report, struct failure failure) __attribute__((noreturn));
+
+/* The parent reads it; end of file instead means that exec worked. */
+static void child_report(int report, struct failure failure)
+{
+        (void)!write(report, &failure, sizeof(failure)); /* nobody is left to hear of a failure */
+        _exit(127);
+}
+
 static void child_fail(int report, int code) __attribute__((noreturn));
 
-/* The parent reads the errno; end of file instead means that exec worked. */
 static void child_fail(int report, int code)
 {
-        (void)!write(report, &code, sizeof(code)); /* nobody is left to hear of a failure */
-        _exit(127);
+        child_report(report, (struct failure){.code = code});
 }
 
 static void child_signals(void)
@@ -77,6 +94,51 @@ static int child_fds(const struct spawn *spec, int *report)
         return high;
 }
 
+static bool write_text(const char *path, const char *text)
+{
+        int fd = open(path, O_WRONLY | O_CLOEXEC);
+        bool good = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+        if (fd >= 0)
+                (void)close(fd); /* procfs has nothing to flush */
+        return good;
+}
+
+/* Mounts of our own: as root, or else in a user namespace in which we are who we are. */
+static bool child_own_mounts(void)
+{
+        unsigned uid = getuid(), gid = getgid();
+        char users[64], groups[64];
+
+        (void)snprintf(users, sizeof(users), "%u %u 1", uid, uid);   /* fits */
+        (void)snprintf(groups, sizeof(groups), "%u %u 1", gid, gid); /* fits */
+        if (unshare(CLONE_NEWNS) < 0 &&
+            (errno != EPERM || unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0 ||
+             !write_text("/proc/self/setgroups", "deny") ||
+             !write_text("/proc/self/uid_map", users) || !write_text("/proc/self/gid_map", groups)))
+                return false;
+        /* What the host mounts later is seen; nothing that is mounted here is seen there. */
+        return mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) == 0;
+}
+
+static void child_binds(const struct spawn *spec, int report)
+{
+        struct mount_attr read_only = {.attr_set = MOUNT_ATTR_RDONLY};
+
+        if (spec->bind_count == 0)
+                return;
+        if (!child_own_mounts())
+                child_report(report, (struct failure){.code = errno, .mount = true});
+        for (size_t i = 0; i < spec->bind_count; i++) {
+                const struct spawn_bind *b = &spec->binds[i];
+
+                if (mount(b->source, b->target, NULL, MS_BIND | MS_REC, NULL) < 0 ||
+                    (b->read_only && mount_setattr(AT_FDCWD, b->target, AT_RECURSIVE, &read_only,
+                                                   sizeof(read_only)) < 0))
+                        child_report(report, (struct failure){.code = errno, .bind = (int)i + 1});
+        }
+}
+
 static void child_exec(const struct spawn *spec, pid_t parent, int report)
         __attribute__((noreturn));
 
@@ -93,6 +155,7 @@ static void child_exec(const struct spawn *spec, pid_t parent, int report)
         high = child_fds(spec, &report);
         if (close_range((unsigned)high, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
                 child_fail(report, errno);
+        child_binds(spec, report);
         if (spec->cwd && chdir(spec->cwd) < 0)
                 child_fail(report, errno);
         if (spec->uid && (setgroups(0, NULL) < 0 || setgid(spec->gid) < 0 || setuid(spec->uid) < 0))
@@ -103,12 +166,26 @@ static void child_exec(const struct spawn *spec, pid_t parent, int report)
         child_fail(report, errno);
 }
 
+static int explain(const struct spawn *spec, const struct failure *failure, struct err *err)
+{
+        if (failure->mount)
+                return err_errno(err, failure->code,
+                                 "%s cannot have mounts of its own: run as root, or allow user "
+                                 "namespaces (sysctl kernel.unprivileged_userns_clone=1)",
+                                 spec->argv[0]);
+        if (failure->bind)
+                return err_errno(err, failure->code, "bind mount %s",
+                                 spec->binds[failure->bind - 1].source);
+        return err_errno(err, failure->code, "%s: cannot execute", spec->argv[0]);
+}
+
 int spawn_start(const struct spawn *spec, pid_t *ret_pid, int *ret_pidfd, struct err *err)
 {
         AUTO_CLOSE int report_r = -1;
         AUTO_CLOSE int report_w = -1;
-        int pipefd[2], code = 0, r;
+        struct failure failure = {.code = 0};
         pid_t pid, parent;
+        int pipefd[2], r;
         ssize_t n;
 
         assert(spec->fd_count <= SPAWN_FDS_MAX);
@@ -124,11 +201,11 @@ int spawn_start(const struct spawn *spec, pid_t *ret_pid, int *ret_pidfd, struct
                 child_exec(spec, parent, report_w);
         (void)close(steal_fd(&report_w)); /* our copy: the child holds the other */
         do {
-                n = read(report_r, &code, sizeof(code));
+                n = read(report_r, &failure, sizeof(failure));
         } while (n < 0 && errno == EINTR);
-        if (n == (ssize_t)sizeof(code)) {
+        if (n == (ssize_t)sizeof(failure)) {
                 (void)waitpid(pid, NULL, 0); /* it ends by itself; its status says nothing new */
-                return err_errno(err, code, "%s: cannot execute", spec->argv[0]);
+                return explain(spec, &failure, err);
         }
         r = fd_pidfd_open(pid, ret_pidfd, err); /* works for a zombie too: it is not reaped yet */
         if (r < 0)

@@ -22,12 +22,21 @@ struct spawn_fd {
         int theirs; /* its number in the child; 0, 1, 2 are standard streams */
 };
 
+/* A place of the host's file system that the child alone sees at another path as well. */
+struct spawn_bind {
+        const char *source; /* a file or a folder with all that is mounted in it */
+        const char *target; /* is there, of the same kind */
+        bool read_only;
+};
+
 struct spawn {
         const char *const *argv; /* argv[0] is a path, or a name to look up in PATH */
         const char *const *env;  /* NULL: the caller's environment */
         const char *cwd;         /* NULL: the caller's */
         const struct spawn_fd *fds;
-        size_t fd_count;  /* 0, 1 and 2 default to /dev/null when not listed */
+        size_t fd_count;                /* 0, 1 and 2 default to /dev/null when not listed */
+        const struct spawn_bind *binds; /* in this order, in a mount namespace of its own */
+        size_t bind_count;
         bool foreground;  /* true: stay in the caller's session and process group */
         bool die_with_us; /* killed by the kernel when the caller ends, however it ends */
         uid_t uid;        /* 0: keep; else drop to uid and gid for good, without groups */
@@ -37,7 +46,8 @@ struct spawn {
 /**
  * Start a process. *ret_pid: the child's pid; *ret_pidfd: the caller's, close-on-exec.
  * Whoever started it must reap it with spawn_reap() once the pidfd is readable.
- * ENOENT, EACCES...: the program could not be executed (the text names it); then no child is left.
+ * ENOENT, EACCES...: the program could not be executed or a bind not be made (the text names it);
+ * then no child is left.
  */
 int spawn_start(const struct spawn *spec, pid_t *ret_pid, int *ret_pidfd, struct err *err);
 

@@ -163,6 +163,19 @@ int value_ip4(const char *text, uint32_t *ret, struct err *err)
         return 0;
 }
 
+int value_ip6(const char *text, uint8_t ret[VALUE_IP6_BYTES], struct err *err)
+{
+        if (inet_pton(AF_INET6, text, ret) != 1)
+                return err_set(err, EINVAL, "'%.64s' is not an IPv6 address", text);
+        return 0;
+}
+
+void value_ip6_text(const uint8_t ip[VALUE_IP6_BYTES], char *ret)
+{
+        if (!inet_ntop(AF_INET6, ip, ret, VALUE_IP6_MAX))
+                bug("inet_ntop");
+}
+
 void value_ip4_text(uint32_t ip, char *ret)
 {
         (void)snprintf(ret, VALUE_IP4_MAX, "%u.%u.%u.%u", ip >> 24, (ip >> 16) & 255,

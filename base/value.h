@@ -42,6 +42,15 @@ bool value_host_name_valid(const char *s);
 /** Dotted IPv4 to host byte order; EINVAL otherwise. */
 int value_ip4(const char *text, uint32_t *ret, struct err *err);
 
+#define VALUE_IP6_BYTES 16
+#define VALUE_IP6_MAX   46
+
+/** IPv6 text to bytes; EINVAL otherwise. */
+int value_ip6(const char *text, uint8_t ret[VALUE_IP6_BYTES], struct err *err);
+
+/** Its canonical text; ret: VALUE_IP6_MAX bytes. */
+void value_ip6_text(const uint8_t ip[VALUE_IP6_BYTES], char *ret);
+
 /** Host byte order to dotted text; ret: VALUE_IP4_MAX bytes. */
 void value_ip4_text(uint32_t ip, char *ret);
 

@@ -18,12 +18,6 @@
 /* The child answers in microseconds; past this it is broken. */
 #define BINDER_TIMEOUT_S 5
 
-struct bind_request {
-        uint32_t ip;
-        uint16_t port;
-        uint16_t udp;
-};
-
 struct bind_reply {
         int32_t code; /* errno, 0 when a descriptor comes along */
         uint32_t port;
@@ -37,29 +31,48 @@ struct binder {
         void *ctx;
 };
 
-static int open_bound(const struct bind_request *rq, int *ret_fd, uint32_t *ret_port)
+static socklen_t fill_address(const struct bind_address *at, struct sockaddr_storage *ret)
 {
-        int type = (rq->udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, on = 1;
-        struct sockaddr_in sin = {.sin_family = AF_INET,
-                                  .sin_port = htons(rq->port),
-                                  .sin_addr.s_addr = htonl(rq->ip)};
-        AUTO_CLOSE int fd = socket(AF_INET, type, 0);
-        socklen_t len = sizeof(sin);
+        struct sockaddr_in6 *six = (struct sockaddr_in6 *)ret;
+        struct sockaddr_in *four = (struct sockaddr_in *)ret;
+
+        *ret = (struct sockaddr_storage){0};
+        if (at->ip6) {
+                six->sin6_family = AF_INET6;
+                six->sin6_port = htons(at->port);
+                memcpy(&six->sin6_addr, at->ip6_bytes, sizeof(six->sin6_addr));
+                return sizeof(*six);
+        }
+        four->sin_family = AF_INET;
+        four->sin_port = htons(at->port);
+        four->sin_addr.s_addr = htonl(at->ip);
+        return sizeof(*four);
+}
+
+static int open_bound(const struct bind_address *at, int *ret_fd, uint32_t *ret_port)
+{
+        int type = (at->udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, on = 1;
+        struct sockaddr_storage sa;
+        socklen_t len = fill_address(at, &sa);
+        AUTO_CLOSE int fd = socket(sa.ss_family, type, 0);
 
         if (fd < 0)
                 return errno;
         /* For TCP only: over UDP it would let two processes share a port unnoticed. */
-        if (!rq->udp && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
+        if (!at->udp && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
                 return errno;
-        if (rq->udp && setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on)) < 0)
+        if (at->udp && setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on)) < 0)
                 return errno;
-        if (bind(fd, (const struct sockaddr *)&sin, sizeof(sin)) < 0)
+        if (at->ip6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0)
                 return errno;
-        if (!rq->udp && listen(fd, SOMAXCONN) < 0)
+        if (bind(fd, (const struct sockaddr *)&sa, len) < 0)
                 return errno;
-        if (getsockname(fd, (struct sockaddr *)&sin, &len) < 0)
+        if (!at->udp && listen(fd, SOMAXCONN) < 0)
                 return errno;
-        *ret_port = ntohs(sin.sin_port);
+        if (getsockname(fd, (struct sockaddr *)&sa, &len) < 0)
+                return errno;
+        *ret_port = ntohs(at->ip6 ? ((const struct sockaddr_in6 *)&sa)->sin6_port
+                                  : ((const struct sockaddr_in *)&sa)->sin_port);
         *ret_fd = steal_fd(&fd);
         return 0;
 }
@@ -68,7 +81,7 @@ static void child_serve(int sock) __attribute__((noreturn));
 
 static void child_serve(int sock)
 {
-        struct bind_request rq;
+        struct bind_address rq;
 
         (void)prctl(PR_SET_NAME, "netd-host"); /* for people who look at ps */
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -146,34 +159,37 @@ void binder_free(struct binder *b)
         free(b);
 }
 
-static int bind_failure(int code, uint32_t ip, uint16_t port, bool udp, struct err *err)
+static int bind_failure(int code, const struct bind_address *at, struct err *err)
 {
-        const char *proto = udp ? "udp" : "tcp", *hint = "";
-        char text[VALUE_IP4_MAX];
+        const char *proto = at->udp ? "udp" : "tcp", *hint = "";
+        char text[VALUE_IP6_MAX];
 
-        value_ip4_text(ip, text);
+        if (at->ip6)
+                value_ip6_text(at->ip6_bytes, text);
+        else
+                value_ip4_text(at->ip, text);
         if (code == EACCES)
                 hint = "ports below 1024 need root or sysctl net.ipv4.ip_unprivileged_port_start: ";
         if (code == EADDRNOTAVAIL)
                 hint = "no interface of this host has the address: ";
-        return err_set(err, code, "%s:%u/%s: %s%s", text, port, proto, hint, strerror(code));
+        return err_set(err, code, "%s%s%s:%u/%s: %s%s", at->ip6 ? "[" : "", text,
+                       at->ip6 ? "]" : "", at->port, proto, hint, strerror(code));
 }
 
-int binder_open(struct binder *b, uint32_t ip, uint16_t port, bool udp, int *ret_fd,
-                uint16_t *ret_port, struct err *err)
+int binder_open(struct binder *b, const struct bind_address *at, int *ret_fd, uint16_t *ret_port,
+                struct err *err)
 {
-        struct bind_request rq = {.ip = ip, .port = port, .udp = udp};
         struct bind_reply reply;
         int fds[FD_PASS_MAX];
         ssize_t n;
 
-        if (send(b->sock, &rq, sizeof(rq), MSG_NOSIGNAL) != (ssize_t)sizeof(rq))
+        if (send(b->sock, at, sizeof(*at), MSG_NOSIGNAL) != (ssize_t)sizeof(*at))
                 return err_errno(err, errno, "the process that opens host ports is gone");
         n = fd_recv(b->sock, &reply, sizeof(reply), fds, err);
         if (n != (ssize_t)sizeof(reply) || (reply.code == 0) != (fds[0] >= 0))
                 return err_set(err, EPIPE, "the process that opens host ports does not answer");
         if (reply.code)
-                return bind_failure(reply.code, ip, port, udp, err);
+                return bind_failure(reply.code, at, err);
         *ret_fd = fds[0];
         *ret_port = (uint16_t)reply.port;
         return 0;

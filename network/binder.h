@@ -14,6 +14,7 @@
 
 #include "base/auto.h"
 #include "base/err.h"
+#include "base/value.h"
 
 struct binder;
 
@@ -30,13 +31,22 @@ void binder_watch(struct binder *b, struct ev_loop *loop, void (*on_gone)(void *
 void binder_free(struct binder *b);
 AUTO_TYPE(binder)
 
+/* Where to listen. */
+struct bind_address {
+        uint32_t ip; /* host byte order */
+        bool ip6;    /* ip6_bytes instead; no IPv4 client comes that way */
+        uint8_t ip6_bytes[VALUE_IP6_BYTES];
+        uint16_t port; /* 0: any */
+        bool udp;      /* IPv4 only */
+};
+
 /**
- * A bound, non-blocking socket on a host address (host byte order; port 0: any): TCP listens, UDP
- * tells destination addresses (IP_PKTINFO). Takes one round trip to the child, which makes a few
+ * A bound, non-blocking socket on a host address: TCP listens, UDP tells destination addresses
+ * (IP_PKTINFO). Takes one round trip to the child, which makes a few
  * system calls; so it is treated as one itself.
  * ret_port: the one bound. EADDRINUSE, EACCES, EADDRNOTAVAIL: the text names address and way out.
  */
-int binder_open(struct binder *b, uint32_t ip, uint16_t port, bool udp, int *ret_fd,
-                uint16_t *ret_port, struct err *err);
+int binder_open(struct binder *b, const struct bind_address *at, int *ret_fd, uint16_t *ret_port,
+                struct err *err);
 
 #endif

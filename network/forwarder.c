@@ -191,11 +191,19 @@ static void port_free(struct port *p)
 static int port_bind(struct forwarder *f, const struct forward *spec, struct port **ret,
                      struct err *err)
 {
+        struct bind_address at = {
+                .ip = spec->host_ip, .ip6 = spec->ip6, .port = spec->host_port, .udp = spec->udp};
         AUTO_CLOSE int fd = -1;
         uint16_t bound;
         struct port *p;
-        int r = binder_open(f->binder, spec->host_ip, spec->host_port, spec->udp, &fd, &bound, err);
+        int r;
 
+        memcpy(at.ip6_bytes, spec->host_ip6, sizeof(at.ip6_bytes));
+        r = binder_open(f->binder, &at, &fd, &bound, err);
+        while (r == -EADDRINUSE && at.port < spec->host_port_last) {
+                at.port++;
+                r = binder_open(f->binder, &at, &fd, &bound, err);
+        }
         if (r < 0)
                 return r;
         p = xnew(struct port);
@@ -224,7 +232,9 @@ static struct port *port_find(const struct forwarder *f, const struct forward *s
 {
         for (struct port *p = f->ports; p; p = p->next)
                 if (streq(p->id, spec->id) && p->spec.udp == spec->udp &&
-                    p->spec.host_ip == spec->host_ip && p->spec.host_port == spec->host_port)
+                    p->spec.host_ip == spec->host_ip && p->spec.host_port == spec->host_port &&
+                    p->spec.host_port_last == spec->host_port_last && p->spec.ip6 == spec->ip6 &&
+                    memcmp(p->spec.host_ip6, spec->host_ip6, sizeof(spec->host_ip6)) == 0)
                         return p;
         return NULL;
 }

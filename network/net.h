@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/value.h"
 
 #define NET_MTU 1500
 
@@ -69,8 +70,11 @@ struct zone {
 };
 
 struct forward {
-        uint32_t host_ip;   /* host byte order; 0: all addresses */
-        uint16_t host_port; /* 0: any free one, kept while the same id stays in the set */
+        uint32_t host_ip; /* host byte order; 0: all IPv4 addresses */
+        bool ip6;         /* host_ip6 instead, over TCP only */
+        uint8_t host_ip6[VALUE_IP6_BYTES];
+        uint16_t host_port;      /* 0: any free one, kept while the same id stays in the set */
+        uint16_t host_port_last; /* not 0: any free one from host_port to this one, kept likewise */
         uint32_t target_ip;
         uint16_t target_port;
         bool udp;

@@ -13,7 +13,7 @@
 struct forward_key {
         uint32_t host_ip;
         uint16_t host_port;
-        bool udp;
+        bool udp, ip4;
 };
 
 struct request {
@@ -115,7 +115,7 @@ int requests_add_forwards(struct requests *q, const struct forward *forwards, si
         rq->keys_len = n;
         for (size_t i = 0; i < n; i++)
                 rq->keys[i] = (struct forward_key){forwards[i].host_ip, forwards[i].host_port,
-                                                   forwards[i].udp};
+                                                   forwards[i].udp, !forwards[i].ip6};
         return 0;
 }
 
@@ -161,7 +161,7 @@ static const char *explain(const struct forward_key *key, int code, const char *
 {
         char who[64];
 
-        if (code == EADDRINUSE &&
+        if (code == EADDRINUSE && key->ip4 &&
             holder_find(key->host_ip, key->host_port, key->udp, who, sizeof(who)))
                 return xasprintf("%s; held by %s", error, who);
         return xstrdup(error);

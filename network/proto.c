@@ -219,6 +219,18 @@ void proto_zone_release(struct zone *zone)
         *zone = (struct zone){NULL, 0, NULL, 0};
 }
 
+static void put_host(json_t *j, const struct forward *f)
+{
+        char text[VALUE_IP6_MAX];
+
+        if (!f->ip6) {
+                put_ip(j, "host_ip", f->host_ip);
+                return;
+        }
+        value_ip6_text(f->host_ip6, text);
+        json_set_str(j, "host_ip", text);
+}
+
 void proto_put_forwards(json_t *request, const struct forward *forwards, size_t n)
 {
         json_t *array = new_array(request, "forwards");
@@ -228,12 +240,25 @@ void proto_put_forwards(json_t *request, const struct forward *forwards, size_t 
                 json_t *j = new_element(array);
 
                 json_set_str(j, "id", f->id);
-                put_ip(j, "host_ip", f->host_ip);
+                put_host(j, f);
                 json_set_int(j, "host_port", f->host_port);
+                if (f->host_port_last)
+                        json_set_int(j, "host_port_last", f->host_port_last);
                 put_ip(j, "target_ip", f->target_ip);
                 json_set_int(j, "target_port", f->target_port);
                 json_set_bool(j, "udp", f->udp);
         }
+}
+
+/* UDP flows are IPv4 on both sides. */
+static int get_host(const json_t *j, struct forward *ret, struct err *err)
+{
+        const char *text = json_str(j, "host_ip", "");
+
+        ret->ip6 = !ret->udp && strchr(text, ':');
+        if (ret->ip6)
+                return value_ip6(text, ret->host_ip6, err);
+        return get_ip(j, "host_ip", "forward", &ret->host_ip, err);
 }
 
 static int get_forward(const json_t *j, struct forward *ret, struct err *err)
@@ -245,7 +270,8 @@ static int get_forward(const json_t *j, struct forward *ret, struct err *err)
                 return r;
         if (strlen(ret->id) > PROTO_ID_MAX)
                 return err_set(err, EINVAL, "id: longer than %d bytes", PROTO_ID_MAX);
-        r = get_ip(j, "host_ip", "forward", &ret->host_ip, err);
+        ret->udp = json_bool(j, "udp", false);
+        r = get_host(j, ret, err);
         if (r < 0)
                 return r;
         r = get_ip(j, "target_ip", "forward", &ret->target_ip, err);
@@ -255,11 +281,14 @@ static int get_forward(const json_t *j, struct forward *ret, struct err *err)
         if (r < 0)
                 return r;
         ret->host_port = (uint16_t)port;
+        port = json_int(j, "host_port_last", 0);
+        if (port != 0 && (port < ret->host_port || port > 65535))
+                return err_set(err, EINVAL, "host_port_last: not within host_port..65535");
+        ret->host_port_last = (uint16_t)port;
         r = json_need_int(j, "target_port", 1, 65535, "forward", &port, err);
         if (r < 0)
                 return r;
         ret->target_port = (uint16_t)port;
-        ret->udp = json_bool(j, "udp", false);
         return 0;
 }
 

@@ -233,6 +233,9 @@ static int open_state(struct daemon *d, struct err *err)
         store_report_release(&report);
         if (r < 0)
                 return r;
+        r = machine_id_load(d->roots.state, d->machine_id, err);
+        if (r < 0)
+                return r;
         d->events = events_new(d->loop, d->store);
         d->logs = logs_new(d->loop, logs, 0, 0);
         r = image_store_open(d->roots.images, &d->image_store, err);
@@ -257,7 +260,9 @@ static void adopt_vms(struct daemon *d)
                 if (de->d_name[0] == '.')
                         continue;
                 if (instance_adopt(&d->env, path, &in, &err) < 0)
-                        log_warn("vm", de->d_name, "not adopted: %s", err.msg);
+                        event_emit(d->events, NULL, NULL, 0, "not-adopted", "",
+                                   "VM %s was ended, what it ran starts anew: %s", de->d_name,
+                                   err.msg);
                 else
                         *array_push(&d->instances, &d->instances_len) = in;
         }
@@ -307,6 +312,7 @@ static void init_env(struct daemon *d)
                                        .run_dir = d->roots.run,
                                        .scratch_dir = d->scratch_dir,
                                        .volumes_dir = d->volumes_dir,
+                                       .machine_id = d->machine_id,
                                        .kernel = d->kernel,
                                        .initrd = d->initrd,
                                        .on_change = on_instance_change,

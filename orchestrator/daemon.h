@@ -17,6 +17,7 @@
 #include "orchestrator/images.h"
 #include "orchestrator/instance.h"
 #include "orchestrator/logs.h"
+#include "orchestrator/machine_id.h"
 #include "orchestrator/networks.h"
 #include "orchestrator/store.h"
 #include "reconciler/reconcile.h"
@@ -26,6 +27,7 @@ struct daemon_options {
         const char *root, *images; /* NULL: the defaults of base/roots.h */
         const char *accel;         /* "auto", "kvm", "tcg" */
         bool no_templates;         /* boot every VM */
+        bool boot_by_policy;       /* daemon_after_boot() */
         int ready_fd;              /* a byte is written there once the API serves; -1: none */
         int owner_fd; /* its end of file means: tear everything down and end; -1: none */
 };
@@ -40,6 +42,7 @@ struct daemon {
         struct ev_loop *loop;
         struct roots roots;
         char *scratch_dir, *volumes_dir, *kernel, *initrd, *storage, *netd;
+        char machine_id[MACHINE_ID_MAX];
         struct accel_verdict accel;
         bool accel_known;
         int64_t clock_offset_ms; /* wall clock minus monotonic, at start: now never steps back */
@@ -125,6 +128,13 @@ int daemon_apply(struct daemon *d, const char *name, const json_t *manifest, con
                  enum stack_ports ports, json_t **ret_diagnostics, struct err *err);
 
 /**
+ * Want a new stack, for once: it is deleted, with the volumes that have no name of their own, when
+ * its services have ended (run.c). EEXIST: there is one of this name. diagnostics as desired_new().
+ */
+int daemon_run_stack(struct daemon *d, const json_t *manifest, bool once, json_t **ret_diagnostics,
+                     struct err *err);
+
+/**
  * Make desired the present revision, on disk first; note: what made it ("apply", "scale web=3").
  * Takes desired.
  */
@@ -166,6 +176,9 @@ int daemon_history(const struct daemon *d, const char *name, json_t **ret, struc
  */
 void daemon_images_changed(struct daemon *d, const char *ref);
 
+/** Pin images that have come since their stack was applied; called at the begin of a turn. */
+void daemon_pin_images(struct daemon *d);
+
 /** Want it gone. ENOENT: unknown. */
 int daemon_delete(struct daemon *d, const char *name, bool volumes, struct err *err);
 
@@ -174,6 +187,13 @@ void daemon_forget_former(struct daemon *d);
 
 /** Forget deleted stacks that have left nothing behind; called at the end of a turn. */
 void daemon_finish_deletes(struct daemon *d);
+
+/**
+ * Once at start, behind daemon_load(): if the host has restarted since the last daemon, say so. As
+ * wanted, everything comes back; by_policy: as Docker has it, what has `restart: no` is stopped
+ * first, and what has `always` is started, each as a recorded change (boot.c).
+ */
+void daemon_after_boot(struct daemon *d, bool by_policy);
 
 /** Load desired stacks and replica facts at start. */
 int daemon_load(struct daemon *d, struct err *err);

@@ -3,10 +3,14 @@
 
 #include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/json.h"
 #include "base/mem.h"
 #include "schema/load.h"
+
+/* Among the wishes of services, the member that is about the stack: no service has such a name. */
+#define OF_STACK "@stack"
 
 static json_t *diagnostics_json(const struct diags *diags)
 {
@@ -51,19 +55,32 @@ void desired_hash(struct desired *d)
         d->hashes = stack_hashes_new(d->stack, &d->wishes);
 }
 
+void desired_pin(struct desired *d, size_t i, const char *digest)
+{
+        const char *ref = d->stack->services[i].image;
+        struct service_wish *wish = &d->wishes.services[i];
+
+        free(wish->image);
+        wish->image = image_pinned(ref, digest);
+}
+
+const char *desired_image(const struct desired *d, size_t i)
+{
+        const char *pinned = d->wishes.services[i].image;
+
+        return pinned ? pinned : d->stack->services[i].image;
+}
+
+char *image_pinned(const char *ref, const char *digest)
+{
+        return strchr(ref, '@') ? xstrdup(ref) : xasprintf("%s@%s", ref, digest);
+}
+
 static unsigned read_count(const json_t *j, const char *key)
 {
         int64_t n = json_int(j, key, 0);
 
         return n > 0 && n <= UINT_MAX ? (unsigned)n : 0;
-}
-
-static const struct service_wish *find_wish(const struct desired *d, const char *service)
-{
-        for (size_t i = 0; i < d->stack->services_len; i++)
-                if (streq(d->stack->services[i].name, service))
-                        return &d->wishes.services[i];
-        return NULL;
 }
 
 struct service_wish *desired_wish(struct desired *d, const char *service)
@@ -73,18 +90,31 @@ struct service_wish *desired_wish(struct desired *d, const char *service)
         return found ? &d->wishes.services[found - d->stack->services] : NULL;
 }
 
+bool desired_is_once(const struct desired *d)
+{
+        for (size_t i = 0; i < d->wishes.services_len; i++)
+                if (!d->wishes.services[i].once)
+                        return false;
+        return d->wishes.services_len > 0;
+}
+
 void desired_inherit(struct desired *d, const struct desired *from, bool keep_stopped)
 {
         for (size_t i = 0; i < d->wishes.services_len; i++) {
                 struct service_wish *wish = &d->wishes.services[i];
-                const struct service_wish *old = find_wish(from, d->stack->services[i].name);
+                const struct service *then =
+                        stack_find_service(from->stack, d->stack->services[i].name);
+                const struct service_wish *old;
 
-                if (!old)
+                if (!then)
                         continue;
+                old = &from->wishes.services[then - from->stack->services];
                 wish->generation = old->generation;
+                wish->once = keep_stopped && old->once; /* an apply of its own wants it to stay */
                 wish->stopped = keep_stopped && old->stopped;
-                free(wish->digest);
-                wish->digest = xstrdup(old->digest);
+                free(wish->image); /* another name means another image */
+                wish->image = streq(then->image, d->stack->services[i].image) ? xstrdup(old->image)
+                                                                              : NULL;
                 free(wish->good);
                 wish->good = xstrdup(old->good);
                 wish->good_revision = old->good_revision;
@@ -115,15 +145,19 @@ json_t *desired_wishes_json(const struct desired *d)
                         json_set_bool(j, "stopped", true);
                 if (wish->generation)
                         json_set_int(j, "generation", wish->generation);
-                json_set_str(j, "digest", wish->digest);
+                json_set_str(j, "image", wish->image);
                 json_set_str(j, "cause", wish->cause);
                 json_set_str(j, "good", wish->good);
                 if (wish->good)
                         json_set_int(j, "good_revision", wish->good_revision);
                 if (wish->undoing)
                         json_set_bool(j, "undoing", true);
+                if (wish->once)
+                        json_set_bool(j, "once", true);
                 json_object_set_new(all, d->stack->services[i].name, j);
         }
+        if (d->undoes)
+                json_object_set_new(all, OF_STACK, json_pack("{s:i}", "undoes", (int)d->undoes));
         return all;
 }
 
@@ -135,12 +169,14 @@ void desired_read_wishes(struct desired *d, const json_t *all)
 
                 wish->stopped = json_bool(j, "stopped", false);
                 wish->generation = read_count(j, "generation");
-                wish->digest = xstrdup(json_str(j, "digest", NULL));
+                wish->image = xstrdup(json_str(j, "image", NULL));
                 wish->cause = xstrdup(json_str(j, "cause", NULL));
                 wish->good = xstrdup(json_str(j, "good", NULL));
                 wish->good_revision = read_count(j, "good_revision");
                 wish->undoing = json_bool(j, "undoing", false);
+                wish->once = json_bool(j, "once", false);
         }
+        d->undoes = read_count(json_object_get(all, OF_STACK), "undoes");
         desired_hash(d);
 }
 
@@ -156,7 +192,7 @@ void desired_unref(struct desired *desired)
                 return;
         stack_hashes_free(desired->hashes);
         for (size_t i = 0; i < desired->wishes.services_len; i++) {
-                free(desired->wishes.services[i].digest);
+                free(desired->wishes.services[i].image);
                 free(desired->wishes.services[i].cause);
                 free(desired->wishes.services[i].good);
         }

@@ -33,7 +33,7 @@ int desired_new(const json_t *manifest, struct desired **ret, json_t **ret_diagn
                 struct err *err);
 
 /**
- * Take over what another revision wished for services of the same name: generation and digest,
+ * Take over what another revision wished for services of the same name: generation and image,
  * and with keep_stopped also whether they are stopped. Causes are not taken over.
  */
 void desired_inherit(struct desired *desired, const struct desired *from, bool keep_stopped);
@@ -43,6 +43,18 @@ void desired_hash(struct desired *desired);
 
 /** Have the VMs of service i replaced, for that reason. */
 void desired_renew(struct desired *desired, size_t i, const char *cause);
+
+/** Whether it is wished for once: it is deleted when all in it has ended. */
+bool desired_is_once(const struct desired *desired);
+
+/** Have the VMs of service i made from that digest of its image, until an apply says otherwise. */
+void desired_pin(struct desired *desired, size_t i, const char *digest);
+
+/** What the VMs of service i are made from, NAME@DIGEST once that is known; NULL: no image. */
+const char *desired_image(const struct desired *desired, size_t i);
+
+/** NAME@DIGEST; a reference that has a digest stays as it is. On the heap. */
+char *image_pinned(const char *ref, const char *digest);
 
 /** The wish for a service, or NULL. */
 struct service_wish *desired_wish(struct desired *desired, const char *service);

@@ -166,6 +166,8 @@ static int build_mounts(struct guest_setup *s, const struct guest_input *in, str
                                      ? own(s, xstrdup(in->mount_subpaths[i]))
                                      : m->subpath;
                 g->flags = m->read_only ? WIRE_M_READ_ONLY : 0;
+                if (in->mount_seed && in->mount_seed[i])
+                        g->flags |= WIRE_M_SEED;
                 g->size = m->size_bytes > 0 ? (uint64_t)m->size_bytes : 0;
                 g->mode = m->mode > 0 ? (unsigned)m->mode : 0;
         }
@@ -209,6 +211,28 @@ static int build_files(struct guest_setup *s, const struct guest_input *in, stru
                 r = add_file(s, &sv->secrets[i],
                              stack_find_secret(in->stack, sv->secrets[i].source), err);
         return r;
+}
+
+/* Unless the service brings one of its own, or mounts all of /etc. */
+static void build_machine_id(struct guest_setup *s, const struct guest_input *in)
+{
+        static const char path[] = "/etc/machine-id";
+        struct guest_file *f;
+        const char *text;
+
+        for (size_t i = 0; i < s->files_len; i++)
+                if (streq(s->files[i].path, path))
+                        return;
+        for (size_t i = 0; i < in->service->volumes_len; i++)
+                if (streq(in->service->volumes[i].target, path) ||
+                    streq(in->service->volumes[i].target, "/etc"))
+                        return;
+        text = own(s, xasprintf("%s\n", in->machine_id));
+        f = array_push(&s->files, &s->files_len);
+        f->path = path;
+        f->mode = 0444;
+        f->content = text;
+        f->content_size = strlen(text);
 }
 
 static void build_interfaces(struct guest_setup *s, const struct guest_input *in)
@@ -460,6 +484,8 @@ int guest_setup_new(const struct guest_input *input, struct guest_setup **ret, s
                 r = build_mounts(s, input, err);
         if (r == 0)
                 r = build_files(s, input, err);
+        if (r == 0)
+                build_machine_id(s, input);
         if (r == 0)
                 r = build_rlimits(s, input->service, err);
         if (r == 0)

@@ -28,13 +28,15 @@ struct guest_input {
         const struct service *service;
         const struct image *image;
         unsigned replica;
+        const char *machine_id; /* for /etc/machine-id */
         const struct guest_nic *nics;
         size_t nics_len;
         /* For each entry of service->volumes: serial of its disk, or 9p tag; NULL for tmpfs. */
         const char *const *mount_names;
-        /* Likewise, both may be NULL: whether a volume is a share, not a disk; what in the share or
+        /* Likewise, all may be NULL: whether a volume is a share, not a disk; what in the share or
          * disk is mounted instead of all of it, above the mount's own subpath. */
         const bool *mount_shared;
+        const bool *mount_seed; /* whether an empty share gets what the image has there */
         const char *const *mount_subpaths;
 };
 

@@ -4,8 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "orchestrator/images_internal.h"
+#include "storage/platform.h"
 
 struct waiter {
         void (*cb)(void *ctx, const char *path, const struct err *err);
@@ -130,7 +132,18 @@ static struct image_entry *find_entry(struct images *images, const char *ref)
         return NULL;
 }
 
-void images_refresh(struct images *images, const char *ref)
+bool images_older_than(struct images *images, const char *ref, int64_t age_ms)
+{
+        AUTO(image) struct image *image = NULL;
+        int64_t now = clock_wall_ms();
+        struct err ignored;
+
+        /* One from the future was stamped by a clock that was wrong. */
+        return image_find(images->store, ref, &image, &ignored) == 0 &&
+               (image->pulled_ms > now || now - image->pulled_ms >= age_ms);
+}
+
+void images_refresh(struct images *images, const char *ref, bool must)
 {
         struct image_entry *entry = find_entry(images, ref);
 
@@ -142,7 +155,23 @@ void images_refresh(struct images *images, const char *ref)
                 return;
         image_free(entry->image);
         free(entry->message);
-        *entry = (struct image_entry){.ref = entry->ref, .state = IMAGE_UNKNOWN, .refresh = true};
+        *entry = (struct image_entry){
+                .ref = entry->ref, .state = IMAGE_UNKNOWN, .refresh = true, .lenient = !must};
+}
+
+/* What VMs here cannot run is as good as not there. */
+static void refuse_foreign(struct image_entry *entry)
+{
+        const struct image *image = entry->image;
+
+        if (platform_runs_here(image->os, image->architecture))
+                return;
+        entry->state = IMAGE_MISSING;
+        entry->message = xasprintf("%s is for %.30s/%.30s, which VMs here do not run; 'berth image "
+                                   "pull %s' gets the one for this machine",
+                                   entry->ref, image->os ? image->os : "linux", image->architecture,
+                                   entry->ref);
+        image_free(STEAL(entry->image));
 }
 
 void images_resolve(struct images *images, const char *ref, enum pull_policy policy)
@@ -163,6 +192,7 @@ void images_resolve(struct images *images, const char *ref, enum pull_policy pol
         entry->refresh = entry->never = false;
         if (!refresh && image_find(images->store, ref, &entry->image, &err) == 0) {
                 entry->state = IMAGE_READY;
+                refuse_foreign(entry);
         } else if (refresh || (err.code == ENOENT && policy != PULL_NEVER)) {
                 images_pull_entry(images, entry);
         } else {

@@ -36,8 +36,14 @@ void images_on_change(struct images *images, void (*on_change)(void *ctx, const 
  */
 void images_resolve(struct images *images, const char *ref, enum pull_policy policy);
 
-/** Pull it at the next images_resolve(), though it is there: somebody applies with `always`. */
-void images_refresh(struct images *images, const char *ref);
+/**
+ * Pull it at the next images_resolve(), though it is there: somebody applies with `always`, or it
+ * is time. must: what is there does not do when that fails.
+ */
+void images_refresh(struct images *images, const char *ref, bool must);
+
+/** Whether the registry of an image was last asked longer ago; so is one that never was. */
+bool images_older_than(struct images *images, const char *ref, int64_t age_ms);
 
 /** Forget what was looked up: an image was loaded or removed. */
 void images_forget(struct images *images);
@@ -53,6 +59,7 @@ struct image_entry {
         bool never;          /* MISSING: because of pull_policy never */
         bool again;          /* MISSING: will be tried again by itself */
         bool refresh;        /* UNKNOWN: pull, though it is there */
+        bool lenient;        /* BUSY: if that fails, what is there does */
 };
 
 /** The entry of a reference, or NULL when it was never looked up. Valid until images_forget(). */
@@ -75,10 +82,11 @@ struct image_pull_events {
 
 /**
  * Pull an image and unpack it, or join who does. auth_file: asked first for credentials (of who
- * comes first); may be NULL. events: copied. A listener that goes away calls
+ * comes first); may be NULL. platform: see storage/job.h; an image of another machine is not
+ * unpacked, and nothing runs it. events: copied. A listener that goes away calls
  * images_pull_leave(ctx); with nobody left the pull ends, and the next goes on from there.
  */
-int images_pull(struct images *images, const char *ref, const char *auth_file,
+int images_pull(struct images *images, const char *ref, const char *platform, const char *auth_file,
                 const struct image_pull_events *events, struct err *err);
 void images_pull_leave(struct images *images, const void *ctx);
 

@@ -14,12 +14,14 @@
 #include "base/mem.h"
 #include "orchestrator/events.h"
 #include "orchestrator/images_internal.h"
+#include "storage/platform.h"
 
 #define AGAIN_S 60. /* a registry that could not be reached is asked again */
 
 struct image_pull {
         struct images *images;
-        char *ref; /* normalised */
+        char *ref;      /* normalised */
+        char *platform; /* that was asked for; NULL: what VMs here run, and what stacks want */
         struct storage_job *job;
         json_t *result; /* of the pull, while unpacking */
         struct image_pull_events *listeners;
@@ -35,6 +37,7 @@ static void pull_free(void *p)
         json_decref(pull->result);
         free(pull->listeners);
         free(pull->ref);
+        free(pull->platform);
         free(pull);
 }
 
@@ -67,7 +70,7 @@ static void each_entry(struct image_pull *pull,
                 AUTO_FREE char *normal = NULL;
                 struct err ignored;
 
-                if (pull->images->entries[i].state == IMAGE_BUSY &&
+                if (!pull->platform && pull->images->entries[i].state == IMAGE_BUSY &&
                     image_ref_normalise(pull->images->entries[i].ref, &normal, &ignored) == 0 &&
                     streq(normal, pull->ref))
                         visit(pull, &pull->images->entries[i], arg);
@@ -132,7 +135,8 @@ static void settle_entry(struct image_pull *pull, struct image_entry *entry, con
         entry->message = NULL;
         if (failure)
                 err = *failure;
-        if (!failure && image_find(images->store, entry->ref, &entry->image, &err) == 0) {
+        if ((!failure || entry->lenient) &&
+            image_find(images->store, entry->ref, &entry->image, &err) == 0) {
                 entry->state = IMAGE_READY;
                 return;
         }
@@ -171,6 +175,16 @@ static void on_pull_unpacked(void *ctx, const char *path, const struct err *err)
         pull_end(pull, err ? NULL : pull->result, err);
 }
 
+/* Nothing runs it here, so nobody needs its disk. */
+static bool is_foreign(const struct image_pull *pull)
+{
+        AUTO(image) struct image *image = NULL;
+        struct err ignored;
+
+        return image_find(pull->images->store, pull->ref, &image, &ignored) == 0 &&
+               !platform_runs_here(image->os, image->architecture);
+}
+
 static void on_pull_done(void *ctx, const json_t *result, const struct err *err)
 {
         const json_t *image = json_array_get(json_object_get(result, "images"), 0);
@@ -178,7 +192,7 @@ static void on_pull_done(void *ctx, const json_t *result, const struct err *err)
         struct image_pull *pull = ctx;
 
         pull->job = NULL; /* gone when we return */
-        if (err || !digest_valid(digest)) {
+        if (err || !digest_valid(digest) || is_foreign(pull)) {
                 pull_end(pull, result, err);
                 return;
         }
@@ -188,11 +202,14 @@ static void on_pull_done(void *ctx, const json_t *result, const struct err *err)
         images_unpack(pull->images, digest, on_pull_unpacked, pull);
 }
 
-static int pull_start(struct images *images, const char *ref, const char *auth_file,
-                      struct image_pull **ret, struct err *err)
+static int pull_start(struct images *images, const char *ref, const char *platform,
+                      const char *auth_file, struct image_pull **ret, struct err *err)
 {
-        const struct storage_job_request request = {
-                .kind = JOB_PULL, .archive_fd = -1, .ref = ref, .auth_file = auth_file};
+        const struct storage_job_request request = {.kind = JOB_PULL,
+                                                    .archive_fd = -1,
+                                                    .ref = ref,
+                                                    .platform = platform,
+                                                    .auth_file = auth_file};
         struct image_pull *pull = xnew(struct image_pull);
         const struct storage_job_events events = {.on_progress = on_pull_progress,
                                                   .on_layer = on_pull_layer,
@@ -203,6 +220,7 @@ static int pull_start(struct images *images, const char *ref, const char *auth_f
 
         pull->images = images;
         pull->ref = xstrdup(ref);
+        pull->platform = xstrdup(platform);
         r = storage_job_start(images->loop, images->store, images->worker, &request, &events,
                               &pull->job, err);
         if (r < 0) {
@@ -216,8 +234,8 @@ static int pull_start(struct images *images, const char *ref, const char *auth_f
         return 0;
 }
 
-static int pull_find(struct images *images, const char *ref, const char *auth_file,
-                     struct image_pull **ret, struct err *err)
+static int pull_find(struct images *images, const char *ref, const char *platform,
+                     const char *auth_file, struct image_pull **ret, struct err *err)
 {
         AUTO_FREE char *normal = NULL;
         int r = image_ref_normalise(ref, &normal, err);
@@ -225,18 +243,20 @@ static int pull_find(struct images *images, const char *ref, const char *auth_fi
         if (r < 0)
                 return r;
         for (size_t i = 0; i < images->pulls_len; i++)
-                if (streq(images->pulls[i]->ref, normal)) {
+                if (streq(images->pulls[i]->ref, normal) &&
+                    streq(images->pulls[i]->platform ? images->pulls[i]->platform : "",
+                          platform ? platform : "")) {
                         *ret = images->pulls[i];
                         return 0;
                 }
-        return pull_start(images, normal, auth_file, ret, err);
+        return pull_start(images, normal, platform, auth_file, ret, err);
 }
 
-int images_pull(struct images *images, const char *ref, const char *auth_file,
+int images_pull(struct images *images, const char *ref, const char *platform, const char *auth_file,
                 const struct image_pull_events *events, struct err *err)
 {
         struct image_pull *pull = NULL;
-        int r = pull_find(images, ref, auth_file, &pull, err);
+        int r = pull_find(images, ref, platform, auth_file, &pull, err);
 
         if (r == 0)
                 *array_push(&pull->listeners, &pull->listeners_len) = *events;
@@ -273,7 +293,7 @@ void images_pull_entry(struct images *images, struct image_entry *entry)
         struct image_pull *pull = NULL;
         struct err err = ERR_INIT;
 
-        if (pull_find(images, entry->ref, NULL, &pull, &err) < 0) {
+        if (pull_find(images, entry->ref, NULL, NULL, &pull, &err) < 0) {
                 entry->state = IMAGE_MISSING;
                 entry->message = xstrdup(err.msg);
                 return;

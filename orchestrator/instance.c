@@ -67,6 +67,8 @@ static void end_run(struct instance *in, enum vm_state state, enum exit_reason r
         set_message(in, message);
         in->state = state;
         in->since_ms = in->env->now_ms(in->env);
+        if (in->attach && state == VM_FAILED)
+                in->attach->on_failed(in->attach, message);
         in->env->on_ended(in->env, in);
         in->env->on_change(in->env, in);
 }
@@ -86,6 +88,12 @@ static void finish(struct instance *in)
                         (void)close(steal_fd(&in->nics[i].tap_fd)); /* a tap has no data to lose */
         if (file_remove_tree(in->dir, &err) < 0 || file_remove_tree(in->scratch, &err) < 0)
                 log_warn("vm", in->id, "%s", err.msg);
+        if (in->attach) {
+                struct attach *attach = STEAL(in->attach);
+
+                attach->instance = NULL;
+                attach->on_gone(attach);
+        }
         in->env->on_gone(in->env, in);
 }
 
@@ -110,6 +118,7 @@ static void drop_guest(struct instance *in)
                 .code = 125, .start_failed = true, .text = "the VM ended"};
 
         probe_stop(&in->probe);
+        instance_tell_stats(in, NULL);
         if (in->guest)
                 guest_free(STEAL(in->guest));
         while (in->sessions) {
@@ -181,7 +190,8 @@ static void power_off(struct instance *in)
                 return;
         in->powered_off = true;
         instance_arm(in, INSTANCE_POWEROFF_MS);
-        if (!in->guest || !guest_is_live(in->guest) || guest_poweroff(in->guest, &err) < 0)
+        if (in->disposable || !in->guest || !guest_is_live(in->guest) ||
+            guest_poweroff(in->guest, &err) < 0)
                 vm_kill(in->vm);
 }
 
@@ -293,6 +303,8 @@ static void note_started(struct instance *in)
                       (long long)((in->times.started - in->times.decided) / 1000000),
                       *birth.reason ? " (booted: " : "", birth.reason, *birth.reason ? ")" : "");
         in->env->on_started(in->env, in);
+        if (in->attach)
+                in->attach->on_started(in->attach);
         if (instance_save(in, &err) < 0)
                 log_warn("vm", in->id, "%s", err.msg);
         in->env->on_change(in->env, in);
@@ -379,6 +391,8 @@ static enum exit_reason exit_reason_of(const struct guest_exit *exit)
 
 static void guest_exited(struct instance *in, const struct guest_exit *exit)
 {
+        if (in->attach)
+                in->attach->on_exited(in->attach, exit);
         if (in->state == VM_STOPPING) {
                 if (in->open_streams)
                         instance_arm(in, OUTPUT_DRAIN_MS);
@@ -407,8 +421,16 @@ static enum log_stream log_stream_of(enum guest_stream stream)
 
 static void acknowledge(struct instance *in, enum guest_stream stream)
 {
-        if (in->guest && guest_is_live(in->guest))
+        if (in->attach && in->attach->full)
+                return;
+        if (in->log && in->guest && guest_is_live(in->guest))
                 guest_ack(in->guest, stream, log_writer_offset(in->log, log_stream_of(stream)));
+}
+
+void instance_acknowledge(struct instance *in)
+{
+        acknowledge(in, GUEST_STDOUT);
+        acknowledge(in, GUEST_STDERR);
 }
 
 static void on_guest_output(void *arg, enum guest_stream stream, uint64_t offset, const void *bytes,
@@ -421,6 +443,8 @@ static void on_guest_output(void *arg, enum guest_stream stream, uint64_t offset
                 return;
         if (log_writer_append(in->log, log_stream_of(stream), offset, bytes, len, &err) < 0)
                 log_warn("logs", in->id, "%s", err.msg);
+        if (in->attach)
+                in->attach->on_output(in->attach, stream, bytes, len);
         acknowledge(in, stream);
 }
 
@@ -435,6 +459,8 @@ static void on_guest_output_end(void *arg, enum guest_stream stream, uint64_t of
         if (in->log)
                 acknowledge(in, stream);
         in->open_streams &= ~BIT(stream);
+        if (in->open_streams == 0 && in->attach)
+                in->attach->on_output_end(in->attach);
         if (in->open_streams == 0 && in->vm &&
             (in->state == VM_STOPPING || (in->remove_wanted && in->state == VM_EXITED)))
                 power_off(in);
@@ -453,6 +479,11 @@ static void on_guest_log(void *arg, const char *text)
         log_debug("vminit", in->id, "%s", text);
 }
 
+static void on_guest_stats(void *arg, const struct guest_stats *stats)
+{
+        instance_tell_stats(arg, stats);
+}
+
 static void on_guest_exec_output(void *arg, void *exec, enum guest_stream stream, const void *bytes,
                                  size_t len)
 {
@@ -464,11 +495,13 @@ static void on_guest_exec_output(void *arg, void *exec, enum guest_stream stream
 
 static void on_guest_exec_writable(void *arg, void *exec)
 {
+        const struct instance *in = arg;
         struct exec_session *session = exec;
 
-        (void)arg;
         if (session && session->on_writable)
                 session->on_writable(session);
+        else if (!session && in->attach)
+                in->attach->on_writable(in->attach);
 }
 
 static void on_guest_exec_exited(void *arg, void *exec, const struct guest_exit *exit)
@@ -511,6 +544,7 @@ static const struct guest_callbacks guest_callbacks = {
         .on_output_end = on_guest_output_end,
         .on_oom = on_guest_oom,
         .on_log = on_guest_log,
+        .on_stats = on_guest_stats,
         .on_exec_output = on_guest_exec_output,
         .on_exec_writable = on_guest_exec_writable,
         .on_exec_exited = on_guest_exec_exited,
@@ -569,7 +603,7 @@ static void on_probe_change(struct probe *probe, void *ctx)
 
 void instance_update_probe(struct instance *in, const struct service *service)
 {
-        const struct image_entry *entry = images_find(in->env->images, service->image);
+        const struct image_entry *entry = images_find(in->env->images, in->image);
         struct probe_spec spec;
 
         if (in->state != VM_RUNNING || !in->guest || !guest_is_live(in->guest))
@@ -603,6 +637,8 @@ struct instance *instance_new(struct instance_env *env, struct desired *desired,
                 in->stack = xstrdup(desired->stack->name);
                 in->service = xstrdup(service->name);
                 in->image_ref = xstrdup(service->image);
+                in->image = xstrdup(
+                        desired_image(desired, (size_t)(service - desired->stack->services)));
                 in->stop_signal = xstrdup(service->stop_signal);
                 in->stop_grace_ms = service->stop_grace_period_ms;
         }
@@ -630,6 +666,8 @@ void instance_free(struct instance *in)
         drop_guest(in);
         probe_release(&in->probe);
         vm_free(in->vm);
+        if (in->attach)
+                in->attach->instance = NULL;
         guest_setup_free(in->setup);
         for (size_t i = 0; i < in->nics_len; i++) {
                 free(in->nics[i].network);
@@ -647,6 +685,7 @@ void instance_free(struct instance *in)
         free(in->stack);
         free(in->service);
         free(in->image_ref);
+        free(in->image);
         free(in->dir);
         free(in->scratch);
         free(in->message);

@@ -18,6 +18,7 @@
 
 #include <ev.h>
 
+#include "orchestrator/attach.h"
 #include "orchestrator/desired.h"
 #include "orchestrator/events.h"
 #include "orchestrator/guest_config.h"
@@ -54,6 +55,7 @@ struct instance_env {
         const char *run_dir;     /* .../vm/ID below it */
         const char *scratch_dir; /* private disks */
         const char *volumes_dir;
+        const char *machine_id; /* of this instance of berth: machine_id.h */
         const char *qemu, *kernel, *initrd;
         enum vm_accel accel;
         struct templates *templates; /* NULL: every VM boots */
@@ -71,6 +73,15 @@ struct instance_env {
 };
 
 struct tap_request; /* prepare.c */
+
+/* Somebody who asked a guest for its figures. */
+struct stats_wait {
+        struct stats_wait *next;
+        struct instance *instance; /* NULL: nothing is awaited */
+        /* Once; stats NULL: the guest went away. */
+        void (*on_stats)(struct stats_wait *wait, const struct instance *instance,
+                         const struct guest_stats *stats);
+};
 
 struct instance_nic {
         char *network;
@@ -93,7 +104,8 @@ struct instance {
         unsigned replica;
         unsigned lane; /* 0 or 1: which addresses of the replica, while it has two VMs */
         char spec_hash[DIGEST_TEXT_MAX];
-        char *image_ref;
+        char *image_ref; /* as the manifest names it */
+        char *image;     /* NAME@DIGEST of it: what it is made from */
         char digest[DIGEST_TEXT_MAX];
         char *dir, *scratch;
         struct desired *desired; /* that it is made from; NULL when adopted */
@@ -119,7 +131,9 @@ struct instance {
         struct vm *vm;
         struct guest *guest;
         struct exec_session *sessions; /* of API clients; ended with the guest */
-        struct guest_setup *setup;     /* until the guest was configured */
+        struct stats_wait *stats_waits;
+        struct attach *attach;     /* who watches its output and end; NULL: nobody */
+        struct guest_setup *setup; /* until the guest was configured */
         char boot_id[40];
         struct log_writer *log;
         struct probe probe;
@@ -131,6 +145,7 @@ struct instance {
         bool configured;       /* the guest has its configuration */
         bool remove_wanted;    /* instance_remove() was called */
         bool powered_off;      /* power-off was sent */
+        bool disposable;       /* no disk or folder outlives it: it is killed, not powered off */
         unsigned open_streams; /* bit per output stream that has not ended */
 };
 
@@ -164,7 +179,22 @@ void instance_update_probe(struct instance *instance, const struct service *serv
 /** Tell this session its end, too, when the guest goes away without a word. */
 void instance_own_session(struct instance *instance, struct exec_session *session);
 
-/* Between instance.c, prepare.c and instance_file.c: */
+/* Figures (instance_stats.c). */
+
+/** Ask; false: it cannot be asked now. wait: borrowed until on_stats or instance_forget_stats(). */
+bool instance_ask_stats(struct instance *instance, struct stats_wait *wait);
+void instance_forget_stats(struct stats_wait *wait);
+
+/** Answer all who asked; NULL: there will be no answer. */
+void instance_tell_stats(struct instance *instance, const struct guest_stats *stats);
+
+/** What its VM costs the host: the member "host" of api/wire.h's STATS. NULL: it has none. */
+json_t *instance_usage_json(const struct instance *instance);
+
+/* Between instance.c, attach.c, prepare.c and instance_file.c: */
+
+/** Tell the guest what of its output is in the log, unless who is attached is behind. */
+void instance_acknowledge(struct instance *instance);
 
 /** Change the state and tell env->on_change. */
 void instance_set_state(struct instance *instance, enum vm_state state);

@@ -44,6 +44,7 @@ static json_t *ports_json(const struct instance *in)
 
                 json_set_str(port, "host_ip", in->ports[i].host_ip);
                 json_set_int(port, "published", in->ports[i].published);
+                json_set_int(port, "published_last", in->ports[i].published_last);
                 json_set_int(port, "target", in->ports[i].target);
                 json_set_bool(port, "udp", in->ports[i].protocol == PORT_UDP);
                 json_array_append_new(list, port);
@@ -132,6 +133,7 @@ static int read_port(struct instance *in, const json_t *j, struct err *err)
                 return -err->code;
         port->host_ip = xstrdup(json_str(j, "host_ip", NULL));
         port->published = (uint16_t)published;
+        port->published_last = (uint16_t)json_int(j, "published_last", 0);
         port->target = (uint16_t)target;
         port->protocol = json_bool(j, "udp", false) ? PORT_UDP : PORT_TCP;
         return 0;
@@ -202,6 +204,7 @@ static int read_file(struct instance *in, const char *dir, bool *ret_running, st
         (void)snprintf(in->spec_hash, sizeof(in->spec_hash), "%s", hash); /* compared, no more */
         (void)snprintf(in->digest, sizeof(in->digest), "%s", digest);     /* shown, no more */
         in->image_ref = xstrdup(image);
+        in->image = image_pinned(image, digest);
         (void)snprintf(in->boot_id, sizeof(in->boot_id), "%s", json_str(j, "boot_id", ""));
         in->stop_signal = xstrdup(json_str(j, "stop_signal", NULL));
         in->stop_grace_ms = json_int(j, "stop_grace_ms", 10000);

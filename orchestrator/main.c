@@ -21,6 +21,9 @@ static const char usage[] =
         "      --templates on|off  start VMs as copies of one that has booted (also "
         "BERTH_TEMPLATES;\n"
         "                   default on)\n"
+        "      --on-boot WHAT   after a restart of the host: start (default) everything that is "
+        "wanted,\n"
+        "                   or go by the restart `policy` of services (also BERTH_ON_BOOT)\n"
         "      --log-level L    error, warn, info (default) or debug\n"
         "      --ready-fd N     write a byte to descriptor N once the API serves\n"
         "      --owner-fd N     tear everything down when descriptor N is closed at its other end\n"
@@ -32,6 +35,7 @@ enum {
         OPT_IMAGES,
         OPT_ACCEL,
         OPT_TEMPLATES,
+        OPT_ON_BOOT,
         OPT_LOG_LEVEL,
         OPT_READY_FD,
         OPT_OWNER_FD
@@ -42,6 +46,7 @@ static const struct option long_options[] = {
         {"images", required_argument, NULL, OPT_IMAGES},
         {"accel", required_argument, NULL, OPT_ACCEL},
         {"templates", required_argument, NULL, OPT_TEMPLATES},
+        {"on-boot", required_argument, NULL, OPT_ON_BOOT},
         {"log-level", required_argument, NULL, OPT_LOG_LEVEL},
         {"ready-fd", required_argument, NULL, OPT_READY_FD},
         {"owner-fd", required_argument, NULL, OPT_OWNER_FD},
@@ -73,6 +78,16 @@ static int parse_templates(const char *text, struct daemon_options *options)
         return 0;
 }
 
+static int parse_on_boot(const char *text, struct daemon_options *options)
+{
+        if (!streq(text, "start") && !streq(text, "policy")) {
+                (void)fprintf(stderr, "berthd: --on-boot %s: start or policy\n", text);
+                return -1;
+        }
+        options->boot_by_policy = streq(text, "policy");
+        return 0;
+}
+
 static int parse_level(const char *text)
 {
         int level = log_level_parse(text);
@@ -101,6 +116,8 @@ static int parse_option(int opt, const char *arg, struct daemon_options *options
                 return 0;
         case OPT_TEMPLATES:
                 return parse_templates(arg, options);
+        case OPT_ON_BOOT:
+                return parse_on_boot(arg, options);
         case OPT_LOG_LEVEL:
                 return parse_level(arg);
         case OPT_READY_FD:
@@ -122,8 +139,11 @@ int main(int argc, char **argv)
 {
         struct daemon_options options = {.accel = "auto", .ready_fd = -1, .owner_fd = -1};
         const char *templates = getenv("BERTH_TEMPLATES");
+        const char *on_boot = getenv("BERTH_ON_BOOT");
         int opt;
 
+        if (on_boot && parse_on_boot(on_boot, &options) < 0)
+                return 64;
         if (templates && parse_templates(templates, &options) < 0)
                 return 64;
         while ((opt = getopt_long(argc, argv, "hV", long_options, NULL)) != -1) {

@@ -6,6 +6,7 @@
  *
  * then, when all is there: volumes, scratch disk, QEMU, the guest's configuration.
  */
+#include <assert.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +19,7 @@
 #include "base/mem.h"
 #include "base/value.h"
 #include "orchestrator/instance.h"
-#include "orchestrator/stage.h"
+#include "orchestrator/machine_id.h"
 #include "storage/volume.h"
 
 /* One question to netd; it outlives an instance that gave up. */
@@ -101,7 +102,7 @@ static void copy_ports(struct instance *in, const struct service *service)
                 *port = service->ports[i];
                 port->host_ip = xstrdup(service->ports[i].host_ip);
                 if (in->desired->ports == STACK_PORTS_AUTO) {
-                        port->published = 0;
+                        port->published = port->published_last = 0;
                         free(port->host_ip);
                         port->host_ip = NULL;
                 }
@@ -111,15 +112,13 @@ static void copy_ports(struct instance *in, const struct service *service)
 /* First turn: addresses and ports are settled, image and taps asked for. */
 static int ask(struct instance *in, const struct service *service, struct err *err)
 {
-        const struct image_entry *image = images_find(in->env->images, service->image);
+        const struct image_entry *image = images_find(in->env->images, in->image);
         int r = 0;
 
         if (!image || image->state != IMAGE_READY)
-                return err_set(err, ENOENT, "image %s is not there any more", service->image);
+                return err_set(err, ENOENT, "image %s is not there any more", in->image);
         memcpy(in->digest, image->image->digest, sizeof(in->digest));
-        if (service->networks_len > VM_NICS_MAX)
-                return err_set(err, E2BIG, "%zu networks; a VM has at most %d",
-                               service->networks_len, VM_NICS_MAX);
+        assert(service->networks_len <= VM_NICS_MAX); /* as schema/ checks */
         for (size_t i = 0; r == 0 && i < service->networks_len; i++)
                 r = copy_nic(in, &service->networks[i], err);
         if (r < 0)
@@ -184,6 +183,14 @@ static char *volume_name(const struct instance *in, const struct mount *m, size_
         return xasprintf("%s_%s-%u-vol%zu", in->stack, in->service, in->replica, index);
 }
 
+static bool is_shared(const struct instance *in, const struct service *service, size_t index)
+{
+        const struct volume *volume = volume_of(in, &service->volumes[index]);
+
+        return volume ? volume->volume_class == VOLUME_SHARED
+                      : !service_anonymous_is_disk(in->desired->stack, service, index);
+}
+
 /*
  * A disk is of one VM at a time: two would destroy what is on it. 1: the one that has it goes. The
  * manifest allows no two services of a stack, so it is an earlier revision's, or another stack's.
@@ -192,11 +199,10 @@ static int volumes_free(const struct instance *in, const struct service *service
 {
         for (size_t i = 0; i < service->volumes_len; i++) {
                 const struct mount *m = &service->volumes[i];
-                const struct volume *volume = volume_of(in, m);
                 AUTO_FREE char *name = NULL;
                 const struct instance *holder;
 
-                if (m->type != MOUNT_VOLUME || (volume && volume->volume_class == VOLUME_SHARED))
+                if (m->type != MOUNT_VOLUME || is_shared(in, service, i))
                         continue;
                 name = volume_name(in, m, i);
                 holder = in->env->volume_holder(in->env, in, name);
@@ -211,12 +217,18 @@ static int volumes_free(const struct instance *in, const struct service *service
         return 0;
 }
 
+static_assert(SERVICE_NETWORKS_MAX == VM_NICS_MAX, "what schema/ allows fits");
+static_assert(SERVICE_DEVICES_MAX + 2 <= VM_DEVICES_MAX, "with the image and the scratch disk");
+static_assert(SERVICE_DEVICES_MAX + 1 <= VM_DISKS_MAX, "all but the network can be disks");
+
 /* Host side of the service's mounts: what QEMU opens, and the names the guest knows it by. */
 struct attachments {
         struct vm_spec vm;
         const char *names[STACK_MOUNTS_MAX];
-        const char *subpaths[STACK_MOUNTS_MAX]; /* files: their names in the share */
+        const char *subpaths[STACK_MOUNTS_MAX]; /* what of the share is mounted */
         bool shared[STACK_MOUNTS_MAX];          /* volumes that are folders */
+        bool seed[STACK_MOUNTS_MAX];            /* those that begin with what the image has */
+        struct spawn_bind binds[STACK_MOUNTS_MAX + 1];
         char *owned[4 * STACK_MOUNTS_MAX + 2];
         size_t owned_len;
         int fds[VM_DISKS_MAX];
@@ -236,9 +248,7 @@ static int add_disk(struct attachments *at, const char *path, bool read_only, co
 {
         int fd;
 
-        if (at->vm.disks_len == VM_DISKS_MAX)
-                return err_set(err, E2BIG, "more than %d named volumes; a VM has no room for more",
-                               VM_DISKS_MAX - 2);
+        assert(at->vm.disks_len < VM_DISKS_MAX); /* as schema/ settles it */
         fd = open(path, (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
         if (fd < 0)
                 return err_errno(err, errno, "%s", path);
@@ -253,28 +263,65 @@ static char *keep(struct attachments *at, char *text)
         return text;
 }
 
-static int add_share(struct attachments *at, const char *path, bool read_only, const char *tag,
-                     struct err *err)
+#define SHARE_TAG "binds"
+
+/* All that comes from the host's file system is in one folder, which the VM has as one device: what
+ * is in it only its QEMU sees, and the folder itself cannot be written. */
+static int begin_share(struct instance *in, struct attachments *at, struct err *err)
 {
-        if (at->vm.shares_len == VM_SHARES_MAX)
-                return err_set(err, E2BIG,
-                               "more than %d folders of the host and shared volumes; a VM has no "
-                               "room for more: mount a folder that holds several of them",
-                               VM_SHARES_MAX);
-        at->vm.shares[at->vm.shares_len++] = (struct vm_share){tag, path, read_only};
-        return 0;
+        char *folder;
+
+        if (at->vm.shares_len > 0)
+                return 0;
+        folder = keep(at, file_join(in->dir, SHARE_TAG));
+        at->vm.shares[at->vm.shares_len++] = (struct vm_share){SHARE_TAG, folder, false};
+        at->binds[at->vm.binds_len++] = (struct spawn_bind){folder, folder, true};
+        at->vm.binds = at->binds;
+        return file_mkdir_p(folder, 0700, err);
+}
+
+/* A place for the bind, of the same kind. */
+static int make_target(const char *path, bool folder, struct err *err)
+{
+        AUTO_CLOSE int fd = -1;
+
+        if (folder)
+                return file_mkdir_p(path, 0700, err);
+        fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        return fd < 0 ? err_errno(err, errno, "%s", path) : 0;
+}
+
+/* source: kept as long as at. */
+static int add_share(struct instance *in, struct attachments *at, const struct mount *m,
+                     const char *source, bool folder, size_t index, struct err *err)
+{
+        bool volume = m->type == MOUNT_VOLUME;
+        int r = begin_share(in, at, err);
+        char *target;
+
+        if (r < 0)
+                return r;
+        target = keep(at, xasprintf("%s/%zu", at->vm.shares[0].path, index));
+        at->binds[at->vm.binds_len++] = (struct spawn_bind){source, target, m->read_only};
+        at->names[index] = SHARE_TAG;
+        at->subpaths[index] = keep(at, volume && m->subpath ? xasprintf("%zu/%s", index, m->subpath)
+                                                            : xasprintf("%zu", index));
+        return make_target(target, folder, err);
 }
 
 /* A volume that several VMs write to: a folder of the host. */
 static int add_shared_volume(struct instance *in, struct attachments *at, const struct mount *m,
-                             char *name, const char *tag, struct err *err)
+                             char *name, size_t index, struct err *err)
 {
         bool created = false;
         int r = volume_ensure_shared(in->env->volumes_dir, name, in->stack, &created, err);
 
+        at->shared[index] = true;
+        at->seed[index] = !m->nocopy && !m->read_only && !m->subpath;
         if (r == 0)
-                r = add_share(at, keep(at, xasprintf("%s/%s/data", in->env->volumes_dir, name)),
-                              m->read_only, tag, err);
+                r = add_share(in, at, m,
+                              keep(at, xasprintf("%s/%s/data", in->env->volumes_dir, name)), true,
+                              index, err);
         if (r == 0 && created)
                 instance_emit(in, "volume-created", "", "volume %s, shared", name);
         if (r < 0)
@@ -284,9 +331,11 @@ static int add_shared_volume(struct instance *in, struct attachments *at, const 
         return r;
 }
 
-static int add_volume(struct instance *in, struct attachments *at, const struct mount *m,
-                      const char *serial, size_t index, struct err *err)
+static int add_volume(struct instance *in, struct attachments *at, const struct service *service,
+                      size_t index, struct err *err)
 {
+        const struct mount *m = &service->volumes[index];
+        const char *serial = at->names[index];
         const struct volume *volume = volume_of(in, m);
         AUTO_FREE char *name = volume_name(in, m, index);
         AUTO_FREE char *path = NULL;
@@ -299,9 +348,8 @@ static int add_volume(struct instance *in, struct attachments *at, const struct 
                                "external volume %s does not exist; create it by another stack, or "
                                "leave `external` out",
                                name);
-        at->shared[index] = volume && volume->volume_class == VOLUME_SHARED;
-        if (at->shared[index])
-                return add_shared_volume(in, at, m, STEAL(name), serial, err);
+        if (is_shared(in, service, index))
+                return add_shared_volume(in, at, m, STEAL(name), index, err);
         r = volume_ensure(in->env->volumes_dir, name, in->stack,
                           volume && volume->size_bytes > 0 ? volume->size_bytes : DISK_SIZE_DEFAULT,
                           m->nocopy ? NULL : in->rootfs, m->target, &created, err);
@@ -316,33 +364,10 @@ static int add_volume(struct instance *in, struct attachments *at, const struct 
         return add_disk(at, path, m->read_only, serial, err);
 }
 
-/* A file: beside others in a folder of the VM's own, which is shared once. */
-static int add_file(struct instance *in, struct attachments *at, const struct mount *m,
+static int add_bind(struct instance *in, struct attachments *at, const struct mount *m,
                     size_t index, struct err *err)
 {
-        const char *tag = m->read_only ? "files-ro" : "files";
-        char *folder = keep(at, file_join(in->dir, tag));
-        char *name = keep(at, xasprintf("%zu", index));
-        bool known = false;
-        int r = stage_file(folder, name, m->source, err);
-
-        for (size_t i = 0; i < at->vm.shares_len; i++)
-                known = known || streq(at->vm.shares[i].tag, tag);
-        if (r > 0)
-                instance_emit(in, "bind-copied", "",
-                              "%s is on another file system than the VMs' folders: the service has "
-                              "a copy, changes are not seen on the other side",
-                              m->source);
-        if (r >= 0 && !known)
-                r = add_share(at, folder, m->read_only, tag, err);
-        at->names[index] = tag;
-        at->subpaths[index] = name;
-        return r < 0 ? r : 0;
-}
-
-static int add_bind(struct instance *in, struct attachments *at, const struct mount *m,
-                    const char *tag, size_t index, struct err *err)
-{
+        bool folder = true;
         struct stat st;
 
         if (stat(m->source, &st) < 0) {
@@ -351,14 +376,14 @@ static int add_bind(struct instance *in, struct attachments *at, const struct mo
                 if (file_mkdir_p(m->source, 0755, err) < 0)
                         return -err->code;
         } else if (S_ISREG(st.st_mode)) {
-                return add_file(in, at, m, index, err);
+                folder = false;
         } else if (!S_ISDIR(st.st_mode)) {
                 return err_set(err, EINVAL,
                                "bind mount %s: neither a file nor a folder; sockets and devices of "
                                "the host have no meaning in a VM",
                                m->source);
         }
-        return add_share(at, m->source, m->read_only, tag, err);
+        return add_share(in, at, m, m->source, folder, index, err);
 }
 
 static int attach(struct instance *in, struct attachments *at, const struct service *service,
@@ -373,14 +398,13 @@ static int attach(struct instance *in, struct attachments *at, const struct serv
                 r = add_disk(at, in->scratch, false, GUEST_SERIAL_SCRATCH, err);
         for (size_t i = 0; r == 0 && i < service->volumes_len; i++) {
                 const struct mount *m = &service->volumes[i];
-                char *name;
 
-                if (m->type == MOUNT_TMPFS)
+                if (m->type == MOUNT_BIND)
+                        r = add_bind(in, at, m, i, err);
+                if (m->type != MOUNT_VOLUME)
                         continue;
-                name = xasprintf("%s%zu", m->type == MOUNT_VOLUME ? "vol" : "bind", i);
-                at->names[i] = keep(at, name);
-                r = m->type == MOUNT_VOLUME ? add_volume(in, at, m, name, i, err)
-                                            : add_bind(in, at, m, name, i, err);
+                at->names[i] = keep(at, xasprintf("vol%zu", i));
+                r = add_volume(in, at, service, i, err);
         }
         return r;
 }
@@ -430,20 +454,24 @@ static bool template_is_coming(const struct instance *in, const struct service *
 static int make_setup(struct instance *in, const struct attachments *at,
                       const struct service *service, struct err *err)
 {
-        const struct image_entry *image = images_find(in->env->images, service->image);
+        const struct image_entry *image = images_find(in->env->images, in->image);
         struct guest_nic nics[VM_NICS_MAX];
+        char machine_id[MACHINE_ID_MAX];
         const struct guest_input input = {.stack = in->desired->stack,
                                           .service = service,
                                           .image = image ? image->image : NULL,
                                           .replica = in->replica,
+                                          .machine_id = machine_id,
                                           .nics = nics,
                                           .nics_len = in->nics_len,
                                           .mount_names = at->names,
                                           .mount_shared = at->shared,
+                                          .mount_seed = at->seed,
                                           .mount_subpaths = at->subpaths};
 
         if (!input.image)
-                return err_set(err, ENOENT, "image %s is not there any more", service->image);
+                return err_set(err, ENOENT, "image %s is not there any more", in->image);
+        machine_id_derive(in->env->machine_id, in->stack, in->service, in->replica, machine_id);
         for (size_t i = 0; i < in->nics_len; i++) {
                 nics[i] = (struct guest_nic){.ip = in->nics[i].ip,
                                              .gateway = in->nics[i].gateway,
@@ -494,6 +522,7 @@ static int boot(struct instance *in, const struct service *service, struct err *
         int r;
 
         r = attach(in, &at, service, err);
+        in->disposable = in->volumes.len == 0 && at.vm.shares_len == 0;
         if (r == 0)
                 r = make_setup(in, &at, service, err);
         if (r == 0)

@@ -213,8 +213,10 @@ static void renew_slots(struct network_state *n, const struct forward *forwards,
 /* A port that netd picks is a replica's own; a fixed one is shared by all of the service. */
 static char *forward_id(const char *service, unsigned replica, const struct port *p)
 {
-        return xasprintf("%s/%u/%s:%u/%u/%s", service, p->published ? 0 : replica,
-                         p->host_ip ? p->host_ip : "", p->published, p->target,
+        bool fixed = p->published && !p->published_last;
+
+        return xasprintf("%s/%u/%s:%u-%u/%u/%s", service, fixed ? 0 : replica,
+                         p->host_ip ? p->host_ip : "", p->published, p->published_last, p->target,
                          p->protocol == PORT_UDP ? "udp" : "tcp");
 }
 
@@ -269,9 +271,11 @@ static void add_forwards(struct forward_build *fb, const struct endpoint *ep)
                 if (!f)
                         continue;
                 f->host_ip = UINT32_C(0x7f000001);
-                if (p->host_ip && value_ip4(p->host_ip, &f->host_ip, NULL) < 0)
+                f->ip6 = p->host_ip && value_ip6(p->host_ip, f->host_ip6, NULL) == 0;
+                if (p->host_ip && !f->ip6 && value_ip4(p->host_ip, &f->host_ip, NULL) < 0)
                         f->host_ip = UINT32_C(0x7f000001); /* validated by schema/ */
                 f->host_port = p->published;
+                f->host_port_last = p->published_last;
                 f->target_ip = ep->nics[0].ip;
                 f->target_port = p->target;
                 f->udp = p->protocol == PORT_UDP;

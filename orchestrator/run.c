@@ -1,231 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * berthd as a process: its programs, lock, API socket, signals, accelerator and templates around
- * the parts of daemon.c, which know nothing of these.
- */
-#include <fcntl.h>
-#include <signal.h>
-#include <string.h>
-#include <sys/file.h>
-#include <unistd.h>
-
-#include "base/fd.h"
-#include "base/file.h"
-#include "base/log.h"
+/* What `berth run` asks for: a new stack of its own, by the way of every other stack. */
+#include "base/clock.h"
 #include "base/mem.h"
-#include "orchestrator/api/wire.h"
 #include "orchestrator/daemon.h"
 
-/* How long clients may take to read their last answer. */
-#define GOODBYE_MS 1000
-
-static void on_server_done(void *arg)
+int daemon_run_stack(struct daemon *d, const json_t *manifest, bool once, json_t **ret_diagnostics,
+                     struct err *err)
 {
-        struct daemon *d = arg;
-
-        ev_break(d->loop, EVBREAK_ALL);
-}
-
-void daemon_end(struct daemon *d)
-{
-        server_shutdown(api_socket_server(d->api), GOODBYE_MS, on_server_done, d);
-}
-
-void daemon_shutdown(struct daemon *d, bool stop_vms)
-{
-        if (!stop_vms) {
-                daemon_end(d);
-                return;
-        }
-        log_info("daemon", "", "stopping all VMs");
-        d->draining = true;
-        daemon_dirty(d);
-}
-
-static void on_signal(struct ev_loop *loop, ev_signal *w, int revents)
-{
-        struct daemon *d = w->data;
-
-        (void)loop;
-        (void)revents;
-        daemon_shutdown(d, d->remove_root);
-}
-
-/*
- * `berth ci` is gone, by whatever: so is everything that was made for it. The byte 'k' instead of
- * the end means that it gives the instance up to its user (--keep).
- */
-static void on_owner_gone(struct ev_loop *loop, ev_io *w, int revents)
-{
-        struct daemon *d = container_of(w, struct daemon, owner);
-        char byte = 0;
-
-        (void)revents;
-        ev_io_stop(loop, w);
-        if (read(w->fd, &byte, 1) == 1 && byte == 'k') {
-                d->remove_root = false;
-                return;
-        }
-        daemon_shutdown(d, true);
-}
-
-static void on_template_change(void *ctx)
-{
-        daemon_dirty(ctx);
-}
-
-/* Without templates everything works, only slower. */
-static void open_templates(struct daemon *d)
-{
-        AUTO_FREE char *dir = file_join(d->roots.run, "tpl");
-        const struct templates_env env = {.loop = d->loop,
-                                          .kernel = d->kernel,
-                                          .initrd = d->initrd,
-                                          .dir = dir,
-                                          .accel = d->accel.accel,
-                                          .on_change = on_template_change,
-                                          .ctx = d};
-        struct err err = ERR_INIT;
-
-        if (templates_new(&env, &d->templates, &err) < 0)
-                log_warn("template", "", "every VM boots: %s", err.msg);
-        d->env.templates = d->templates;
-}
-
-static void on_accel_decided(void *ctx, const struct accel_verdict *verdict, const struct err *err)
-{
-        struct daemon *d = ctx;
-
-        if (err) {
-                log_error("accel", "", "%s", err->msg);
-                ev_break(d->loop, EVBREAK_ALL);
-                d->exit_code = 78; /* the host is not able */
-                return;
-        }
-        d->accel = *verdict;
-        d->accel_known = true;
-        d->env.accel = verdict->accel;
-        log_info("accel", "", "%s", verdict->reason);
-        if (d->want_templates)
-                open_templates(d);
-        daemon_dirty(d);
-}
-
-/*
- * A file of berth: beside the program as it was built, in ../lib/berth as it was installed
- * (wherever that folder was moved), else where `make install` puts it. The text for the error is
- * the last.
- */
-static char *find_part(const char *self, const char *beside, const char *name)
-{
-        const char *const places[] = {beside, "../lib/berth/"};
-        const char *slash = strrchr(self, '/');
-
-        for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
-                AUTO_FREE char *path = xasprintf("%.*s/%s%s", (int)(slash ? slash - self : 0), self,
-                                                 places[i], name);
-
-                if (access(path, R_OK) == 0)
-                        return STEAL(path);
-        }
-        return xasprintf("%s/%s", BERTH_LIBDIR, name);
-}
-
-static int find_programs(struct daemon *d, struct err *err)
-{
-        char self[4096];
-        ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-
-        if (n < 0)
-                return err_errno(err, errno, "/proc/self/exe");
-        self[n] = '\0';
-        d->kernel = find_part(self, "../guest/", "vmlinux");
-        d->initrd = find_part(self, "../guest/", "initramfs");
-        d->netd = find_part(self, "", "berth-netd");
-        d->storage = find_part(self, "", "berth-storage");
-        if (access(d->kernel, R_OK) < 0)
-                return err_errno(err, errno, "guest kernel %s (run `make` or `make install`)",
-                                 d->kernel);
-        return 0;
-}
-
-/* One daemon a root. */
-static int take_lock(struct daemon *d, struct err *err)
-{
-        AUTO_FREE char *path = roots_run_path(&d->roots, "berthd.lock");
-
-        d->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-        if (d->lock_fd < 0)
-                return err_errno(err, errno, "%s", path);
-        if (flock(d->lock_fd, LOCK_EX | LOCK_NB) < 0)
-                return err_set(err, EBUSY, "another berthd serves %s", d->roots.run);
-        return 0;
-}
-
-static int serve(struct daemon *d, struct err *err)
-{
-        AUTO_FREE char *path = roots_run_path(&d->roots, API_SOCKET_NAME);
-
-        return api_socket_open(d->loop, path, api_routes, api_routes_len, d, &d->api, err);
-}
-
-static void watch_end(struct daemon *d, const struct daemon_options *options)
-{
-        ev_signal_init(&d->sigterm, on_signal, SIGTERM);
-        ev_signal_init(&d->sigint, on_signal, SIGINT);
-        d->sigterm.data = d->sigint.data = d;
-        ev_signal_start(d->loop, &d->sigterm);
-        ev_signal_start(d->loop, &d->sigint);
-        if (options->owner_fd >= 0) {
-                d->remove_root = true;
-                ev_io_init(&d->owner, on_owner_gone, options->owner_fd, EV_READ);
-                ev_io_start(d->loop, &d->owner);
-        }
-}
-
-static int open_all(struct daemon *d, const struct daemon_options *options, struct err *err)
-{
+        AUTO(desired) struct desired *new = NULL;
         int r;
 
-        if ((r = roots_init(&d->roots, options->root, options->images, err)) < 0 ||
-            (r = find_programs(d, err)) < 0 || (r = daemon_make_folders(d, err)) < 0 ||
-            (r = take_lock(d, err)) < 0 || (r = daemon_open(d, err)) < 0)
+        if (d->draining)
+                return err_set(err, ESHUTDOWN, "the daemon is shutting down; try again");
+        r = desired_new(manifest, &new, ret_diagnostics, err);
+        if (r < 0)
                 return r;
-        r = serve(d, err);
-        if (r == 0) {
-                const struct accel_request request = {.wanted = options->accel,
-                                                      .kernel = d->kernel,
-                                                      .initrd = d->initrd,
-                                                      .cache_dir = d->roots.cache};
-
-                r = accel_decide(d->loop, &request, on_accel_decided, d, err);
-        }
-        return r;
-}
-
-int daemon_run(const struct daemon_options *options)
-{
-        struct daemon daemon;
-        struct daemon *d = &daemon;
-        struct err err = ERR_INIT;
-
-        daemon_init(d, ev_default_loop(0));
-        d->want_templates = !options->no_templates;
-        watch_end(d, options);
-        if (open_all(d, options, &err) < 0) {
-                log_error("daemon", "", "%s", err.msg);
-                d->exit_code = 1;
-        } else {
-                log_info("daemon", "", "berthd %s serves %s/%s", BERTH_VERSION, d->roots.run,
-                         API_SOCKET_NAME);
-                if (options->ready_fd >= 0)
-                        (void)!write(options->ready_fd, "r", 1); /* whoever waited may be gone */
-                if (options->ready_fd >= 0)
-                        (void)close(options->ready_fd); /* one byte was all */
-                ev_run(d->loop, 0);
-        }
-        api_socket_free(d->api);
-        daemon_close(d);
-        ev_loop_destroy(d->loop);
-        return d->exit_code;
+        if (daemon_find(d, new->stack->name))
+                return err_set(err, EEXIST,
+                               "there is a stack %s already; `berth delete %s` removes it, or take "
+                               "another --name",
+                               new->stack->name, new->stack->name);
+        new->source = xstrdup("berth run");
+        new->ports = STACK_PORTS_MANIFEST;
+        new->revision = 1;
+        new->created_ms = clock_wall_ms();
+        for (size_t i = 0; i < new->wishes.services_len; i++)
+                new->wishes.services[i].once = once;
+        images_retry_missing(d->images);
+        return daemon_accept(d, STEAL(new), "run", err);
 }

@@ -131,13 +131,11 @@ int daemon_accept(struct daemon *d, struct desired *desired, const char *note, s
         return 0;
 }
 
-/* The digest that the service's image had when it was last looked at. */
-static const char *known_digest(const struct daemon *d, const struct desired *desired, size_t i)
+static bool is_pinned_to(const struct service_wish *wish, const char *digest)
 {
-        const struct instance *in =
-                daemon_instance(d, desired->stack->name, desired->stack->services[i].name, 0);
+        const char *at = strchr(wish->image, '@');
 
-        return in && *in->digest ? in->digest : desired->wishes.services[i].digest;
+        return at && streq(at + 1, digest);
 }
 
 /*
@@ -150,9 +148,7 @@ static bool note_images(struct daemon *d, struct desired *desired)
 
         for (size_t i = 0; i < desired->stack->services_len; i++) {
                 const struct service *service = &desired->stack->services[i];
-                const char *known = known_digest(d, desired, i);
-                const struct instance *in =
-                        daemon_instance(d, desired->stack->name, service->name, 0);
+                const struct service_wish *wish = &desired->wishes.services[i];
                 const struct image_entry *entry;
 
                 if (!service->image)
@@ -161,15 +157,37 @@ static bool note_images(struct daemon *d, struct desired *desired)
                 entry = images_find(d->images, service->image);
                 if (!entry || !entry->image)
                         continue;
-                if (known && !streq(known, entry->image->digest) &&
-                    (!in || streq(in->image_ref, service->image))) {
+                if (wish->image && !is_pinned_to(wish, entry->image->digest)) {
                         desired_renew(desired, i, "image changed");
                         renewed = true;
                 }
-                free(desired->wishes.services[i].digest);
-                desired->wishes.services[i].digest = xstrdup(entry->image->digest);
+                desired_pin(desired, i, entry->image->digest);
         }
         return renewed;
+}
+
+/* An image that was not there when its stack was applied: what came for it is what was meant. */
+static void pin_late(struct daemon *d, struct desired *desired)
+{
+        for (size_t i = 0; i < desired->stack->services_len; i++) {
+                const struct service *service = &desired->stack->services[i];
+                const struct image_entry *entry;
+
+                if (!service->image || desired->wishes.services[i].image)
+                        continue;
+                entry = images_find(d->images, service->image);
+                if (!entry || entry->state != IMAGE_READY)
+                        continue;
+                desired_pin(desired, i, entry->image->digest);
+                desired->wishes_changed = true;
+                images_resolve(d->images, desired_image(desired, i), service->pull_policy);
+        }
+}
+
+void daemon_pin_images(struct daemon *d)
+{
+        for (size_t i = 0; i < d->desired_len; i++)
+                pin_late(d, d->desired[i]);
 }
 
 static bool has_stopped(const struct desired *desired)
@@ -191,6 +209,17 @@ void daemon_retry_failed(struct daemon *d, const char *stack)
                 replica_retry(fact);
                 daemon_save_replica(d, fact);
         }
+}
+
+/* An apply asks the registry again where the policy says so. */
+static void refresh_image(struct images *images, const struct service *service)
+{
+        bool timed = service->pull_policy == PULL_EVERY;
+
+        if (service->image &&
+            (service->pull_policy == PULL_ALWAYS ||
+             (timed && images_older_than(images, service->image, service->pull_every_ms))))
+                images_refresh(images, service->image, !timed);
 }
 
 int daemon_apply(struct daemon *d, const char *name, const json_t *manifest, const char *source,
@@ -215,8 +244,7 @@ int daemon_apply(struct daemon *d, const char *name, const json_t *manifest, con
         new->created_ms = old ? old->created_ms : clock_wall_ms();
         images_retry_missing(d->images);
         for (size_t i = 0; i < new->stack->services_len; i++)
-                if (new->stack->services[i].pull_policy == PULL_ALWAYS)
-                        images_refresh(d->images, new->stack->services[i].image);
+                refresh_image(d->images, &new->stack->services[i]);
         daemon_retry_failed(d, name);
         daemon_dirty(d);
         if (old)
@@ -229,15 +257,15 @@ int daemon_apply(struct daemon *d, const char *name, const json_t *manifest, con
         return daemon_accept(d, STEAL(new), "apply", err);
 }
 
-static bool pulls_always(const struct desired *desired, const char *ref)
+static bool pulls_again(const struct desired *desired, const char *ref)
 {
         for (size_t i = 0; i < desired->stack->services_len; i++) {
                 const struct service *service = &desired->stack->services[i];
                 AUTO_FREE char *normal = NULL;
                 struct err ignored;
 
-                if (service->pull_policy == PULL_ALWAYS && service->image &&
-                    image_ref_normalise(service->image, &normal, &ignored) == 0 &&
+                if ((service->pull_policy == PULL_ALWAYS || service->pull_policy == PULL_EVERY) &&
+                    service->image && image_ref_normalise(service->image, &normal, &ignored) == 0 &&
                     streq(normal, ref))
                         return true;
         }
@@ -270,7 +298,7 @@ void daemon_images_changed(struct daemon *d, const char *ref)
 {
         /* daemon_accept() replaces in place: the array's length and order stay */
         for (size_t i = 0; i < d->desired_len; i++)
-                if (d->desired[i]->wanted == STACK_UP && pulls_always(d->desired[i], ref))
+                if (d->desired[i]->wanted == STACK_UP && pulls_again(d->desired[i], ref))
                         renew_pulled(d, d->desired[i]);
         daemon_dirty(d);
 }
@@ -292,8 +320,21 @@ int daemon_delete(struct daemon *d, const char *name, bool volumes, struct err *
         return 0;
 }
 
-static void remove_volumes(const struct daemon *d, const char *stack)
+/* Of a stack that `berth run` made only those without a name of their own go with it. */
+static bool goes_with(const struct desired *desired, const struct volume_info *volume)
 {
+        const char *stack = desired->stack->name;
+        size_t len = strlen(stack);
+
+        if (!streq(volume->stack, stack))
+                return false;
+        return !desired_is_once(desired) ||
+               (strncmp(volume->name, stack, len) == 0 && volume->name[len] == '_');
+}
+
+static void remove_volumes(const struct daemon *d, const struct desired *desired)
+{
+        const char *stack = desired->stack->name;
         struct volume_info **list = NULL;
         struct err err = ERR_INIT;
         size_t n = 0;
@@ -303,7 +344,7 @@ static void remove_volumes(const struct daemon *d, const char *stack)
                 return;
         }
         for (size_t i = 0; i < n; i++) {
-                if (streq(list[i]->stack, stack) &&
+                if (goes_with(desired, list[i]) &&
                     volume_remove(d->volumes_dir, list[i]->name, &err) < 0)
                         log_warn("volume", list[i]->name, "%s", err.msg);
                 volume_info_free(list[i]);
@@ -351,7 +392,7 @@ static void finish_delete(struct daemon *d, size_t index)
         struct err err = ERR_INIT;
 
         if (desired->wanted == STACK_DELETING_VOLUMES)
-                remove_volumes(d, name);
+                remove_volumes(d, desired);
         if (logs_remove(d->logs, name, NULL, 0, &err) < 0)
                 log_warn("logs", name, "%s", err.msg);
         /* Last: a daemon that dies before goes on, one that dies behind has nothing left to do. */

@@ -46,14 +46,14 @@ static void observe_images(const struct daemon *d, struct facts *facts)
 {
         for (size_t i = 0; i < d->desired_len; i++)
                 for (size_t k = 0; k < d->desired[i]->stack->services_len; k++) {
-                        char *ref = d->desired[i]->stack->services[k].image;
-                        const struct image_entry *entry = images_find(d->images, ref);
+                        const char *ref = desired_image(d->desired[i], k);
+                        const struct image_entry *entry = ref ? images_find(d->images, ref) : NULL;
                         struct image_fact *fact;
 
                         if (!entry)
                                 continue;
                         fact = array_push(&facts->images, &facts->images_len);
-                        fact->ref = ref;
+                        fact->ref = entry->ref;
                         fact->state = entry->state;
                         fact->digest = entry->image ? entry->image->digest : NULL;
                         fact->message = entry->message;
@@ -132,7 +132,8 @@ static enum pull_policy policy_of(const struct daemon *d, const char *image)
                 for (size_t k = 0; k < d->desired[i]->stack->services_len; k++) {
                         const struct service *service = &d->desired[i]->stack->services[k];
 
-                        if (streq(service->image, image) && service->pull_policy != PULL_NEVER)
+                        if (streq(desired_image(d->desired[i], k), image) &&
+                            service->pull_policy != PULL_NEVER)
                                 return service->pull_policy;
                 }
         return PULL_NEVER;
@@ -162,6 +163,10 @@ static void execute(struct daemon *d, const struct step *step)
                 return;
         case STEP_ROLLBACK:
                 if (daemon_undo_update(d, step->stack, step->service, step->reason, &err) < 0)
+                        log_warn("plan", step->stack, "%s", err.msg);
+                return;
+        case STEP_STACK_DELETE:
+                if (daemon_delete(d, step->stack, true, &err) < 0)
                         log_warn("plan", step->stack, "%s", err.msg);
                 return;
         case STEP_VM_STOP:
@@ -215,7 +220,7 @@ static void tend_instances(struct daemon *d)
                         instance_prepare(in);
                 service = in->state == VM_RUNNING ? probed_service(d, in) : NULL;
                 if (service) {
-                        images_resolve(d->images, service->image, service->pull_policy);
+                        images_resolve(d->images, in->image, PULL_NEVER);
                         instance_update_probe(in, service);
                 }
         }
@@ -354,6 +359,7 @@ void daemon_turn(struct daemon *d)
         struct facts facts = {0};
         int64_t now = daemon_now_ms(d);
 
+        daemon_pin_images(d);
         observe(d, &facts);
         decide(d, &facts, now);
         free(facts.vms);

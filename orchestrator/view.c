@@ -363,13 +363,16 @@ static void add_details(const struct daemon *d, json_t *j)
         const struct instance *in =
                 daemon_instance(d, json_str(j, "stack", ""), json_str(j, "service", ""),
                                 (unsigned)json_int(j, "replica", 0));
-        json_t *volumes = json_array(), *probe = json_object();
+        json_t *volumes = json_array(), *probe = json_object(), *host;
 
         if (!in || !streq(in->id, json_str(j, "id", ""))) {
                 json_decref(volumes);
                 json_decref(probe);
                 return;
         }
+        host = instance_usage_json(in);
+        if (host)
+                json_object_set_new(j, "host", host);
         for (size_t i = 0; i < in->volumes.len; i++)
                 json_array_append_new(volumes, json_string(in->volumes.items[i]));
         json_object_set_new(j, "volumes", volumes);

@@ -18,8 +18,9 @@ static const char *const step_names[] = {
         [STEP_VM_STOP] = "vm-stop",
         [STEP_VM_REMOVE] = "vm-remove",
         [STEP_ROLLBACK] = "rollback",
+        [STEP_STACK_DELETE] = "stack-delete",
 };
-static_assert(ARRAY_SIZE(step_names) == STEP_ROLLBACK + 1, "a name for each kind");
+static_assert(ARRAY_SIZE(step_names) == STEP_STACK_DELETE + 1, "a name for each kind");
 
 static const char *const phase_names[] = {
         [PHASE_WAITING] = "waiting",     [PHASE_STARTING] = "starting",
@@ -55,6 +56,9 @@ static void step_text(const struct step *step, struct strbuf *sb)
                 break;
         case STEP_ROLLBACK:
                 strbuf_addf(sb, " %s/%s", step->stack, step->service);
+                break;
+        case STEP_STACK_DELETE:
+                strbuf_addf(sb, " %s", step->stack);
                 break;
         case STEP_VM_CREATE:
                 strbuf_addf(sb, " %s/%s/%u", step->stack, step->service, step->replica);

@@ -29,6 +29,43 @@ static void start_group(struct view *view, const struct group *group, struct pla
         }
 }
 
+/* Nothing of it runs, or will by itself. Its VM may still be there: deleting ends that, too. */
+static bool has_ended(const struct unit *unit)
+{
+        switch (unit->status.phase) {
+        case PHASE_COMPLETED:
+        case PHASE_FAILED:
+        case PHASE_STOPPED:
+                return true;
+        case PHASE_WAITING:
+        case PHASE_STARTING:
+        case PHASE_RUNNING:
+        case PHASE_HEALTHY:
+        case PHASE_UNHEALTHY:
+        case PHASE_BACKOFF:
+        case PHASE_STOPPING:
+                break;
+        }
+        return false;
+}
+
+static void delete_when_done(const struct view *view, const struct group *group, struct plan *plan)
+{
+        struct step *step;
+
+        for (size_t k = 0; k < group->graph.len; k++) {
+                const struct unit *unit = &view->units[group->units_begin + k];
+
+                if (!unit->wish || !unit->wish->once || !has_ended(unit))
+                        return;
+        }
+        if (group->graph.len == 0)
+                return;
+        step = array_push(&plan->steps, &plan->steps_len);
+        step->kind = STEP_STACK_DELETE;
+        step->stack = xstrdup(group->stack->name);
+}
+
 static void wake_by(int64_t *wake, int64_t at)
 {
         if (*wake == 0 || at < *wake)
@@ -78,6 +115,8 @@ void reconcile(const struct reconcile_input *input, struct plan *ret_plan)
         steps_networks(&view, ret_plan);
         for (size_t g = 0; g < view.groups_len; g++)
                 start_group(&view, &view.groups[g], ret_plan);
+        for (size_t g = 0; g < view.groups_len; g++)
+                delete_when_done(&view, &view.groups[g], ret_plan);
         ret_plan->wake_at_ms = wake_time(&view);
         hand_over_statuses(&view, ret_plan);
         view_release(&view);

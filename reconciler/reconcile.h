@@ -21,6 +21,7 @@ enum step_kind {
         STEP_VM_STOP,        /* vm_id: graceful stop, then removal; reason says why */
         STEP_VM_REMOVE,      /* vm_id: release what an EXITED or FAILED one still holds */
         STEP_ROLLBACK,       /* stack, service: its update failed, want its last good spec again */
+        STEP_STACK_DELETE,   /* stack: all that it was wished for once has ended */
 };
 
 struct step {
@@ -73,11 +74,13 @@ struct plan {
 struct service_wish {
         bool stopped;           /* no VM, though the service stays declared */
         unsigned generation;    /* counted up to have its VMs replaced: mixed into the hash */
-        char *digest;           /* of its image at the last apply; NULL: it was not there */
+        char *image;            /* NAME@DIGEST that the last apply meant: what its VMs are made
+                                   from, whatever the name means now; NULL: not known yet */
         char *cause;            /* of the present generation: "image changed"; NULL: none to tell */
         char *good;             /* spec hash that was last well in all replicas; NULL: none yet */
         unsigned good_revision; /* where that spec stands; 0 with good NULL */
         bool undoing;           /* its spec was brought back after an update that failed */
+        bool once;              /* the stack goes when this, and all else in it, has ended */
 };
 
 struct stack_wishes {

@@ -240,6 +240,8 @@ static bool ran_to_end(const struct slot *slot)
 static bool slot_satisfies(const struct unit *unit, const struct slot *slot,
                            enum depends_condition condition)
 {
+        if (slot->planned && slot->vm && vm_is_alive(slot->vm) && condition != DEPENDS_COMPLETED)
+                return false; /* it is being stopped */
         switch (condition) {
         case DEPENDS_STARTED:
                 return slot->state == SLOT_READY || slot->state == SLOT_STARTING ||

@@ -29,6 +29,8 @@ static bool wants_image(const struct unit *unit)
 {
         if (!unit->service->image || (unit->image && unit->image->state != IMAGE_UNKNOWN))
                 return false;
+        if (unit->net_changes || unit->net_waits)
+                return true; /* nobody is stopped before his image is there */
         for (size_t i = 0; i < unit->slots_len; i++)
                 if (slot_wants_vm(&unit->slots[i]))
                         return true;
@@ -42,7 +44,7 @@ void steps_images(const struct view *view, struct plan *plan)
 
         for (size_t u = 0; u < view->units_len; u++)
                 if (wants_image(&view->units[u]))
-                        *array_push(&refs, &len) = view->units[u].service->image;
+                        *array_push(&refs, &len) = unit_image_ref(&view->units[u]);
         if (len)
                 qsort(refs, len, sizeof(*refs), ref_cmp);
         for (size_t i = 0; i < len; i++) {
@@ -57,9 +59,21 @@ void steps_images(const struct view *view, struct plan *plan)
         free(refs);
 }
 
+static bool has_image(const struct unit *unit)
+{
+        return unit->image && unit->image->state == IMAGE_READY;
+}
+
 bool unit_is_equipped(const struct unit *unit)
 {
-        return unit->image && unit->image->state == IMAGE_READY && !unit->missing_net;
+        return has_image(unit) && !unit->missing_net;
+}
+
+/* A network that cannot be had may be waiting for one that the unit's old VMs hold. */
+static bool may_replace(const struct unit *unit)
+{
+        return unit_is_equipped(unit) ||
+               (unit->net_changes && has_image(unit) && unit->missing_net->state == NET_FAILED);
 }
 
 static char *end_reason(const struct vm_fact *vm)
@@ -159,7 +173,7 @@ static void stop_unit(const struct view *view, struct unit *unit, struct plan *p
         remove_ended(unit, plan);
         if (unit->outdated_net)
                 stop_for_network(unit, plan);
-        else if (unit_is_equipped(unit))
+        else if (may_replace(unit))
                 rollout_replace(view, unit, plan);
 }
 

@@ -133,10 +133,17 @@ static size_t find_network(const struct view *view, const char *stack, const cha
         return len;
 }
 
+const char *unit_image_ref(const struct unit *unit)
+{
+        return unit->wish && unit->wish->image ? unit->wish->image : unit->service->image;
+}
+
 static const struct image_fact *find_image(const struct view *view, const char *ref)
 {
         size_t low = 0, high = view->input->facts->images_len;
 
+        if (!ref)
+                return NULL;
         while (low < high) {
                 size_t mid = low + (high - low) / 2;
                 int c = name_cmp(view->images[mid]->ref, ref);
@@ -251,26 +258,70 @@ static void find_unit_nets(const struct view *view, struct unit *unit)
                 const struct net *net =
                         view_find_net(view, group, unit->service->networks[i].network);
 
-                if (net->state != NET_UP && !unit->missing_net)
+                if (net->state == NET_KEPT && !unit->kept_net)
+                        unit->kept_net = net;
+                if (net->state != NET_UP && net->state != NET_KEPT && !unit->missing_net)
                         unit->missing_net = net;
                 if (net->state == NET_OUTDATED && !unit->outdated_net)
                         unit->outdated_net = net;
         }
 }
 
-/*
- * An old VM may hold such a network, and its successor may wait for a service that waits for the
- * network: then nobody may wait for the successor.
- */
-static bool has_outdated_net(const struct view *view, const struct group *group)
+static bool has_net(const struct view *view, const struct group *group, enum net_state state)
 {
         for (size_t i = group->nets_begin; i < group->nets_end; i++)
-                if (view->nets[i].state == NET_OUTDATED)
+                if (view->nets[i].state == state)
                         return true;
         return false;
 }
 
-static void init_unit(struct view *view, size_t g, size_t i, struct slot **slots)
+static bool uses_outdated_net(const struct view *view, const struct unit *unit)
+{
+        const struct group *group = &view->groups[unit->group];
+
+        for (size_t i = 0; i < unit->service->networks_len; i++)
+                if (view_find_net(view, group, unit->service->networks[i].network)->state ==
+                    NET_OUTDATED)
+                        return true;
+        return false;
+}
+
+/* Whether a VM that may hold an outdated network could not come back, if it were stopped. */
+static bool is_stuck(const struct view *view, const struct unit *unit)
+{
+        if (unit->stopped || (unit->image && unit->image->state == IMAGE_READY))
+                return false;
+        for (size_t k = unit->vms_begin; k < unit->vms_end; k++)
+                if (vm_is_alive(view->vms[k]) &&
+                    (!streq(view->vms[k]->spec_hash, unit->hash) || uses_outdated_net(view, unit)))
+                        return true;
+        return false;
+}
+
+/*
+ * Nobody is stopped for a network before all can follow: until then it goes on as it was, also for
+ * VMs that are started now. What an old VM is attached to is not known: each may hold it.
+ */
+static void keep_nets(struct view *view, const struct group *group)
+{
+        const struct unit *units = &view->units[group->units_begin], *stuck = NULL;
+
+        for (size_t i = 0; i < group->stack->services_len && !stuck; i++)
+                if (is_stuck(view, &units[i]))
+                        stuck = &units[i];
+        for (size_t i = group->nets_begin; i < group->nets_end && stuck; i++) {
+                struct net *net = &view->nets[i];
+
+                if (net->state != NET_OUTDATED || !net->fact->up)
+                        continue;
+                net->state = NET_KEPT;
+                net->kept_for = stuck;
+                view->networks_wanted[find_network(view, group->stack->name, net->name)] = true;
+        }
+}
+
+/* What is known of it before the networks are looked at. */
+static void init_unit(struct view *view, size_t g, size_t i)
 {
         struct group *group = &view->groups[g];
         struct unit *unit = &view->units[group->units_begin + i];
@@ -280,20 +331,27 @@ static void init_unit(struct view *view, size_t g, size_t i, struct slot **slots
         unit->stack = group->stack;
         unit->service = &group->stack->services[i];
         unit->hash = hashes->services[i];
-        unit->image = unit->service->image ? find_image(view, unit->service->image) : NULL;
-        unit->net_changes = has_outdated_net(view, group);
-        unit->surges = rollout_surges(unit) && !unit->net_changes;
-        unit->slots = *slots;
         if (wishes_of(view, g))
                 unit->wish = &wishes_of(view, g)->services[i];
+        unit->image = find_image(view, unit_image_ref(unit));
         unit->stopped = unit->wish && unit->wish->stopped;
         unit->slots_len = unit->stopped ? 0 : unit->service->replicas;
-        *slots += unit->slots_len;
-        find_unit_nets(view, unit);
         view_find_vms(view, unit->stack->name, unit->service->name, &unit->vms_begin,
                       &unit->vms_end);
         for (size_t k = unit->vms_begin; k < unit->vms_end; k++)
                 view->vm_units[k] = group->units_begin + i;
+}
+
+static void complete_unit(struct view *view, struct unit *unit, struct slot **slots)
+{
+        /* An old VM may hold such a network, and its successor may wait for a service that waits
+         * for the network: then nobody may wait for the successor. */
+        unit->net_changes = has_net(view, &view->groups[unit->group], NET_OUTDATED);
+        unit->net_waits = has_net(view, &view->groups[unit->group], NET_KEPT);
+        unit->surges = rollout_surges(unit) && !unit->net_changes;
+        unit->slots = *slots;
+        *slots += unit->slots_len;
+        find_unit_nets(view, unit);
         slots_fill(view, unit);
 }
 
@@ -333,8 +391,14 @@ void view_init(struct view *view, const struct reconcile_input *input)
         view->units = xcalloc(view->units_len, sizeof(*view->units));
         view->slots = slots = xcalloc(slots_len, sizeof(*view->slots));
         for (size_t g = 0; g < view->groups_len; g++) {
-                for (size_t i = 0; i < input->stacks[g]->services_len; i++)
-                        init_unit(view, g, i, &slots);
+                struct unit *units = &view->units[view->groups[g].units_begin];
+                size_t len = input->stacks[g]->services_len;
+
+                for (size_t i = 0; i < len; i++)
+                        init_unit(view, g, i);
+                keep_nets(view, &view->groups[g]);
+                for (size_t i = 0; i < len; i++)
+                        complete_unit(view, &units[i], &slots);
                 mark_awaited(view, &view->groups[g]);
         }
 }

@@ -49,6 +49,7 @@ enum net_state {
         NET_FAILED, /* is tried again at net->retry_at_ms */
         NET_UP,
         NET_OUTDATED, /* made from another declaration: its VMs have to go first */
+        NET_KEPT,     /* outdated, and used as it was: a VM on it could not be replaced */
         NET_REMOVING,
 };
 
@@ -59,6 +60,7 @@ struct net {
         enum net_state state;
         int64_t retry_at_ms;             /* FAILED */
         const struct network_fact *fact; /* NULL when ABSENT */
+        const struct unit *kept_for;     /* KEPT: whose image is not there */
 };
 
 /* A desired service. */
@@ -73,10 +75,12 @@ struct unit {
         size_t vms_begin, vms_end;      /* in view->vms */
         const struct net *missing_net;  /* the first that is not up; NULL: all are */
         const struct net *outdated_net; /* the first that has to be made anew, or NULL */
+        const struct net *kept_net;     /* the first that is KEPT, or NULL */
         size_t group;                   /* of view->groups: its stack */
         bool awaited;        /* its end is: by another service, or as x-berth.oneshot says */
         bool stopped;        /* as wished: no slots */
         bool net_changes;    /* a network of its stack is made anew: its old VMs may hold it */
+        bool net_waits;      /* ... cannot be made anew yet */
         bool surges;         /* start-first: the new VM is made beside the old one */
         bool halted;         /* too many replicas failed with the new spec */
         bool excess;         /* VMs beyond the wanted ones exist */
@@ -127,6 +131,9 @@ void view_find_vms(const struct view *view, const char *stack, const char *servi
 /** The network of a group, or NULL. */
 const struct net *view_find_net(const struct view *view, const struct group *group,
                                 const char *name);
+
+/** The image that its VMs are made from: pinned by the last apply, or as the manifest names it. */
+const char *unit_image_ref(const struct unit *unit);
 
 /** PREPARING, BOOTING or RUNNING. */
 bool vm_is_alive(const struct vm_fact *vm);

@@ -188,13 +188,27 @@ static char *outdated_text(const struct view *view, const struct unit *unit,
         return xasprintf("%s, the previous one keeps running: %s", unit_change_text(unit), blocked);
 }
 
+static char *ready_text(const struct unit *unit, const struct slot *slot)
+{
+        const struct net *net = unit->kept_net;
+
+        if (slot->planned)
+                return xstrdup("its VM is being stopped");
+        if (slot->outgoing)
+                return xstrdup("the new VM serves, the previous one stops soon");
+        if (!net)
+                return NULL;
+        return xasprintf("network %s changed and stays as it was for now: service %s waits for "
+                         "image %s",
+                         net->name, net->kept_for->service->name, net->kept_for->service->image);
+}
+
 static char *slot_text(const struct view *view, const struct unit *unit, const struct slot *slot,
                        const struct gate *gate)
 {
         switch (slot->state) {
         case SLOT_READY:
-                return slot->outgoing ? xstrdup("the new VM serves, the previous one stops soon")
-                                      : NULL;
+                return ready_text(unit, slot);
         case SLOT_UNHEALTHY:
                 return with_cause(since_text(view, "unhealthy", slot->vm->health_since_ms),
                                   slot->vm->message);

@@ -10,9 +10,6 @@
 #include "schema/kinds.h"
 #include "schema/shapes.h"
 
-/* Networks of a service: each is an interface of its VM. */
-#define NETWORKS_MAX 32
-
 static const char *const conditions[] = {"service_started", "service_healthy",
                                          "service_completed_successfully", NULL};
 
@@ -101,9 +98,11 @@ static void networks_read(struct reader *r, const struct field *field, const str
                 reader_refuse_kind(r, field, node);
                 return;
         }
-        if (node->len > NETWORKS_MAX) {
-                reader_fault(r, DIAG_LIMIT, &node->mark, "%zu networks; the most is %d", node->len,
-                             NETWORKS_MAX);
+        if (node->len > SERVICE_NETWORKS_MAX) {
+                reader_fault(r, DIAG_LIMIT, &node->mark,
+                             "%zu networks; a VM has room for %d: put services that talk to each "
+                             "other on one",
+                             node->len, SERVICE_NETWORKS_MAX);
                 return;
         }
         for (size_t i = 0; i < node->len; i++) {

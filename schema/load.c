@@ -60,11 +60,14 @@ static char *project_name(const char *text)
 
 static int find_base_dir(struct loader *l, struct err *err)
 {
-        const char *first = l->options->files[0];
+        const char *first = l->options->files[0], *chosen = l->options->project_dir;
         AUTO_FREE char *copy = xstrdup(streq(first, "-") ? "./-" : first);
 
-        l->base_dir = realpath(dirname(copy), NULL);
-        return l->base_dir ? 0 : err_errno(err, errno, "%s: its folder", first);
+        l->base_dir = realpath(chosen ? chosen : dirname(copy), NULL);
+        if (l->base_dir)
+                return 0;
+        return chosen ? err_errno(err, errno, "project directory %s", chosen)
+                      : err_errno(err, errno, "%s: its folder", first);
 }
 
 static int read_dotenv(struct loader *l, const char *path, bool must, struct err *err)
@@ -213,6 +216,16 @@ static const char *all_profiles(struct loader *l)
         return all;
 }
 
+/* Services at the top level, as in the first form of the language. */
+static bool has_old_form(const struct node *root)
+{
+        for (size_t i = 0; i < root->len; i++)
+                if (!node_get(root->entries[i].value, "image") &&
+                    !node_get(root->entries[i].value, "build"))
+                        return false;
+        return root->len > 0;
+}
+
 static void load_docs(struct loader *l, struct stack_draft *draft)
 {
         const char *name = choose_name(l);
@@ -223,11 +236,18 @@ static void load_docs(struct loader *l, struct stack_draft *draft)
         check_project_name(l, name);
         errors = l->diags->errors;
         root = assemble_docs(&l->assembly, &l->env, l->docs, l->docs_len);
-        if (!node_find(root, "services") && l->diags->errors == errors && !l->reader.partial)
-                diags_add(l->diags, DIAG_MISSING_KEY, &root->mark, "",
-                          "no 'services': a stack needs at least that key%s",
-                          node_find(root, "image") ? "; put the service below services: NAME:"
-                                                   : "");
+        if (!node_find(root, "services") && l->diags->errors == errors && !l->reader.partial) {
+                diags_add(
+                        l->diags, DIAG_MISSING_KEY, &root->mark, "",
+                        "no 'services': a stack needs at least that key%s",
+                        node_find(root, "image") ? "; put the service below services: NAME:"
+                        : has_old_form(root)
+                                ? "; this file has the form of Compose 1: write 'services:' above "
+                                  "it and indent it below that"
+                                : "");
+                if (has_old_form(root))
+                        return;
+        }
         build(&l->reader, root, name, all_profiles(l), draft);
 }
 

@@ -82,8 +82,10 @@ json_t *diags_to_json(const struct diags *diags);
 struct load_options {
         const char *const *files; /* -f order: later ones are merged over earlier ones */
         size_t file_count;
-        const char *project;          /* -p; NULL: `name:`, else the folder of the first file */
-        const char *const *environ;   /* NAME=value for interpolation, above .env; NULL: none */
+        const char *project;        /* -p; NULL: `name:`, else the project's folder */
+        const char *project_dir;    /* --project-directory: where relative paths start and .env is;
+                                       NULL: the folder of the first file */
+        const char *const *environ; /* NAME=value for interpolation, above .env; NULL: none */
         const char *const *env_files; /* --env-file; none: .env beside the first file if there */
         size_t env_file_count;
         const char *const *profiles; /* --profile, beside those of BERTH_PROFILES or

@@ -214,3 +214,46 @@ struct service_draft *draft_find(const struct stack_draft *draft, const char *na
 
         return found ? &draft->drafts[found - draft->drafts] : NULL;
 }
+
+struct mount_counts {
+        size_t named, anonymous; /* that would be disks */
+        bool share;              /* something comes from the host's file system */
+};
+
+static struct mount_counts count_mounts(const struct stack *stack, const struct service *service)
+{
+        struct mount_counts n = {.named = 0};
+
+        for (size_t i = 0; i < service->volumes_len; i++) {
+                const struct mount *m = &service->volumes[i];
+                const struct volume *v = NULL;
+
+                if (m->type == MOUNT_VOLUME && m->source)
+                        v = stack_find_volume(stack, m->source);
+                if (m->type == MOUNT_BIND || (v && v->volume_class == VOLUME_SHARED))
+                        n.share = true;
+                else if (m->type == MOUNT_VOLUME)
+                        *(m->source ? &n.named : &n.anonymous) += 1;
+        }
+        return n;
+}
+
+size_t service_disk_room(const struct stack *stack, const struct service *service)
+{
+        struct mount_counts n = count_mounts(stack, service);
+        size_t taken = service->networks_len + n.share;
+        size_t room = taken < SERVICE_DEVICES_MAX ? SERVICE_DEVICES_MAX - taken : 0;
+
+        /* What finds no room becomes a shared folder, which needs a place, too. */
+        return n.named + n.anonymous > room && !n.share && room > 0 ? room - 1 : room;
+}
+
+bool service_anonymous_is_disk(const struct stack *stack, const struct service *service,
+                               size_t index)
+{
+        size_t before = count_mounts(stack, service).named;
+
+        for (size_t i = 0; i < index; i++)
+                before += service->volumes[i].type == MOUNT_VOLUME && !service->volumes[i].source;
+        return before < service_disk_room(stack, service);
+}

@@ -24,6 +24,11 @@
 #define SERVICE_REPLICAS_MAX 1000
 #define STACK_MOUNTS_MAX     64 /* volumes of one service */
 
+/* A VM has room for five devices: its networks, the volumes that are disks, and one for all that
+ * comes from the host's file system (binds, shared volumes). */
+#define SERVICE_DEVICES_MAX  5
+#define SERVICE_NETWORKS_MAX 4
+
 struct str_list {
         char **items;
         size_t len;
@@ -58,8 +63,9 @@ struct depends {
 enum port_protocol { PORT_TCP, PORT_UDP };
 
 struct port {
-        char *host_ip;      /* NULL: 127.0.0.1 */
-        uint16_t published; /* 0: any free port */
+        char *host_ip;           /* NULL: 127.0.0.1; IPv6 for tcp only */
+        uint16_t published;      /* 0: any free port */
+        uint16_t published_last; /* not 0: any free port from published to this one */
         uint16_t target;
         enum port_protocol protocol;
 };
@@ -121,12 +127,13 @@ struct ulimit {
         int64_t soft, hard; /* -1: unlimited */
 };
 
-enum pull_policy { PULL_MISSING, PULL_ALWAYS, PULL_NEVER };
+enum pull_policy { PULL_MISSING, PULL_ALWAYS, PULL_NEVER, PULL_EVERY };
 
 struct service {
         char *name;
         char *image;
         enum pull_policy pull_policy;
+        int64_t pull_every_ms; /* EVERY: an apply asks the registry again after that long */
         struct str_list command, entrypoint;
         struct kv_list environment; /* sorted by key; values resolved */
         char *working_dir, *user, *hostname, *domainname;
@@ -220,5 +227,12 @@ const struct network *stack_find_network(const struct stack *stack, const char *
 const struct volume *stack_find_volume(const struct stack *stack, const char *name);
 const struct file_source *stack_find_config(const struct stack *stack, const char *name);
 const struct file_source *stack_find_secret(const struct stack *stack, const char *name);
+
+/** How many volumes of a service, named and anonymous, can be disks of its VM. */
+size_t service_disk_room(const struct stack *stack, const struct service *service);
+
+/** Whether a volume without a name is a disk: those that find no room are shared folders. */
+bool service_anonymous_is_disk(const struct stack *stack, const struct service *service,
+                               size_t index);
 
 #endif

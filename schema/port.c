@@ -73,18 +73,30 @@ static bool parse_protocol(struct reader *r, const struct mark *mark, const char
 
 static void check_host_ip(struct reader *r, const struct mark *mark, const char *text)
 {
+        uint8_t six[VALUE_IP6_BYTES];
         uint32_t ip = 0;
 
-        if (value_ip4(text, &ip, NULL) == 0)
-                return;
-        if (strchr(text, ':'))
-                reader_fault(r, DIAG_UNSUPPORTED_VALUE, mark,
-                             "%.60s: ports are published on IPv4 addresses only; use 127.0.0.1 or "
-                             "0.0.0.0",
-                             text);
-        else
+        if (value_ip4(text, &ip, NULL) < 0 && value_ip6(text, six, NULL) < 0)
                 reader_fault(r, DIAG_BAD_ADDRESS, mark, "'%.60s' is not an address of this host",
                              text);
+}
+
+/* One text for each IPv6 address, without brackets. */
+static void clean_host_ip(char **text)
+{
+        size_t n = *text ? strlen(*text) : 0;
+        uint8_t six[VALUE_IP6_BYTES];
+        char clean[VALUE_IP6_MAX];
+
+        if (n > 2 && (*text)[0] == '[' && (*text)[n - 1] == ']') {
+                memmove(*text, *text + 1, n - 2);
+                (*text)[n - 2] = '\0';
+        }
+        if (n == 0 || value_ip6(*text, six, NULL) < 0)
+                return;
+        value_ip6_text(six, clean);
+        free(*text);
+        *text = xstrdup(clean);
 }
 
 /* Longer lists keep equal ports: looking for them costs the square of the length. */
@@ -97,7 +109,8 @@ static bool has_port(const struct service *service, const struct port *port)
                 const struct port *p = &service->ports[i];
 
                 if (p->target == port->target && p->published == port->published &&
-                    p->protocol == port->protocol && streq(p->host_ip, port->host_ip))
+                    p->published_last == port->published_last && p->protocol == port->protocol &&
+                    streq(p->host_ip, port->host_ip))
                         return true;
         }
         return false;
@@ -109,11 +122,14 @@ static void add_ports(struct reader *r, const struct mark *mark, const struct sp
         unsigned guests = spec->guest.last - spec->guest.first;
         unsigned hosts = spec->host.last - spec->host.first;
 
-        if (spec->host.first && hosts != guests) {
+        if (spec->host.first && hosts != guests && guests) {
                 reader_fault(r, DIAG_BAD_PORT, mark,
-                             guests ? "the ranges of host and container differ in length"
-                                    : "a host range for one port cannot be used yet; publish one "
-                                      "port, or leave the host side out for any free one");
+                             "the ranges of host and container differ in length");
+                return;
+        }
+        if (spec->protocol == PORT_UDP && spec->host_ip && strchr(spec->host_ip, ':')) {
+                reader_fault(r, DIAG_UNSUPPORTED_VALUE, mark,
+                             "udp is published on IPv4 addresses only; use 127.0.0.1 or 0.0.0.0");
                 return;
         }
         if (service->ports_len + guests >= PORTS_MAX) {
@@ -129,13 +145,15 @@ static void add_ports(struct reader *r, const struct mark *mark, const struct sp
 
                 if (spec->host.first)
                         one.published = (uint16_t)(spec->host.first + i);
+                if (hosts != guests)
+                        one.published_last = (uint16_t)spec->host.last;
                 if (has_port(service, &one))
                         continue;
                 port = array_push(&service->ports, &service->ports_len);
                 *port = one;
                 port->host_ip = xstrdup(spec->host_ip);
-                if (!port->published)
-                        continue;
+                if (!port->published || port->published_last)
+                        continue; /* any free one */
                 claim = arena_push(r->arena, (void **)&r->claims, &r->claims_len, sizeof(*claim));
                 *claim = (struct claim){arena_strdup(r->arena, spec->host_ip),
                                         path_text(&r->path, r->arena),
@@ -164,12 +182,8 @@ static void split_short(const char *text, char **ret_ip, char **ret_host, char *
         if (!colon)
                 return;
         *colon = '\0';
-        if (rest[0] == '[' && colon > rest && colon[-1] == ']') {
-                colon[-1] = '\0';
-                *ret_ip = xstrdup(rest + 1);
-        } else if (rest[0]) {
+        if (rest[0])
                 *ret_ip = xstrdup(rest);
-        }
 }
 
 static void read_short(struct reader *r, const struct node *node, const char *text,
@@ -185,6 +199,7 @@ static void read_short(struct reader *r, const struct node *node, const char *te
                parse_protocol(r, &node->mark, protocol, &spec.protocol);
         if (good && spec.published && spec.published[0])
                 good = parse_range(r, &node->mark, spec.published, &spec.host);
+        clean_host_ip(&spec.host_ip);
         if (spec.host_ip)
                 check_host_ip(r, &node->mark, spec.host_ip);
         if (good)
@@ -275,6 +290,7 @@ static void ports_read(struct reader *r, const struct field *field, const struct
                         size_t errors = r->diags->errors;
 
                         fields_read(r, port_fields, item, &spec);
+                        clean_host_ip(&spec.host_ip);
                         if (r->diags->errors == errors)
                                 add_ports(r, &item->mark, &spec, value);
                         spec_release(&spec);
@@ -299,7 +315,10 @@ static json_t *ports_write(const struct field *field, const void *value)
         array = json_array();
         for (size_t i = 0; i < service->ports_len; i++) {
                 const struct port *port = &service->ports[i];
-                AUTO_FREE char *published = xasprintf("%u", port->published);
+                AUTO_FREE char *published =
+                        port->published_last
+                                ? xasprintf("%u-%u", port->published, port->published_last)
+                                : xasprintf("%u", port->published);
                 json_t *one = json_object();
 
                 json_set_int(one, "target", port->target);

@@ -275,8 +275,8 @@ const struct field service_fields[] = {
          .doc = "another service, of this or another file, that this one begins as a copy of"},
         {.name = "pull_policy",
          .kind = &kind_pull_policy,
-         .offset = AT(pull_policy),
-         .doc = "when to pull the image: missing (default), always or never"},
+         .doc = "when an apply pulls the image: missing (default), always, never, or when it was "
+                "asked for longer ago than daily, weekly or every_DURATION say"},
         {.name = "platform",
          .kind = &kind_string,
          .offset = DRAFT(platform),

@@ -67,46 +67,73 @@ const struct kind kind_restart = {.schema = "{'type':['string','null'],'examples
 
 static const char *const pull_names[] = {"missing", "always", "never", NULL};
 
+static const struct {
+        const char *name;
+        int64_t ms;
+} pull_times[] = {{"daily", INT64_C(86400000)}, {"weekly", INT64_C(604800000)}};
+
+/* "daily", "weekly", "every_12h"; false: none of them. */
+static bool read_pull_time(const char *text, int64_t *ret_ms)
+{
+        struct err ignored;
+
+        for (size_t i = 0; i < ARRAY_SIZE(pull_times); i++)
+                if (streq(pull_times[i].name, text)) {
+                        *ret_ms = pull_times[i].ms;
+                        return true;
+                }
+        return has_prefix(text, "every_") &&
+               value_duration_ms(text + strlen("every_"), ret_ms, &ignored) == 0 && *ret_ms > 0;
+}
+
 static void pull_read(struct reader *r, const struct field *field, const struct node *node,
                       void *value)
 {
+        struct service *service = value;
         const char *text = reader_string(r, field, node);
 
         if (!text)
                 return;
         for (int i = 0; pull_names[i]; i++)
                 if (streq(pull_names[i], text)) {
-                        *(enum pull_policy *)value = (enum pull_policy)i;
+                        service->pull_policy = (enum pull_policy)i;
                         return;
                 }
-        if (streq(text, "if_not_present")) {
-                *(enum pull_policy *)value = PULL_MISSING;
-        } else if (streq(text, "daily") || streq(text, "weekly") || has_prefix(text, "every_")) {
-                reader_warn(r, &node->mark,
-                            "'%.40s' is taken as missing; images are not pulled "
-                            "by time",
-                            text);
-        } else if (streq(text, "build")) {
-                *(enum pull_policy *)value = PULL_NEVER;
-                reader_warn(r, &node->mark,
-                            "'build' is taken as never: images are not built here, load it with "
-                            "`berth image load`");
-        } else {
+        if (streq(text, "if_not_present"))
+                service->pull_policy = PULL_MISSING;
+        else if (read_pull_time(text, &service->pull_every_ms))
+                service->pull_policy = PULL_EVERY;
+        else if (streq(text, "build"))
+                reader_fault(r, DIAG_UNSUPPORTED_VALUE, &node->mark,
+                             "images are not built here; build it elsewhere, load it with `docker "
+                             "save IMAGE | berth image load`, and write never");
+        else
                 reader_fault(r, DIAG_BAD_CHOICE, &node->mark,
-                             "'%.40s' is not one of missing, always, never", text);
-        }
+                             "'%.40s' is not one of missing, always, never, daily, weekly, "
+                             "every_DURATION (every_12h)",
+                             text);
 }
 
 static json_t *pull_write(const struct field *field, const void *value)
 {
-        enum pull_policy policy = *(const enum pull_policy *)value;
+        const struct service *service = value;
+        char duration[VALUE_DURATION_MAX];
 
         (void)field;
-        return policy == PULL_MISSING ? NULL : json_string(pull_names[policy]);
+        if (service->pull_policy == PULL_MISSING)
+                return NULL;
+        if (service->pull_policy != PULL_EVERY)
+                return json_string(pull_names[service->pull_policy]);
+        for (size_t i = 0; i < ARRAY_SIZE(pull_times); i++)
+                if (pull_times[i].ms == service->pull_every_ms)
+                        return json_string(pull_times[i].name);
+        value_duration_text(service->pull_every_ms, duration);
+        return json_sprintf("every_%s", duration);
 }
 
 const struct kind kind_pull_policy = {
-        .schema = "{'type':['string','null'],'examples':['missing','always','never']}",
+        .schema = "{'type':['string','null'],'examples':['missing','always','never','daily',"
+                  "'every_12h']}",
         .form = "a string",
         .read = pull_read,
         .write = pull_write};

@@ -17,7 +17,25 @@
 #define SIZE_MIN  (INT64_C(1) << 20)
 #define SIZE_MAX_ (INT64_C(1) << 50)
 
-/* `external` on networks, configs and secrets: nothing outside of the stack can be used. */
+/* `external` on a network: each stack has its own, so the file works but for what it shares. */
+static void external_network_read(struct reader *r, const struct field *field,
+                                  const struct node *node, void *value)
+{
+        bool external = node->kind == NODE_MAP; /* the old `external: {name: x}` */
+
+        (void)value;
+        if (node->kind == NODE_MAP || (reader_bool(r, field, node, &external) && external))
+                reader_fault(r, DIAG_IGNORED_KEY, &node->mark,
+                             "ignored: a network belongs to one stack; services of other stacks "
+                             "reach this one's by published ports");
+}
+
+static const struct kind kind_external_network = {
+        .schema = "{'type':['boolean','string','object','null']}",
+        .form = "true or false",
+        .read = external_network_read};
+
+/* `external` on configs and secrets: nothing outside of the stack can be used. */
 static void refuse_external(struct reader *r, const struct field *field, const struct node *node,
                             void *value)
 {
@@ -185,11 +203,9 @@ const struct field network_fields[] = {
          .offset = offsetof(struct network, labels),
          .doc = "notes for people"},
         {.name = "external",
-         .kind = &kind_no_external,
+         .kind = &kind_external_network,
          .in_only = true,
-         .arg = "networks of other stacks cannot be used yet; remove 'external' to have one of "
-                "this stack",
-         .doc = "only false: a network belongs to its stack"},
+         .doc = "true is ignored with a warning: a network belongs to its stack"},
         {.name = "attachable", .use = FIELD_QUIET, .doc = "always"},
         {.name = "driver_opts", .use = FIELD_IGNORED, .doc = "the driver has no options"},
         {.name = "enable_ipv4", .use = FIELD_QUIET, .doc = "always"},

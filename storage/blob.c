@@ -11,6 +11,8 @@
 #include "base/mem.h"
 #include "base/strbuf.h"
 
+#define WRITE_STEP (16 << 20)
+
 static int open_digest(int folder, const char *digest, int *ret_fd, int64_t *ret_size,
                        struct err *err)
 {
@@ -91,6 +93,15 @@ int blob_write(int folder, const void *data, size_t n, struct oci_descriptor *re
         if (r == 0 && fsync(fd) < 0)
                 r = err_errno(err, errno, "sync");
         return r < 0 ? err_wrap(err, "blob %s", ret->digest) : 0;
+}
+
+void blob_start_writing(int fd, int64_t *started, int64_t end)
+{
+        if (end - *started < WRITE_STEP)
+                return;
+        /* Only a beginning: errors come to light at the sync. */
+        (void)sync_file_range(fd, *started, end - *started, SYNC_FILE_RANGE_WRITE);
+        *started = end;
 }
 
 bool blob_present(int folder, const struct oci_descriptor *descriptor)

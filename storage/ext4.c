@@ -42,6 +42,8 @@ static void fill_super(const struct ext4_params *params, struct ext2_super_block
         super->s_feature_compat = EXT2_FEATURE_COMPAT_EXT_ATTR;
         super->s_feature_incompat = EXT2_FEATURE_INCOMPAT_FILETYPE | EXT3_FEATURE_INCOMPAT_EXTENTS |
                                     EXT4_FEATURE_INCOMPAT_FLEX_BG;
+        if (params->content_end) /* and none of the backups is in any group */
+                super->s_feature_compat |= EXT4_FEATURE_COMPAT_SPARSE_SUPER2;
         super->s_feature_ro_compat =
                 EXT2_FEATURE_RO_COMPAT_SPARSE_SUPER | EXT2_FEATURE_RO_COMPAT_LARGE_FILE |
                 EXT4_FEATURE_RO_COMPAT_HUGE_FILE | EXT4_FEATURE_RO_COMPAT_DIR_NLINK |
@@ -68,23 +70,50 @@ static void finish_super(const struct ext4_params *params, ext2_filsys fs)
         ext2fs_r_blocks_count_set(super, 0); /* nothing is kept for root: it is root's disk */
 }
 
+/* Behind the content: bitmaps, then inode tables, of all groups. */
+static void place_tables(struct ext4 *ext4, uint64_t first)
+{
+        ext2_filsys fs = ext4->fs;
+        dgrp_t groups = fs->group_desc_count;
+        blk64_t at = first;
+
+        for (dgrp_t i = 0; i < groups; i++)
+                ext2fs_block_bitmap_loc_set(fs, i, at++);
+        for (dgrp_t i = 0; i < groups; i++)
+                ext2fs_inode_bitmap_loc_set(fs, i, at++);
+        for (dgrp_t i = 0; i < groups; i++, at += fs->inode_blocks_per_group)
+                ext2fs_inode_table_loc_set(fs, i, at);
+        /* All of the content, until somebody knows better: extents must not be put into it. */
+        ext2fs_block_alloc_stats_range(fs, EXT4_CONTENT_FIRST, at - EXT4_CONTENT_FIRST, +1);
+        ext4->cursor = at;
+}
+
+void ext4_release(struct ext4 *ext4, uint64_t first, uint64_t len)
+{
+        ext2fs_block_alloc_stats_range(ext4->fs, first, len, -1);
+}
+
 /*
  * The file is sparse and reads as zeros, so inode tables are zeroed already: saying so spares the
  * guest's kernel a thread that would write all of them.
  */
-static int init_groups(struct ext4 *ext4, bool writable, struct err *err)
+static int init_groups(struct ext4 *ext4, const struct ext4_params *params, struct err *err)
 {
         ext2_filsys fs = ext4->fs;
-        errcode_t code = ext2fs_allocate_tables(fs);
+        errcode_t code = 0;
 
+        ext4->cursor = fs->super->s_first_data_block;
+        if (params->content_end)
+                place_tables(ext4, params->content_end);
+        else
+                code = ext2fs_allocate_tables(fs);
         if (code)
                 return ext4_fail(err, code, "lay out the tables");
-        for (dgrp_t i = 0; writable && i < fs->group_desc_count; i++)
+        for (dgrp_t i = 0; params->writable && i < fs->group_desc_count; i++)
                 ext2fs_bg_flags_set(fs, i, EXT2_BG_INODE_ZEROED);
         for (ext2_ino_t ino = 1; ino <= RESERVED_INODES; ino++)
                 ext2fs_inode_alloc_stats2(fs, ino, +1, ino == EXT2_ROOT_INO);
         ext4->next_ino = RESERVED_INODES + 1;
-        ext4->cursor = fs->super->s_first_data_block;
         return 0;
 }
 
@@ -113,7 +142,7 @@ int ext4_format(int fd, const struct ext4_params *params, struct ext4 **ret, str
         ext4->fs->now = params->now_s;
         ext4->now_s = params->now_s;
         finish_super(params, ext4->fs);
-        r = init_groups(ext4, params->writable, err);
+        r = init_groups(ext4, params, err);
         if (r < 0)
                 return r;
         if (params->journal_blocks) {
@@ -157,8 +186,8 @@ int ext4_take_blocks(struct ext4 *ext4, uint64_t want, blk64_t *ret_block, uint6
         ext2_filsys fs = ext4->fs;
         blk64_t last = ext2fs_blocks_count(fs->super) - 1, start, end, stop;
 
-        if (want > EXTENT_LEN_MAX)
-                want = EXTENT_LEN_MAX;
+        if (want > EXT4_RUN_MAX)
+                want = EXT4_RUN_MAX;
         if (ext4->cursor > last ||
             ext2fs_find_first_zero_block_bitmap2(fs->block_map, ext4->cursor, last, &start))
                 return err_set(err, ENOSPC, "the disk is full");

@@ -1,50 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Content of regular files, and the count of what it takes. Both see the same blocks of zeros. */
+/* Content of regular files that is copied into a disk. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "storage/ext4_internal.h"
-
-static void count_close(struct ext4_count *count)
-{
-        if (count->block && !count->zero) {
-                if (!count->blocks || count->last + 1 != count->block)
-                        count->runs++;
-                count->blocks++;
-                count->last = count->block;
-        }
-}
-
-void ext4_count_data(struct ext4_count *count, const void *data, size_t len, int64_t offset)
-{
-        const uint8_t *p = data;
-
-        while (len) {
-                uint64_t block = (uint64_t)offset / EXT4_BLOCK + 1;
-                size_t n = EXT4_BLOCK - (size_t)((uint64_t)offset % EXT4_BLOCK);
-
-                if (n > len)
-                        n = len;
-                if (block != count->block) {
-                        count_close(count);
-                        count->block = block;
-                        count->zero = true;
-                }
-                if (count->zero)
-                        count->zero = ext4_is_zero(p, n);
-                p += n;
-                len -= n;
-                offset += (int64_t)n;
-        }
-}
-
-void ext4_count_end(struct ext4_count *count)
-{
-        count_close(count);
-        count->block = 0;
-}
 
 int ext4_file_begin(struct ext4 *ext4, const struct tree_inode *inode, struct err *err)
 {
@@ -71,7 +32,7 @@ static int put_extent(struct ext4 *ext4, uint64_t logical, blk64_t block, uint64
         struct ext2fs_extent *p = &ext4->pending;
 
         if (p->e_len && p->e_lblk + p->e_len == logical && p->e_pblk + p->e_len == block &&
-            p->e_len + len <= EXTENT_LEN_MAX) {
+            p->e_len + len <= EXT4_RUN_MAX) {
                 p->e_len += (uint32_t)len;
                 return 0;
         }

@@ -7,8 +7,7 @@
 
 #include "storage/ext4.h"
 
-#define EXTENT_LEN_MAX 32768      /* blocks of one written extent */
-#define EXT4_WINDOW    (1u << 20) /* of a file's content, gathered before it is written */
+#define EXT4_WINDOW (1u << 20) /* of a file's content, gathered before it is written */
 
 struct ext4 {
         ext2_filsys fs;
@@ -40,8 +39,5 @@ int ext4_take_inode(struct ext4 *ext4, bool directory, ext2_ino_t *ret, struct e
 /** Append a run to the extents of an inode in memory and account its blocks. */
 int ext4_append_extent(struct ext4 *ext4, ext2_extent_handle_t handle, struct ext2_inode *inode,
                        uint64_t logical, blk64_t physical, uint64_t len, struct err *err);
-
-/** Whether n bytes are all zero. */
-bool ext4_is_zero(const void *data, size_t n);
 
 #endif

@@ -176,7 +176,7 @@ static int add_inode(struct scan *scan, ext2_ino_t ino, const char *path)
         if (r < 0)
                 return r;
         if (file)
-                file->source_entry = ino;
+                file->source_ino = ino;
         if (S_ISDIR(entry.mode))
                 remember(&scan->dirs, &scan->dirs_len, ino, path);
         else if (inode.i_links_count > 1 && !entry.hardlink)
@@ -262,7 +262,7 @@ int ext4_source_copy(struct ext4_source *source, struct tree_inode *inode, struc
         errcode_t code;
         int r;
 
-        code = ext2fs_file_open(source->fs, inode->source_entry, 0, &file);
+        code = ext2fs_file_open(source->fs, inode->source_ino, 0, &file);
         if (code)
                 return ext4_fail(err, code, "open a file of the image");
         r = ext4_file_begin(to, inode, err);

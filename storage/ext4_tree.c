@@ -13,6 +13,9 @@
 #define LINKS_MAX     65000 /* of ext4; directories past it count 1 (dir_nlink) */
 #define DIRENT(len)   (((size_t)(len) + 8 + 3) & ~(size_t)3)
 #define INODES_GROUP  16384 /* spread: an inode bitmap has room for 32768 */
+#define GROUP_BLOCKS  32768
+#define GROUP_MIN     64 /* a last group with less, tables aside, is cut off by libext2fs */
+#define INLINE_RUNS   4  /* extents that an inode has room for */
 
 static uint64_t dir_blocks(const struct tree_node *dir)
 {
@@ -31,40 +34,49 @@ static uint64_t dir_blocks(const struct tree_node *dir)
         return blocks;
 }
 
+/* Blocks of its own that a name takes behind the content. */
 static uint64_t inode_blocks(const struct tree_node *node)
 {
         const struct tree_inode *inode = node->inode;
-        uint64_t blocks = inode->xattrs_len ? 1 : 0, runs = 1;
+        uint64_t blocks = inode->xattrs_len ? 1 : 0, runs = inode->runs_len;
 
         if (S_ISDIR(inode->mode)) {
                 blocks += dir_blocks(node);
+                runs = 1 + blocks / GROUP_BLOCKS;
         } else if (S_ISLNK(inode->mode)) {
                 blocks += strlen(inode->target) > FAST_LINK_MAX;
-        } else {
-                blocks += inode->data_blocks;
-                /* A run is cut in two at most once a group, by tables or the group's end. */
-                runs = inode->data_runs + inode->data_blocks / 8192;
         }
-        return blocks + (runs > 2 ? runs / 150 + 1 : 0);
+        return blocks + (runs > INLINE_RUNS ? runs / 150 + 2 : 0);
 }
 
-void ext4_measure(const struct tree *tree, uint64_t *ret_blocks, uint32_t *ret_inodes)
+void ext4_measure(const struct tree *tree, uint64_t content_end, struct ext4_params *ret)
 {
-        uint64_t blocks = 0, inodes = 0, groups;
+        uint64_t own = 1, inodes = 16, groups = 1, tables = 0, blocks = 0, rest;
 
         /* Hard links are counted once a name: some slack, never too little. */
         for (const struct tree_node *n = tree_root(tree); n; n = tree_next(n)) {
-                blocks += inode_blocks(n);
+                own += inode_blocks(n);
                 inodes++;
         }
-        inodes += 16;
-        blocks += inodes / 16 + 1;
-        blocks += blocks / 4096 + 512; /* bitmaps, descriptors and their copies, slack */
-        groups = (inodes + INODES_GROUP - 1) / INODES_GROUP;
-        if (blocks < groups * 32768 && groups > 1)
-                blocks = groups * 32768;
-        *ret_blocks = blocks;
-        *ret_inodes = (uint32_t)inodes;
+        for (;;) {
+                uint64_t need = (inodes + INODES_GROUP - 1) / INODES_GROUP;
+
+                blocks = content_end + own + tables;
+                if (need < (blocks + GROUP_BLOCKS - 1) / GROUP_BLOCKS)
+                        need = (blocks + GROUP_BLOCKS - 1) / GROUP_BLOCKS;
+                if (need <= groups && tables)
+                        break;
+                groups = need > groups ? need : groups;
+                tables = groups * (2 + inodes / groups / 16 + 2);
+        }
+        if (blocks < (groups - 1) * GROUP_BLOCKS)
+                blocks = (groups - 1) * GROUP_BLOCKS;
+        rest = 2 + tables / groups + GROUP_MIN;
+        if (blocks % GROUP_BLOCKS < rest)
+                blocks += rest - blocks % GROUP_BLOCKS;
+        ret->content_end = content_end;
+        ret->blocks = blocks;
+        ret->inodes = (uint32_t)inodes;
 }
 
 static void set_times(const struct ext4 *ext4, const struct tree_inode *from,
@@ -251,6 +263,57 @@ static int put_xattrs(struct ext4 *ext4, const struct tree_node *node, struct er
         return code ? ext4_fail(err, code, node->name) : 0;
 }
 
+/* Extents in the inode itself; the header says so even when there are none: all one hole. */
+static void put_inline_runs(const struct tree_inode *from, struct ext2_inode_large *inode)
+{
+        struct ext3_extent_header *header = (void *)inode->i_block;
+        struct ext3_extent *extent = (void *)(header + 1);
+
+        header->eh_magic = EXT3_EXT_MAGIC;
+        header->eh_max = INLINE_RUNS;
+        header->eh_entries = (uint16_t)from->runs_len;
+        for (size_t i = 0; i < from->runs_len; i++) {
+                extent[i].ee_block = from->runs[i].logical;
+                extent[i].ee_len = (uint16_t)from->runs[i].len;
+                extent[i].ee_start = from->runs[i].physical;
+        }
+}
+
+static int put_many_runs(struct ext4 *ext4, const struct tree_inode *from,
+                         struct ext2_inode_large *inode, struct err *err)
+{
+        struct ext2_inode *small = (struct ext2_inode *)inode;
+        ext2_extent_handle_t handle;
+        errcode_t code = ext2fs_extent_open2(ext4->fs, from->ino, small, &handle);
+        int r = 0;
+
+        if (code)
+                return ext4_fail(err, code, "open extents");
+        for (size_t i = 0; r == 0 && i < from->runs_len; i++)
+                r = ext4_append_extent(ext4, handle, small, from->runs[i].logical,
+                                       from->runs[i].physical, from->runs[i].len, err);
+        ext2fs_extent_free(handle);
+        return r;
+}
+
+/* A regular file of which the content is in place, or that has none yet. */
+static int put_file(struct ext4 *ext4, const struct tree_inode *from,
+                    struct ext2_inode_large *inode, struct err *err)
+{
+        uint64_t blocks = 0;
+
+        inode->i_size = (uint32_t)from->size;
+        inode->i_size_high = (uint32_t)(from->size >> 32);
+        for (size_t i = 0; i < from->runs_len; i++)
+                blocks += from->runs[i].len;
+        if (from->runs_len > INLINE_RUNS)
+                return put_many_runs(ext4, from, inode, err);
+        put_inline_runs(from, inode);
+        return ext2fs_iblk_add_blocks(ext4->fs, (struct ext2_inode *)inode, blocks)
+                       ? err_set(err, E2BIG, "a file with too many blocks")
+                       : 0;
+}
+
 static int put_inode(struct ext4 *ext4, const struct tree_node *node, struct err *err)
 {
         struct ext2_inode_large inode;
@@ -262,13 +325,8 @@ static int put_inode(struct ext4 *ext4, const struct tree_node *node, struct err
                 r = put_dir(ext4, node, &inode, err);
         else if (S_ISLNK(node->inode->mode))
                 r = put_symlink(ext4, node->inode, &inode, err);
-        else if (S_ISREG(node->inode->mode)) { /* an empty extent tree: all one hole */
-                inode.i_size = (uint32_t)node->inode->size;
-                inode.i_size_high = (uint32_t)(node->inode->size >> 32);
-                inode.i_block[0] = EXT3_EXT_MAGIC;
-                inode.i_block[1] = 0;
-                ((struct ext3_extent_header *)(void *)inode.i_block)->eh_max = 4;
-        }
+        else if (S_ISREG(node->inode->mode))
+                r = put_file(ext4, node->inode, &inode, err);
         if (r < 0)
                 return r;
         code = ext2fs_write_inode_full(ext4->fs, node->inode->ino, (struct ext2_inode *)&inode,

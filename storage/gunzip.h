@@ -15,6 +15,7 @@
 
 struct gunzip;
 
+/** At the beginning of a stream. free(NULL) is fine. */
 struct gunzip *gunzip_new(void);
 void gunzip_free(struct gunzip *g);
 AUTO_TYPE(gunzip)

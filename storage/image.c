@@ -7,6 +7,7 @@
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/value.h"
 #include "storage/oci.h"
 #include "storage/store.h"
 
@@ -167,6 +168,18 @@ static int resolve(const struct image_store *store, const json_t *index, const c
         return 0;
 }
 
+/* When the registry of an index entry was asked last; 0: never. */
+static int64_t pulled_ms(const json_t *entry)
+{
+        const json_t *notes = json_object_get(entry, "annotations");
+        struct err ignored;
+        int64_t ms = 0;
+
+        if (value_int(json_str(notes, OCI_NOTE_PULLED, ""), 0, INT64_MAX, &ms, &ignored) < 0)
+                return 0;
+        return ms;
+}
+
 int image_find(struct image_store *store, const char *ref, struct image **ret_image,
                struct err *err)
 {
@@ -177,7 +190,11 @@ int image_find(struct image_store *store, const char *ref, struct image **ret_im
 
         if (r == 0)
                 r = resolve(store, index, ref, &name, &digest, err);
-        return r < 0 ? r : read_image(store, name ? name : ref, digest, ret_image, err);
+        if (r == 0)
+                r = read_image(store, name ? name : ref, digest, ret_image, err);
+        if (r == 0)
+                (*ret_image)->pulled_ms = pulled_ms(store_index_find(index, (*ret_image)->ref));
+        return r;
 }
 
 int image_list(struct image_store *store, struct image ***ret_images, size_t *ret_len,

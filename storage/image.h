@@ -47,6 +47,7 @@ struct image {
         char config_digest[DIGEST_TEXT_MAX]; /* the image id of Docker */
         char *architecture, *os, *created;
         int64_t size_bytes; /* of the compressed layers */
+        int64_t pulled_ms;  /* when its registry was last asked (wall clock); 0: never */
         char **env;         /* "KEY=value" */
         size_t env_len;
         char **entrypoint, **cmd, **volumes, **exposed_ports;

@@ -6,6 +6,8 @@
  *
  *   RUNNING ── output ended and worker reaped ──▶ publish ──▶ on_done, freed
  *      └─ cancel ──▶ killed, freed once the worker is reaped; no callback
+ *
+ * job_spawn.c starts the worker; job_follow.c unpacks what a pull brings while it does.
  */
 #include "storage/job.h"
 
@@ -14,7 +16,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,39 +23,13 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/json.h"
-#include "base/loop.h"
 #include "base/mem.h"
 #include "base/spawn.h"
-#include "base/strbuf.h"
+#include "storage/job_internal.h"
 #include "storage/publish.h"
-#include "storage/store.h"
 #include "storage/worker.h"
 
-struct storage_job {
-        struct ev_loop *loop;
-        struct image_store
-                store; /* a copy: the caller's may close before a cancelled worker is gone */
-        enum storage_job_kind kind;
-        char *digest;   /* UNPACK */
-        char *ref;      /* PULL: normalised */
-        json_t *images; /* PUSH, SAVE: what the request says about them */
-        char *known;    /* PULL: what the reference meant at the registry last time */
-        struct storage_job_events events;
-        bool cancelled, exited, ended;
-
-        char *staging_path;
-        int staging;
-        pid_t pid;
-        int status;
-        struct loop_child child;
-        ev_io output;
-        ev_timer now; /* for a job that was done before it began */
-        struct strbuf lines;
-        json_t *result; /* what the worker said at its end */
-        struct err err; /* or what it complained about; code 0: nothing */
-};
-
-static void job_free(void *p)
+void job_free(void *p)
 {
         struct storage_job *job = p;
         struct err ignored;
@@ -67,10 +42,13 @@ static void job_free(void *p)
                                        &ignored); /* or the next image_store_open() */
         if (job->staging >= 0)
                 (void)close(job->staging); /* gives the lock up */
+        job_follow_end(job);
         json_decref(job->result);
+        json_decref(job->published);
         json_decref(job->images);
         strbuf_release(&job->lines);
         free(job->staging_path);
+        free(job->worker);
         free(job->digest);
         free(job->ref);
         free(job->known);
@@ -111,6 +89,13 @@ static void job_finish(struct storage_job *job)
                                                      : WEXITSTATUS(job->status));
         if (r == 0 && !job->cancelled)
                 r = publish(job, &published, &err);
+        if (r < 0 || job->cancelled)
+                job_follow_drop(job);
+        job_follow_end(job);
+        if (job->follower) { /* it ends this job */
+                job->published = STEAL(published);
+                return;
+        }
         if (!job->cancelled)
                 job->events.on_done(job->events.ctx, published, r < 0 ? &err : NULL);
         loop_defer_free(job->loop, job_free, job);
@@ -141,6 +126,11 @@ static void handle_line(struct storage_job *job, const char *line, size_t len)
                 job->events.on_layer(job->events.ctx, json_str(message, "digest", ""),
                                      json_str(message, "state", ""), json_int(message, "done", 0),
                                      json_int(message, "total", 0));
+        if (streq(event, "image") && job->kind == JOB_PULL && !job->cancelled)
+                job_follow_start(job, json_str(message, "manifest", ""));
+        if (streq(event, "layer"))
+                job_follow_layer(job, json_str(message, "digest", ""),
+                                 json_str(message, "state", ""));
         if (streq(event, "notice") && job->events.on_notice && !job->cancelled)
                 job->events.on_notice(job->events.ctx, json_str(message, "text", ""));
         if (streq(event, "done") && !job->result)
@@ -216,126 +206,32 @@ static void on_job_done_already(struct ev_loop *loop, ev_timer *w, int revents)
         loop_defer_free(loop, job_free, job);
 }
 
-static bool needs_network(enum storage_job_kind kind)
+static int start_worker(struct storage_job *job, const struct storage_job_request *request,
+                        int ready, struct err *err)
 {
-        return kind == JOB_PULL || kind == JOB_PUSH || kind == JOB_LOGIN;
-}
-
-static bool makes_nothing(enum storage_job_kind kind)
-{
-        return kind == JOB_PUSH || kind == JOB_LOGIN || kind == JOB_SAVE;
-}
-
-/* Whether a job reads the store's blobs; others read an archive. */
-static bool reads_blobs(enum storage_job_kind kind)
-{
-        return kind != JOB_LOAD && kind != JOB_IMPORT;
-}
-
-static int make_request(const struct storage_job *job, const struct storage_job_request *request,
-                        int *ret_fd, struct err *err)
-{
-        static const char *const names[] = {
-                [JOB_LOAD] = "load", [JOB_IMPORT] = "import", [JOB_UNPACK] = "unpack",
-                [JOB_PULL] = "pull", [JOB_PUSH] = "push",     [JOB_LOGIN] = "login",
-                [JOB_SAVE] = "save",
-        };
-        AUTO_JSON json_t *json = json_object();
-        AUTO_FREE char *text = NULL;
-        AUTO_CLOSE int fd = memfd_create("request", MFD_CLOEXEC);
-        int r;
-
-        if (fd < 0)
-                return err_errno(err, errno, "request");
-        json_set_str(json, "job", names[request->kind]);
-        json_set_str(json, "ref", request->ref);
-        json_set_str(json, "digest", request->digest);
-        json_set_str(json, "auth_file", request->auth_file);
-        json_set_str(json, "known", job->known);
-        json_set_bool(json, "network", needs_network(request->kind));
-        if (job->images)
-                (void)json_object_update(json, job->images); /* OOM only */
-        if (request->kind == JOB_LOGIN)
-                (void)json_object_set_new(json, "login",
-                                          json_pack("{s:s, s:s}", "username", request->username,
-                                                    "password", request->password)); /* OOM only */
-        if (request->changes)
-                (void)json_object_set_new(json, "changes",
-                                          json_deep_copy(request->changes)); /* OOM only */
-        text = json_text(json);
-        r = fd_write_all(fd, text, strlen(text), err);
-        if (r == 0 && lseek(fd, 0, SEEK_SET) < 0)
-                r = err_errno(err, errno, "request");
-        if (r < 0)
-                return r;
-        *ret_fd = steal_fd(&fd);
-        return 0;
-}
-
-static int open_blobs(const struct image_store *store, int *ret_fd, struct err *err)
-{
-        AUTO_FREE char *path = file_join(store->dir, "blobs/sha256");
-
-        *ret_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        return *ret_fd < 0 ? err_errno(err, errno, "%s", path) : 0;
-}
-
-static int spawn_worker(struct storage_job *job, const char *worker,
-                        const struct storage_job_request *request, struct err *err)
-{
-        const char *argv[] = {worker, WORKER_OPTION, NULL};
-        AUTO_CLOSE int ask = -1, out_r = -1, out_w = -1, blobs = -1;
-        int pipefd[2], pidfd = -1, r;
-
-        r = make_request(job, request, &ask, err);
-        if (r == 0 && reads_blobs(request->kind))
-                r = open_blobs(&job->store, &blobs, err);
-        if (r < 0)
-                return r;
-        if (pipe2(pipefd, O_CLOEXEC) < 0)
-                return err_errno(err, errno, "pipe");
-        out_r = pipefd[0];
-        out_w = pipefd[1];
-        r = fd_set_nonblock(out_r, err);
-        if (r == 0) {
-                const struct spawn_fd fds[] = {
-                        {ask, 0},
-                        {out_w, 1},
-                        {STDERR_FILENO, 2},
-                        {reads_blobs(request->kind) ? blobs : request->archive_fd, WORKER_FD_INPUT},
-                        {request->kind == JOB_SAVE ? request->output_fd : job->staging,
-                         WORKER_FD_STAGING}};
-                const struct spawn spec = {.argv = argv, .fds = fds, .fd_count = ARRAY_SIZE(fds)};
-
-                r = spawn_start(&spec, &job->pid, &pidfd, err);
-        }
-        if (r < 0)
-                return r;
-        loop_child_start(job->loop, &job->child, pidfd, on_worker_exit);
-        ev_io_init(&job->output, on_worker_output, steal_fd(&out_r), EV_READ);
-        ev_io_start(job->loop, &job->output);
-        return 0;
-}
-
-static int start_worker(struct storage_job *job, const char *worker,
-                        const struct storage_job_request *request, struct err *err)
-{
-        int r = makes_nothing(job->kind) || job->kind == JOB_PULL
+        int pidfd = -1, output = -1;
+        int r = job_makes_nothing(job->kind) || job->kind == JOB_PULL
                         ? store_partial_open(&job->store, &job->staging, err)
                         : store_staging_new(&job->store, &job->staging_path, &job->staging, err);
 
         if (r < 0)
                 return r;
-        if (!makes_nothing(job->kind) && geteuid() == 0 &&
+        if (!job_makes_nothing(job->kind) && geteuid() == 0 &&
             fchown(job->staging, WORKER_UID, WORKER_GID) < 0)
                 return err_errno(err, errno, "staging folder");
-        return spawn_worker(job, worker, request, err);
+        r = job_spawn(job, request, ready, &pidfd, &output, err);
+        if (r < 0)
+                return r;
+        loop_child_start(job->loop, &job->child, pidfd, on_worker_exit);
+        ev_io_init(&job->output, on_worker_output, output, EV_READ);
+        ev_io_start(job->loop, &job->output);
+        return 0;
 }
 
-int storage_job_start(struct ev_loop *loop, struct image_store *store, const char *worker,
-                      const struct storage_job_request *request,
-                      const struct storage_job_events *events, struct storage_job **ret_job,
-                      struct err *err)
+int job_start(struct ev_loop *loop, struct image_store *store, const char *worker,
+              const struct storage_job_request *request, int ready,
+              const struct storage_job_events *events, struct storage_job **ret_job,
+              struct err *err)
 {
         AUTO_FREE char *ref = NULL;
         struct storage_job *job;
@@ -345,7 +241,7 @@ int storage_job_start(struct ev_loop *loop, struct image_store *store, const cha
         if (request->kind == JOB_UNPACK && !digest_valid(request->digest ? request->digest : ""))
                 return err_set(err, EINVAL, "unpack: '%.90s' is not a digest",
                                request->digest ? request->digest : "");
-        if (needs_network(request->kind))
+        if (job_needs_network(request->kind))
                 r = image_ref_normalise(request->ref ? request->ref : "", &ref, err);
         if (r < 0)
                 return r;
@@ -353,22 +249,23 @@ int storage_job_start(struct ev_loop *loop, struct image_store *store, const cha
         job->loop = loop;
         job->store.dir = xstrdup(store->dir);
         job->kind = request->kind;
+        job->worker = xstrdup(worker);
         job->digest = xstrdup(request->digest);
         if (job->kind == JOB_PULL)
-                job->known = store_known_source(store, ref);
+                job->known = store_known_source(store, ref, request->platform);
         job->ref = STEAL(ref);
         if (job->kind == JOB_PUSH)
                 r = store_push_request(store, job->ref, &job->images, err);
         if (job->kind == JOB_SAVE)
                 r = store_save_request(store, request->refs, &job->images, err);
         job->events = *events;
-        job->staging = job->output.fd = -1;
+        job->staging = job->output.fd = job->ready = -1;
         job->lines.max = WORKER_LINE_MAX;
         if (job->kind == JOB_UNPACK && publish_has_rootfs(&job->store, job->digest)) {
                 ev_timer_init(&job->now, on_job_done_already, 0., 0.);
                 ev_timer_start(loop, &job->now);
         } else if (r == 0) {
-                r = start_worker(job, worker, request, err);
+                r = start_worker(job, request, ready, err);
         }
         if (r < 0) {
                 job_free(job);
@@ -378,12 +275,25 @@ int storage_job_start(struct ev_loop *loop, struct image_store *store, const cha
         return 0;
 }
 
+int storage_job_start(struct ev_loop *loop, struct image_store *store, const char *worker,
+                      const struct storage_job_request *request,
+                      const struct storage_job_events *events, struct storage_job **ret_job,
+                      struct err *err)
+{
+        return job_start(loop, store, worker, request, -1, events, ret_job, err);
+}
+
 void storage_job_cancel(struct storage_job *job)
 {
         struct err ignored;
 
         if (!job || job->cancelled)
                 return;
+        job_follow_drop(job);
+        if (job->published) { /* only the follower was left of it */
+                loop_defer_free(job->loop, job_free, job);
+                return;
+        }
         if (!job->pid) {
                 ev_timer_stop(job->loop, &job->now);
                 loop_defer_free(job->loop, job_free, job);

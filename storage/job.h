@@ -33,6 +33,7 @@ struct storage_job_request {
         const char *digest; /* UNPACK: manifest digest */
         const json_t *refs; /* SAVE: array of names */
         int output_fd;      /* SAVE: borrowed until the job is started */
+        const char *platform;            /* PULL: OS/ARCH[/VARIANT]; NULL: of VMs here */
         const char *username, *password; /* LOGIN */
         const char
                 *auth_file; /* PULL, PUSH: asked before the usual files of credentials; or NULL */

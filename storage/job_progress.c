@@ -44,6 +44,15 @@ void job_progress_layer(struct job_progress *progress, const char *digest, const
         (void)fd_write_all(progress->fd, line, strlen(line), &ignored); /* as above */
 }
 
+void job_progress_image(const struct job_progress *progress, const char *digest)
+{
+        AUTO_FREE char *line = xasprintf("{\"event\":\"image\",\"manifest\":\"%s\"}\n", digest);
+        struct err ignored;
+
+        if (progress->fd >= 0)
+                (void)fd_write_all(progress->fd, line, strlen(line), &ignored); /* as above */
+}
+
 void job_progress_notice(const struct job_progress *progress, const char *text)
 {
         AUTO_JSON json_t *message = json_pack("{s:s, s:s}", "event", "notice", "text", text);

@@ -19,6 +19,9 @@ void job_progress_report(struct job_progress *progress, const char *stage, int64
 void job_progress_layer(struct job_progress *progress, const char *digest, const char *state,
                         int64_t done, int64_t total);
 
+/** A pull knows its image: the manifest's digest. */
+void job_progress_image(const struct job_progress *progress, const char *digest);
+
 /** A sentence for people: why it takes longer. */
 void job_progress_notice(const struct job_progress *progress, const char *text);
 

@@ -17,6 +17,7 @@
 
 #include "base/mem.h"
 #include "storage/gunzip.h"
+#include "storage/tar_names.h"
 
 #define CHUNK        (256u << 10)
 #define XATTRS_MAX   128 /* of one entry */
@@ -27,6 +28,7 @@ struct layer {
         struct gunzip *gunzip; /* NULL: not gzip */
         struct archive *raw;   /* NULL: not zstd */
         struct archive *tar;
+        struct tar_names *names;
         struct digest *blob_hash, *tar_hash; /* NULL: not wanted, or the same */
         int64_t blob_bytes, tar_bytes;
         enum layer_compression compression;
@@ -216,6 +218,7 @@ static int choose_compression(struct layer *layer, struct err *err)
         return 0;
 }
 
+/* The bytes of the tar, as they come. */
 static archive_read_callback *reader_of(const struct layer *layer)
 {
         switch (layer->compression) {
@@ -229,15 +232,27 @@ static archive_read_callback *reader_of(const struct layer *layer)
         return on_read_fd;
 }
 
+/* What libarchive reads of the tar, seen by both. */
+static la_ssize_t on_read_tar(struct archive *a, void *ctx, const void **ret)
+{
+        struct layer *layer = ctx;
+        la_ssize_t n = reader_of(layer)(a, ctx, ret);
+
+        if (n > 0)
+                tar_names_feed(layer->names, *ret, (size_t)n);
+        return n;
+}
+
 static int open_tar(struct layer *layer, struct err *err)
 {
+        layer->names = tar_names_new();
         layer->tar = archive_read_new();
         if (!layer->tar)
                 bug("no memory for an archive reader");
         if (archive_read_support_format_tar(layer->tar) != ARCHIVE_OK ||
             archive_read_support_format_empty(layer->tar) != ARCHIVE_OK)
                 return broken(layer, layer->tar, err);
-        if (archive_read_open(layer->tar, layer, NULL, reader_of(layer), NULL) != ARCHIVE_OK)
+        if (archive_read_open(layer->tar, layer, NULL, on_read_tar, NULL) != ARCHIVE_OK)
                 return broken(layer, layer->tar, err);
         return 0;
 }
@@ -274,6 +289,7 @@ void layer_free(struct layer *layer)
         (void)archive_read_free(layer->tar); /* nothing is written: no error that counts */
         (void)archive_read_free(layer->raw);
         gunzip_free(layer->gunzip);
+        tar_names_free(layer->names);
         digest_free(layer->blob_hash);
         digest_free(layer->tar_hash);
         free(layer);
@@ -326,6 +342,8 @@ int layer_next(struct layer *layer, struct tree_entry *ret, bool *ret_regular, s
         ret->path = archive_entry_pathname(entry);
         ret->hardlink = archive_entry_hardlink(entry);
         ret->symlink = archive_entry_symlink(entry);
+        tar_names_get(layer->names, archive_read_header_position(layer->tar), &ret->path,
+                      ret->hardlink ? &ret->hardlink : &ret->symlink);
         ret->mode = (uint32_t)archive_entry_filetype(entry) | (archive_entry_perm(entry) & 07777);
         ret->uid = archive_entry_uid(entry);
         ret->gid = archive_entry_gid(entry);
@@ -363,7 +381,7 @@ int layer_finish(struct layer *layer, char *ret_digest, char *ret_diff_id, struc
         const void *data;
         la_ssize_t n;
 
-        assert(layer->blob_hash);
+        assert(!layer->blob_hash == !ret_digest);
         do {
                 n = reader_of(layer)(layer->raw, layer, &data);
         } while (n > 0);
@@ -376,6 +394,8 @@ int layer_finish(struct layer *layer, char *ret_digest, char *ret_diff_id, struc
                 } while (n > 0);
         if (n < 0)
                 return (int)n;
+        if (!ret_digest)
+                return 0;
         digest_final_text(layer->blob_hash, ret_digest);
         if (layer->tar_hash)
                 digest_final_text(layer->tar_hash, ret_diff_id);

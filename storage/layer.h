@@ -60,8 +60,9 @@ int layer_data(struct layer *layer, const void **ret_data, size_t *ret_len, int6
                struct err *err);
 
 /**
- * Read on to the real end of fd (opened with LAYER_HASH) and give both digests (DIGEST_TEXT_MAX
- * bytes each). fd's bytes behind the end of the tar are hashed too: the blob's digest covers them.
+ * Read on to the real end of fd and give both digests (DIGEST_TEXT_MAX bytes each; NULL with
+ * LAYER_NO_HASH). fd's bytes behind the end of the tar are hashed too: the blob's digest covers
+ * them.
  */
 int layer_finish(struct layer *layer, char *ret_digest, char *ret_diff_id, struct err *err);
 

@@ -30,7 +30,11 @@ static int to_manifest(struct load *load, const json_t *entry, struct oci_descri
                        struct err *err)
 {
         AUTO_JSON json_t *index = NULL;
+        struct platform here;
         int r = oci_descriptor_parse(entry, "index.json", ret, err);
+
+        if (r == 0)
+                r = platform_parse(NULL, &here, err);
 
         for (int depth = 0; r == 0 && oci_is_index(ret->media_type); depth++) {
                 AUTO_FREE char *text = NULL;
@@ -48,7 +52,7 @@ static int to_manifest(struct load *load, const json_t *entry, struct oci_descri
                         return r;
                 json_decref(index);
                 index = next;
-                r = oci_index_choose(index, ret->digest, &child, err);
+                r = oci_index_choose(index, &here, ret->digest, &child, err);
                 if (r == 0)
                         r = oci_descriptor_parse(child, "index", ret, err);
         }

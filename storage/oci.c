@@ -113,10 +113,21 @@ const char *oci_architecture(void)
 #endif
 }
 
-int oci_index_choose(const json_t *index, const char *what, const json_t **ret, struct err *err)
+/* An entry's platform as text, for people. */
+static void offer(struct strbuf *offered, const json_t *platform)
+{
+        const char *variant = json_str(platform, "variant", "");
+
+        strbuf_addf(offered, " %.20s/%.20s%s%.10s", json_str(platform, "os", ""),
+                    json_str(platform, "architecture", ""), *variant ? "/" : "", variant);
+}
+
+int oci_index_choose(const json_t *index, const struct platform *wanted, const char *what,
+                     const json_t **ret, struct err *err)
 {
         AUTO_STRBUF struct strbuf offered = STRBUF_INIT(200);
-        const json_t *entries = json_object_get(index, "manifests"), *any = NULL;
+        const json_t *entries = json_object_get(index, "manifests"), *any = NULL, *best = NULL;
+        int best_fit = 0;
 
         if (!json_is_array(entries) || json_object_get(index, "layers"))
                 return err_set(err, EINVAL, "%s: not an image index", what);
@@ -127,24 +138,27 @@ int oci_index_choose(const json_t *index, const char *what, const json_t **ret, 
                 const json_t *platform = json_object_get(entry, "platform");
                 const char *type = json_str(entry, "mediaType", "");
                 const char *os = json_str(platform, "os", "");
-                const char *arch = json_str(platform, "architecture", "");
+                int fit = platform_fits(wanted, os, json_str(platform, "architecture", ""),
+                                        json_str(platform, "variant", ""));
 
                 if (!oci_is_manifest(type) && !oci_is_index(type))
                         continue;
                 if (!platform && !any)
                         any = entry;
-                if (!platform || streq(os, "unknown"))
-                        continue;
-                if (streq(os, "linux") && streq(arch, oci_architecture())) {
-                        *ret = entry;
-                        return 0;
+                if (platform && !streq(os, "unknown"))
+                        offer(&offered, platform);
+                if (fit > best_fit) {
+                        best_fit = fit;
+                        best = entry;
                 }
-                strbuf_addf(&offered, " %.20s/%.20s", os, arch);
         }
-        if (!any)
-                return err_set(err, ENOENT, "%s: nothing for linux/%s in it; it offers:%s", what,
-                               oci_architecture(), offered.len ? strbuf_str(&offered) : " nothing");
-        *ret = any;
+        *ret = best ? best : any;
+        if (!*ret) {
+                AUTO_FREE char *text = platform_text(wanted);
+
+                return err_set(err, ENOENT, "%s: nothing for %s in it; it offers:%s", what, text,
+                               offered.len ? strbuf_str(&offered) : " nothing");
+        }
         return 0;
 }
 

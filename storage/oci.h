@@ -15,6 +15,7 @@
 #include "base/err.h"
 #include "base/json.h"
 #include "storage/image.h"
+#include "storage/platform.h"
 
 #define OCI_DOCUMENT_MAX (4u << 20)  /* bytes; what other clients accept */
 #define OCI_LAYERS_MAX   512         /* Docker stops at 127 */
@@ -28,9 +29,11 @@
 #define OCI_TYPE_CONFIG   "application/vnd.oci.image.config.v1+json"
 #define OCI_TYPE_LAYER    "application/vnd.oci.image.layer.v1.tar" /* + "", "+gzip", "+zstd" */
 
-#define OCI_NOTE_REF    "org.opencontainers.image.ref.name"
-#define OCI_NOTE_NAME   "io.containerd.image.name"
-#define OCI_NOTE_SOURCE "berth.image.source" /* the digest that the registry has for the name */
+#define OCI_NOTE_REF      "org.opencontainers.image.ref.name"
+#define OCI_NOTE_NAME     "io.containerd.image.name"
+#define OCI_NOTE_SOURCE   "berth.image.source"   /* the digest that the registry has for the name */
+#define OCI_NOTE_PULLED   "berth.image.pulled"   /* when it was last asked, ms since 1970 */
+#define OCI_NOTE_PLATFORM "berth.image.platform" /* that a pull asked for; none: VMs here */
 
 struct oci_descriptor {
         char digest[DIGEST_TEXT_MAX];
@@ -62,11 +65,11 @@ int oci_manifest_parse(const char *text, size_t len, const char *what, struct oc
                        struct err *err);
 
 /**
- * The entry of an index for this machine: the first of linux and our architecture that is not an
- * attestation; one without a platform when none matches. *ret: borrowed from index.
- * ENOENT: none; the text lists what there is.
+ * The entry of an index that fits a platform best, attestations aside; one without a platform when
+ * none fits. *ret: borrowed from index. ENOENT: none; the text lists what there is.
  */
-int oci_index_choose(const json_t *index, const char *what, const json_t **ret, struct err *err);
+int oci_index_choose(const json_t *index, const struct platform *wanted, const char *what,
+                     const json_t **ret, struct err *err);
 
 /** The diff_ids of a config; there must be as many as layers. *ret: array, the caller's. */
 int oci_config_diff_ids(const json_t *config, const char *what, size_t layers,

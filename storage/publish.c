@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "storage/load.h"
 
@@ -85,14 +86,37 @@ static int publish_unchanged(const struct image_store *store, const char *ref, j
         return 0;
 }
 
+/* When the registry was asked: for policies that go by time. */
+static int note_pulled(const struct image_store *store, const char *ref, struct err *err)
+{
+        AUTO_JSON json_t *index = NULL;
+        AUTO_CLOSE int lock = -1;
+        json_t *notes;
+        int r = store_lock(store, &lock, err);
+
+        if (r == 0)
+                r = store_index_read(store, &index, err);
+        if (r < 0)
+                return r;
+        notes = json_object_get(store_index_find(index, ref), "annotations");
+        if (!notes)
+                return 0; /* removed meanwhile */
+        (void)json_object_set_new(notes, OCI_NOTE_PULLED,
+                                  json_sprintf("%lld", (long long)clock_wall_ms())); /* OOM */
+        return store_index_write(store, index, err);
+}
+
 int publish_pulled(const struct image_store *store, int staging, const json_t *made,
                    const char *ref, json_t **ret, struct err *err)
 {
-        int r;
+        bool unchanged = json_bool(made, "unchanged", false);
+        int r = unchanged ? publish_unchanged(store, ref, ret, err)
+                          : publish_images(store, staging, made, ret, err);
 
-        if (json_bool(made, "unchanged", false))
-                return publish_unchanged(store, ref, ret, err);
-        r = publish_images(store, staging, made, ret, err);
+        if (r == 0)
+                r = note_pulled(store, ref, err);
+        if (unchanged)
+                return r;
         if (r == -ENOENT)
                 return err_set(err, EAGAIN,
                                "%s: a layer of it was removed meanwhile; pull it again", ref);
@@ -110,6 +134,8 @@ int publish_rootfs(const struct image_store *store, int staging, const char *dig
 
         if (r == 0)
                 r = store_publish_rootfs(store, staging, digest, err);
+        if (r == 0)
+                r = store_sync(store, "maps", err);
         if (r == 0)
                 r = store_sync(store, "rootfs", err);
         if (r < 0)

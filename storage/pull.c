@@ -176,7 +176,8 @@ static int find_manifest(struct fetch *f, const char *ref, char **ret_text, stru
                         return 0;
                 }
                 if (r == 0)
-                        r = oci_index_choose(json, f->pull->reference->text, &entry, err);
+                        r = oci_index_choose(json, &f->pull->platform, f->pull->reference->text,
+                                             &entry, err);
                 if (r == 0)
                         r = oci_descriptor_parse(entry, f->pull->reference->text, &expected, err);
                 if (r < 0)
@@ -228,6 +229,22 @@ static int check_layers(struct fetch *f, const struct oci_manifest *manifest, st
         return 0;
 }
 
+static int check_platform(const struct fetch *f, const struct image *image, struct err *err)
+{
+        const struct platform *wanted = &f->pull->platform;
+        const char *os = image->os ? image->os : wanted->os;
+        AUTO_FREE char *text = NULL;
+
+        if (!image->architecture ||
+            (streq(os, wanted->os) && streq(image->architecture, wanted->architecture)))
+                return 0;
+        text = platform_text(wanted);
+        return err_set(err, EINVAL,
+                       "%s is for %.30s/%.30s, wanted is %s; 'berth image pull --platform' gets an "
+                       "image of another machine",
+                       f->pull->reference->text, os, image->architecture, text);
+}
+
 /* The config comes like a layer, with the digest checked; then it must fit the manifest. */
 static int check_config(const struct fetch *f, const struct oci_manifest *manifest, struct err *err)
 {
@@ -247,10 +264,7 @@ static int check_config(const struct fetch *f, const struct oci_manifest *manife
                 r = oci_config_diff_ids(config, what, manifest->layers_len, &diff_ids, err);
         if (r == 0)
                 r = oci_config_fill(config, image, err);
-        if (r == 0 && image->architecture && !streq(image->architecture, oci_architecture()))
-                r = err_set(err, EINVAL, "%s is for %.30s, this machine is %s", what,
-                            image->architecture, oci_architecture());
-        return r;
+        return r < 0 ? r : check_platform(f, image, err);
 }
 
 struct telling {
@@ -302,6 +316,7 @@ static int fetch_blobs(struct fetch *f, const struct oci_manifest *manifest, str
                 r = check_config(f, manifest, err);
         if (r < 0)
                 return r;
+        job_progress_image(f->pull->progress, f->manifest.digest);
         telling.done = xcalloc(manifest->layers_len + 1, sizeof(*telling.done));
         for (size_t i = 0; i < manifest->layers_len; i++)
                 telling.total += manifest->layers[i].size;
@@ -343,9 +358,9 @@ static int fetch_image(struct fetch *f, struct err *err)
         if (r == 0)
                 r = check_layers(f, manifest, err);
         if (r == 0)
-                r = fetch_blobs(f, manifest, err);
-        if (r == 0)
                 r = keep_document(f, text, (size_t)f->manifest.size, f->manifest.digest, err);
+        if (r == 0)
+                r = fetch_blobs(f, manifest, err);
         return r;
 }
 
@@ -356,9 +371,10 @@ static json_t *result_of(const struct fetch *f)
 
         json_object_foreach(f->kept, digest, value)
                 (void)json_array_append_new(blobs, json_string(digest)); /* OOM only */
-        return json_pack("{s:o, s:[{s:s, s:o, s:s}], s:I}", "blobs", blobs, "images", "ref",
+        return json_pack("{s:o, s:[{s:s, s:o, s:s, s:s*}], s:I}", "blobs", blobs, "images", "ref",
                          f->pull->reference->text, "descriptor", oci_descriptor_json(&f->manifest),
-                         "source", f->source, "received", (json_int_t)f->received);
+                         "source", f->source, "platform", f->pull->platform_said, "received",
+                         (json_int_t)f->received);
 }
 
 static int pull_from(const struct pull *pull, size_t i, json_t **ret, struct err *err)

@@ -4,6 +4,7 @@
 #define STORAGE_PULL_H
 
 #include "storage/job_progress.h"
+#include "storage/platform.h"
 #include "storage/reference.h"
 #include "storage/transfer.h"
 
@@ -13,6 +14,8 @@ struct pull {
         const struct registry_endpoint *endpoints; /* mirrors first */
         const struct credentials *credentials;     /* one for each endpoint */
         size_t endpoints_len;
+        struct platform platform;  /* that is wanted */
+        const char *platform_said; /* as the caller wrote it; NULL: nothing */
         int blobs, partial;
         /* What the name meant at the last pull, whole in the store; NULL: not there. */
         const char *known_source;

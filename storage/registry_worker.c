@@ -69,17 +69,20 @@ static void on_notice(void *ctx, const char *text)
 static int run_pull(struct session *s, const struct registry_context *context,
                     const json_t *request, json_t **ret, struct err *err)
 {
-        const struct pull pull = {.context = context,
-                                  .reference = s->reference,
-                                  .endpoints = s->endpoints,
-                                  .credentials = s->credentials,
-                                  .endpoints_len = s->endpoints_len,
-                                  .blobs = WORKER_FD_INPUT,
-                                  .partial = WORKER_FD_STAGING,
-                                  .known_source = json_str(request, "known", NULL),
-                                  .progress = &s->progress};
+        struct pull pull = {.context = context,
+                            .reference = s->reference,
+                            .endpoints = s->endpoints,
+                            .credentials = s->credentials,
+                            .endpoints_len = s->endpoints_len,
+                            .blobs = WORKER_FD_INPUT,
+                            .partial = WORKER_FD_STAGING,
+                            .platform_said = json_str(request, "platform", NULL),
+                            .known_source = json_str(request, "known", NULL),
+                            .progress = &s->progress};
 
-        return pull_image(&pull, ret, err);
+        int r = platform_parse(pull.platform_said, &pull.platform, err);
+
+        return r < 0 ? r : pull_image(&pull, ret, err);
 }
 
 static int run_push(struct session *s, const struct registry_context *context,

@@ -42,21 +42,34 @@
 
 /* Files that are open or may be opened by who it is, memory, time, signals to itself. No exec. */
 static const int allowed[] = {
-        SYS_read,         SYS_write,          SYS_pread64,       SYS_pwrite64,
-        SYS_readv,        SYS_writev,         SYS_openat,        SYS_close,
-        SYS_fstat,        SYS_newfstatat,     SYS_statx,         SYS_lseek,
-        SYS_ftruncate,    SYS_fallocate,      SYS_fsync,         SYS_fdatasync,
-        SYS_renameat2,    SYS_unlinkat,       SYS_fcntl,         SYS_ioctl,
-        SYS_fadvise64,    SYS_ppoll,          SYS_mmap,          SYS_munmap,
-        SYS_mremap,       SYS_mprotect,       SYS_madvise,       SYS_brk,
-        SYS_futex,        SYS_getrandom,      SYS_clock_gettime, SYS_gettimeofday,
-        SYS_uname,        SYS_sysinfo,        SYS_getpid,        SYS_gettid,
-        SYS_getuid,       SYS_geteuid,        SYS_getgid,        SYS_getegid,
-        SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigreturn,  SYS_restart_syscall,
-        SYS_tgkill,       SYS_exit,           SYS_exit_group,    SYS_prlimit64,
-        SYS_renameat,
+        SYS_read,          SYS_write,
+        SYS_pread64,       SYS_pwrite64,
+        SYS_readv,         SYS_writev,
+        SYS_openat,        SYS_close,
+        SYS_fstat,         SYS_newfstatat,
+        SYS_statx,         SYS_lseek,
+        SYS_ftruncate,     SYS_fallocate,
+        SYS_fsync,         SYS_fdatasync,
+        SYS_renameat2,     SYS_unlinkat,
+        SYS_fcntl,         SYS_ioctl,
+        SYS_fadvise64,     SYS_ppoll,
+        SYS_mmap,          SYS_munmap,
+        SYS_mremap,        SYS_mprotect,
+        SYS_madvise,       SYS_brk,
+        SYS_futex,         SYS_getrandom,
+        SYS_clock_gettime, SYS_gettimeofday,
+        SYS_uname,         SYS_sysinfo,
+        SYS_getpid,        SYS_gettid,
+        SYS_getuid,        SYS_geteuid,
+        SYS_getgid,        SYS_getegid,
+        SYS_rt_sigaction,  SYS_rt_sigprocmask,
+        SYS_rt_sigreturn,  SYS_restart_syscall,
+        SYS_tgkill,        SYS_exit,
+        SYS_exit_group,    SYS_prlimit64,
+        SYS_renameat,      SYS_sync_file_range,
 #if defined(__x86_64__)
-        SYS_poll,         SYS_rename,         SYS_unlink,
+        SYS_poll,          SYS_rename,
+        SYS_unlink,
 #endif
 };
 
@@ -111,24 +124,52 @@ static const int network[] = {
 #endif
 };
 
-static_assert(ARRAY_SIZE(allowed) + ARRAY_SIZE(network) < 255, "a jump's length is one byte");
+/* What it takes to start processes that do less. */
+static const int parent[] = {
+        SYS_clone,       SYS_wait4,           SYS_kill,
+        SYS_pipe2,       SYS_prctl,           SYS_dup3,
+        SYS_close_range, SYS_getppid,         SYS_set_robust_list,
+        SYS_rseq,        SYS_copy_file_range,
+#if defined(__x86_64__)
+        SYS_dup2,
+#endif
+};
 
-static int filter_calls(bool with_network, struct err *err)
+static const int child[] = {
+        SYS_read,   SYS_write,  SYS_lseek,          SYS_fstat,        SYS_close,
+        SYS_mmap,   SYS_munmap, SYS_mremap,         SYS_mprotect,     SYS_madvise,
+        SYS_brk,    SYS_futex,  SYS_clock_gettime,  SYS_gettimeofday, SYS_getrandom,
+        SYS_getpid, SYS_gettid, SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_restart_syscall,
+        SYS_tgkill, SYS_exit,   SYS_exit_group,     SYS_newfstatat,   SYS_getppid,
+};
+
+struct call_list {
+        const int *calls;
+        unsigned len;
+};
+
+#define CALLS_MAX 250
+
+static_assert(ARRAY_SIZE(allowed) + ARRAY_SIZE(network) <= CALLS_MAX &&
+                      ARRAY_SIZE(allowed) + ARRAY_SIZE(parent) <= CALLS_MAX,
+              "a jump's length is one byte");
+
+static int filter_calls(struct call_list one, struct call_list two, struct err *err)
 {
 #ifdef SANDBOX_ARCH
-        enum { COUNT = ARRAY_SIZE(allowed) + ARRAY_SIZE(network), HEAD = 4 };
-        struct sock_filter code[HEAD + COUNT + 2] = {
+        enum { HEAD = 4 };
+        struct sock_filter code[HEAD + CALLS_MAX + 2] = {
                 BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
                 BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SANDBOX_ARCH, 1, 0),
                 BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
                 BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
         };
-        unsigned count = ARRAY_SIZE(allowed) + (with_network ? ARRAY_SIZE(network) : 0);
+        unsigned count = one.len + two.len;
         const struct sock_fprog program = {.len = (unsigned short)(HEAD + count + 2),
                                            .filter = code};
 
         for (unsigned i = 0; i < count; i++) {
-                int call = i < ARRAY_SIZE(allowed) ? allowed[i] : network[i - ARRAY_SIZE(allowed)];
+                int call = i < one.len ? one.calls[i] : two.calls[i - one.len];
 
                 code[HEAD + i] = (struct sock_filter)BPF_JUMP(
                         BPF_JMP | BPF_JEQ | BPF_K, (unsigned)call, (unsigned char)(count - i), 0);
@@ -139,10 +180,13 @@ static int filter_calls(bool with_network, struct err *err)
         if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
                 return err_errno(err, errno, "limit system calls");
 #else
-        (void)with_network;
+        (void)one;
+        (void)two;
         (void)err;
         (void)allowed;
         (void)network;
+        (void)parent;
+        (void)child;
 #endif
         return 0;
 }
@@ -181,8 +225,9 @@ static int drop_root(bool with_network, struct err *err)
         return 0;
 }
 
-static int enter(bool with_network, struct err *err)
+static int enter(bool with_network, struct call_list more, struct err *err)
 {
+        const struct call_list always = {allowed, ARRAY_SIZE(allowed)};
         int r = drop_root(with_network, err);
 
         if (r == 0 && (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || chdir("/") < 0))
@@ -192,15 +237,29 @@ static int enter(bool with_network, struct err *err)
                 r = err_errno(err, errno, "die with the parent");
         if (r == 0)
                 r = set_limits(err);
-        return r == 0 && !SANITIZED ? filter_calls(with_network, err) : r;
+        return r == 0 && !SANITIZED ? filter_calls(always, more, err) : r;
 }
 
 int sandbox_enter(struct err *err)
 {
-        return enter(false, err);
+        return enter(false, (struct call_list){0}, err);
+}
+
+int sandbox_enter_parent(struct err *err)
+{
+        return enter(false, (struct call_list){parent, ARRAY_SIZE(parent)}, err);
 }
 
 int sandbox_enter_network(struct err *err)
 {
-        return enter(true, err);
+        return enter(true, (struct call_list){network, ARRAY_SIZE(network)}, err);
+}
+
+int sandbox_enter_child(struct err *err)
+{
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+                return err_errno(err, errno, "die with the parent");
+        return SANITIZED ? 0
+                         : filter_calls((struct call_list){child, ARRAY_SIZE(child)},
+                                        (struct call_list){0}, err);
 }

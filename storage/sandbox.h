@@ -12,6 +12,16 @@
  */
 int sandbox_enter(struct err *err);
 
+/**
+ * The same for the worker that makes disks: it may also fork, and copy files, so that each layer is
+ * read by a process that has given up everything else:
+ */
+int sandbox_enter_parent(struct err *err);
+
+/** In such a child: reading and writing what is open, memory, and no more. It dies with its parent.
+ */
+int sandbox_enter_child(struct err *err);
+
 /** The same with the network: for the worker that talks to registries. */
 int sandbox_enter_network(struct err *err);
 

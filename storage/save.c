@@ -152,10 +152,6 @@ static void add_docker(struct save *s, const struct oci_manifest *manifest,
 {
         AUTO_FREE char *config =
                 xasprintf("blobs/sha256/%s", manifest->config.digest + strlen("sha256:"));
-        AUTO_FREE char *bare =
-                xasprintf("%s/%s%s%s", reference->host, reference->path, reference->tag ? ":" : "",
-                          reference->tag ? reference->tag : "");
-        AUTO_FREE char *name = image_ref_familiar(bare);
         json_t *layers = json_array(), *tags = json_array();
 
         for (size_t i = 0; i < manifest->layers_len; i++) {
@@ -164,8 +160,11 @@ static void add_docker(struct save *s, const struct oci_manifest *manifest,
 
                 (void)json_array_append_new(layers, json_string(path)); /* OOM only */
         }
+        /* The whole name: podman takes a short one for localhost's. */
         if (reference->tag)
-                (void)json_array_append_new(tags, json_string(name)); /* OOM only */
+                (void)json_array_append_new(tags, json_sprintf("%s/%s:%s", reference->host,
+                                                               reference->path,
+                                                               reference->tag)); /* OOM only */
         (void)json_array_append_new(s->docker,
                                     json_pack("{s:s, s:o, s:o}", "Config", config, "RepoTags", tags,
                                               "Layers", layers)); /* OOM only */

@@ -81,7 +81,11 @@ int image_store_open(const char *dir, struct image_store **ret_store, struct err
         static const struct {
                 const char *name;
                 mode_t mode;
-        } folders[] = {{"blobs/sha256", 0755}, {"rootfs", 0700}, {"tmp", 0700}, {"partial", 0700}};
+        } folders[] = {{"blobs/sha256", 0755},
+                       {"rootfs", 0755},
+                       {"maps", 0755},
+                       {"tmp", 0700},
+                       {"partial", 0700}};
         AUTO(image_store) struct image_store *store = xnew(struct image_store);
         AUTO_CLOSE int lock = -1;
         int r;
@@ -244,8 +248,10 @@ int store_publish_rootfs(const struct image_store *store, int staging, const cha
                          struct err *err)
 {
         AUTO_FREE char *to = store_rootfs_path(store, digest);
+        AUTO_FREE char *map = xasprintf("%s/maps/%s", store->dir, hex_of(digest));
+        int r = adopt(staging, "rootfs.map", map, err);
 
-        return adopt(staging, "rootfs.ext4", to, err);
+        return r < 0 ? r : adopt(staging, "rootfs.ext4", to, err);
 }
 
 int store_publish_refs(const struct image_store *store, const json_t *images, struct err *err)
@@ -266,11 +272,12 @@ int store_publish_refs(const struct image_store *store, const json_t *images, st
                 if (r < 0)
                         return r;
                 entry = oci_descriptor_json(&descriptor);
-                (void)json_object_set_new(entry, "annotations",
-                                          json_pack("{s:s, s:s, s:s*}", OCI_NOTE_NAME, ref,
-                                                    OCI_NOTE_REF, ref, OCI_NOTE_SOURCE,
-                                                    json_str(image, "source", NULL))); /* OOM
-                                                                                aborts later */
+                (void)json_object_set_new(
+                        entry, "annotations",
+                        json_pack("{s:s, s:s, s:s*, s:s*}", OCI_NOTE_NAME, ref, OCI_NOTE_REF, ref,
+                                  OCI_NOTE_SOURCE, json_str(image, "source", NULL),
+                                  OCI_NOTE_PLATFORM, json_str(image, "platform", NULL))); /* OOM
+                                                                                 aborts later */
                 old = store_index_find(index, ref);
                 if (old) {
                         (void)json_object_clear(old);

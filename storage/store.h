@@ -22,6 +22,9 @@ struct image_store {
 char *store_blob_path(const struct image_store *store, const char *digest);
 char *store_rootfs_path(const struct image_store *store, const char *digest);
 
+/** Digests of the disks that have a map: what another disk may take layers from. */
+json_t *store_mapped_disks(const struct image_store *store);
+
 /** Take the index lock (released by closing *ret_fd). Waits for others: they hold it shortly. */
 int store_lock(const struct image_store *store, int *ret_fd, struct err *err);
 
@@ -43,7 +46,7 @@ int store_staging_new(const struct image_store *store, char **ret_path, int *ret
 int store_publish_blob(const struct image_store *store, int staging, const char *digest,
                        struct err *err);
 
-/** The same with a root disk, which is called "rootfs.ext4" there. */
+/** The same with a root disk and its map, which are called "rootfs.ext4" and "rootfs.map" there. */
 int store_publish_rootfs(const struct image_store *store, int staging, const char *digest,
                          struct err *err);
 
@@ -64,9 +67,10 @@ int64_t store_bytes(const struct image_store *store);
 
 /**
  * What a normalised reference meant at its registry when it was pulled (of an index: not the
- * manifest in it), if all of that image is still here. NULL: no. On the heap.
+ * manifest in it), if all of that image is still here, and it was chosen for the same platform (as
+ * asked for then; NULL: none was said). NULL: no. On the heap.
  */
-char *store_known_source(const struct image_store *store, const char *ref);
+char *store_known_source(const struct image_store *store, const char *ref, const char *platform);
 
 /** {"digest", "media_type", "mounts"}: what a push of a normalised reference needs. ENOENT. */
 int store_push_request(const struct image_store *store, const char *ref, json_t **ret,

@@ -56,6 +56,23 @@ static int sweep(const struct image_store *store, const char *folder, const json
         return 0;
 }
 
+json_t *store_mapped_disks(const struct image_store *store)
+{
+        AUTO_FREE char *path = file_join(store->dir, "maps");
+        AUTO_DIR DIR *dir = opendir(path);
+        json_t *list = json_array();
+        struct dirent *entry;
+
+        while (dir && (entry = readdir(dir))) {
+                char digest[DIGEST_TEXT_MAX];
+
+                (void)snprintf(digest, sizeof(digest), "sha256:%.64s", entry->d_name); /* fits */
+                if (digest_valid(digest))
+                        (void)json_array_append_new(list, json_string(digest)); /* OOM only */
+        }
+        return list;
+}
+
 int store_collect(const struct image_store *store, const json_t *index, const char *const *in_use,
                   size_t in_use_len, struct err *err)
 {
@@ -74,5 +91,7 @@ int store_collect(const struct image_store *store, const json_t *index, const ch
                 if (digest_valid(in_use[i]))
                         mark_image(store, blobs, disks, in_use[i]);
         r = sweep(store, "rootfs", disks, err);
+        if (r == 0)
+                r = sweep(store, "maps", disks, err);
         return r < 0 ? r : sweep(store, "blobs/sha256", blobs, err);
 }

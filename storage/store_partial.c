@@ -64,19 +64,23 @@ static bool is_whole(const struct image_store *store, const char *digest)
         return true;
 }
 
-char *store_known_source(const struct image_store *store, const char *ref)
+char *store_known_source(const struct image_store *store, const char *ref, const char *platform)
 {
         AUTO_JSON json_t *index = NULL;
-        const char *source, *digest;
+        const char *source, *digest, *chosen;
+        const json_t *notes;
         const json_t *entry;
         struct err ignored;
 
         if (store_index_read(store, &index, &ignored) < 0)
                 return NULL;
         entry = store_index_find(index, ref);
-        source = json_str(json_object_get(entry, "annotations"), OCI_NOTE_SOURCE, "");
+        notes = json_object_get(entry, "annotations");
+        source = json_str(notes, OCI_NOTE_SOURCE, "");
+        chosen = json_str(notes, OCI_NOTE_PLATFORM, "");
         digest = json_str(entry, "digest", "");
-        return digest_valid(source) && digest_valid(digest) && is_whole(store, digest)
+        return digest_valid(source) && digest_valid(digest) &&
+                               streq(chosen, platform ? platform : "") && is_whole(store, digest)
                        ? xstrdup(source)
                        : NULL;
 }
@@ -98,5 +102,6 @@ static int64_t folder_bytes(const struct image_store *store, const char *name)
 
 int64_t store_bytes(const struct image_store *store)
 {
-        return folder_bytes(store, "blobs/sha256") + folder_bytes(store, "rootfs");
+        return folder_bytes(store, "blobs/sha256") + folder_bytes(store, "rootfs") +
+               folder_bytes(store, "maps");
 }

@@ -26,6 +26,7 @@ struct transfer {
         enum transfer_state state;
         int fd; /* the partial, locked; -1: not yet */
         int64_t have;
+        int64_t started;       /* see blob_start_writing() */
         int64_t began;         /* have at the beginning of this attempt */
         struct digest *digest; /* of the first `have` bytes */
         struct http_call *call;
@@ -54,7 +55,7 @@ static int restart(struct transfer *t, struct err *err)
 {
         digest_free(t->digest);
         t->digest = digest_new();
-        t->have = 0;
+        t->have = t->started = 0;
         return ftruncate(t->fd, 0) < 0 ? err_errno(err, errno, "blob %s", t->blob.digest) : 0;
 }
 
@@ -190,6 +191,7 @@ static int write_part(struct transfer *t, const char *data, size_t n)
                 data += done;
                 n -= (size_t)done;
         }
+        blob_start_writing(t->fd, &t->started, t->have);
         return 0;
 }
 
@@ -342,6 +344,8 @@ static int advance(struct transfer *t, struct err *err)
 {
         int r = 0;
 
+        if (is_over(t))
+                return 0;
         if (t->state == TRANSFER_RUNNING && t->ended)
                 r = finish(t, err);
         if (r == 0 && t->state == TRANSFER_WAITING && t->have == t->blob.size)

@@ -16,7 +16,7 @@ static struct tree_inode *inode_new(const struct tree_entry *entry)
 {
         struct tree_inode *inode = xnew(struct tree_inode);
 
-        inode->source_layer = -1;
+        inode->source_layer = -1; /* until it is added */
         inode->mode = entry->mode;
         inode->uid = (uint32_t)entry->uid;
         inode->gid = (uint32_t)entry->gid;
@@ -65,6 +65,7 @@ static void inode_unlink(struct tree *tree, struct tree_inode *inode)
                 return;
         inode_drop_xattrs(tree, inode);
         free(inode->target);
+        free(inode->runs);
         free(inode);
 }
 
@@ -262,6 +263,7 @@ static int add_at(struct tree *tree, struct tree_node *dir, const char *name, si
         }
         inode = inode_new(entry);
         inode_copy_xattrs(tree, inode, entry);
+        inode->source_layer = tree->layer;
         (void)node_add(tree, dir, name, len, inode);
         if (S_ISREG(entry->mode))
                 *ret_inode = inode;
@@ -329,6 +331,17 @@ void tree_free(struct tree *tree)
 void tree_begin_layer(struct tree *tree)
 {
         tree->layer++;
+}
+
+void tree_inode_add_run(struct tree_inode *inode, const struct tree_run *run, uint32_t run_max)
+{
+        struct tree_run *last = inode->runs_len ? &inode->runs[inode->runs_len - 1] : NULL;
+
+        if (last && last->logical + last->len == run->logical &&
+            last->physical + last->len == run->physical && last->len + run->len <= run_max)
+                last->len += run->len;
+        else
+                *array_push(&inode->runs, &inode->runs_len) = *run;
 }
 
 struct tree_node *tree_root(const struct tree *tree)

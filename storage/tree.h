@@ -9,8 +9,8 @@
  *   node   a name in a directory; knows the layer that set it last
  *   inode  what the name stands for; several nodes share one (hard links)
  *
- * A regular file's content stays in its layer; the inode keeps where (source layer and entry), so
- * that a second pass writes only what is still alive. Knows neither archives nor file systems.
+ * A regular file's content is elsewhere; the inode keeps where, in blocks (runs). Knows neither
+ * archives nor file systems.
  */
 #ifndef STORAGE_TREE_H
 #define STORAGE_TREE_H
@@ -36,6 +36,11 @@ struct tree_xattr {
         size_t len;
 };
 
+/* len blocks of a file's content, from its block logical on; they lie at physical. */
+struct tree_run {
+        uint32_t logical, physical, len;
+};
+
 struct tree_inode {
         uint32_t mode; /* with S_IFMT */
         uint32_t uid, gid;
@@ -46,11 +51,12 @@ struct tree_inode {
         char *target; /* symbolic links */
         struct tree_xattr *xattrs;
         size_t xattrs_len;
-        uint32_t links;                  /* nodes that point here */
-        int32_t source_layer;            /* of a regular file's content; -1: none */
-        uint32_t source_entry;           /* number of the entry within the layer */
-        uint64_t data_blocks, data_runs; /* what the content takes; counted by the reader */
-        uint32_t ino;                    /* for the writer: its number there, 0: not yet */
+        uint32_t links;        /* nodes that point here */
+        struct tree_run *runs; /* of a regular file, in their order; what is between is zeros */
+        size_t runs_len;
+        int32_t source_layer; /* that brought it; -1: none */
+        uint32_t source_ino;  /* its number in the file system it was read from; 0: none */
+        uint32_t ino;         /* for the writer: its number there, 0: not yet */
 };
 
 struct tree_node {
@@ -94,6 +100,12 @@ void tree_begin_layer(struct tree *tree);
  */
 int tree_add(struct tree *tree, const struct tree_entry *entry, struct tree_inode **ret_inode,
              struct err *err);
+
+/**
+ * The next run of a regular file's content. Those that touch, in the file and where they lie,
+ * become one, up to run_max blocks.
+ */
+void tree_inode_add_run(struct tree_inode *inode, const struct tree_run *run, uint32_t run_max);
 
 /** The root, and the node after this one in depth-first order (parents first); NULL at the end. */
 struct tree_node *tree_root(const struct tree *tree);

@@ -2,32 +2,14 @@
 #include "storage/unpack.h"
 
 #include <assert.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "storage/blob.h"
-#include "storage/ext4.h"
-#include "storage/layer.h"
-#include "storage/oci.h"
-#include "storage/tree.h"
-
-#define XATTRS_MAX 128
-
-struct unpack {
-        int blobs;
-        struct job_progress *progress;
-        struct oci_manifest *manifest;
-        char (*diff_ids)[DIGEST_TEXT_MAX];
-        struct tree *tree;
-        uint64_t blocks;             /* of all content seen, alive or not */
-        struct tree_inode **content; /* alive, by layer and entry */
-        size_t content_len;
-};
+#include "storage/layer_source.h"
+#include "storage/unpack_internal.h"
 
 static bool keep_xattr(const char *name)
 {
@@ -38,207 +20,192 @@ static bool keep_xattr(const char *name)
         return streq(name, "security.capability"); /* labels of other hosts mean nothing here */
 }
 
-static int add_entry(struct unpack *u, const struct tree_entry *entry,
-                     struct tree_inode **ret_inode, struct err *err)
+static int take_entry(struct unpack *u, const struct wire_frame *frame, struct err *err)
 {
-        struct tree_xattr kept[XATTRS_MAX];
-        struct tree_entry filtered = *entry;
-        size_t len = 0;
+        struct tree_xattr xattrs[WIRE_XATTRS_MAX];
+        struct tree_entry entry;
+        bool regular;
+        size_t kept = 0;
+        int r = wire_entry_parse(frame, &entry, xattrs, &regular, err);
 
-        for (size_t i = 0; i < entry->xattrs_len && len < XATTRS_MAX; i++)
-                if (keep_xattr(entry->xattrs[i].name))
-                        kept[len++] = entry->xattrs[i];
-        filtered.xattrs = kept;
-        filtered.xattrs_len = len;
-        return tree_add(u->tree, &filtered, ret_inode, err);
+        if (r < 0)
+                return r;
+        if (++u->entries > TREE_NODES_MAX)
+                return err_set(err, E2BIG, "more than %u entries", TREE_NODES_MAX);
+        for (size_t i = 0; i < entry.xattrs_len; i++)
+                if (keep_xattr(xattrs[i].name))
+                        xattrs[kept++] = xattrs[i];
+        entry.xattrs_len = kept;
+        u->block = 0;
+        return tree_add(u->tree, &entry, &u->file, err);
 }
 
-/* Reads a file's content to know what it takes. inode NULL: nobody wants it. */
-static int count_content(struct unpack *u, struct layer *layer, struct tree_inode *inode,
-                         struct err *err)
+/* Blocks of the present file: they lie at u->place. */
+static int take_run(struct unpack *u, struct wire_run run, struct err *err)
 {
-        struct ext4_count count = {0};
-        const void *data;
-        int64_t offset;
-        size_t len;
-        int r;
+        const struct tree_run placed = {run.block, (uint32_t)u->place, run.len};
+        uint64_t blocks;
 
-        while ((r = layer_data(layer, &data, &len, &offset, err)) == 0) {
-                if (!inode)
-                        continue;
-                if (offset < 0 || (uint64_t)offset + len > inode->size)
-                        return err_set(err, EINVAL, "content passes the size of its file");
-                ext4_count_data(&count, data, len, offset);
-        }
-        if (r < 0 || !inode)
-                return r < 0 ? r : 0;
-        ext4_count_end(&count);
-        inode->data_blocks = count.blocks;
-        inode->data_runs = count.runs;
-        u->blocks += count.blocks;
-        if (u->blocks > UNPACK_SIZE_MAX / EXT4_BLOCK)
+        assert(u->file);
+        blocks = (u->file->size + EXT4_BLOCK - 1) / EXT4_BLOCK;
+        if (run.len == 0 || run.block < u->block || run.block > blocks ||
+            run.len > blocks - run.block)
+                return err_set(err, EINVAL, "content passes the size of its file");
+        if (u->place + run.len > UNPACK_SIZE_MAX / EXT4_BLOCK)
                 return err_set(err, E2BIG, "more than %llu GiB in an image",
                                (unsigned long long)(UNPACK_SIZE_MAX >> 30));
+        tree_inode_add_run(u->file, &placed, EXT4_RUN_MAX);
+        u->block = run.block + run.len;
+        u->place += run.len;
         return 0;
 }
 
-static void report(struct unpack *u, const char *verb, size_t i, const struct layer *layer)
+static int take_data(struct unpack *u, const struct wire_frame *frame, struct err *err)
+{
+        const struct wire_header header = {.kind = WIRE_RUN, .len = sizeof(struct wire_run)};
+        struct wire_run run;
+        int r;
+
+        if (frame->header.len < sizeof(run))
+                return err_set(err, EPROTO, "malformed content");
+        memcpy(&run, frame->payload, sizeof(run));
+        run.len = (uint32_t)((frame->header.len - sizeof(run)) / EXT4_BLOCK);
+        if (!u->file)
+                return 0; /* nobody wants it */
+        r = take_run(u, run, err);
+        if (r == 0)
+                r = content_add(&u->content, frame->payload + sizeof(run), run.len, err);
+        return r < 0 ? r : map_put(u->map, &header, &run, err);
+}
+
+static int check_end(const struct unpack *u, size_t i, const struct wire_frame *frame,
+                     struct err *err)
+{
+        char digests[2][DIGEST_TEXT_MAX];
+
+        if (frame->header.len != sizeof(digests))
+                return err_set(err, EPROTO, "a malformed end");
+        memcpy(digests, frame->payload, sizeof(digests));
+        digests[0][DIGEST_TEXT_MAX - 1] = digests[1][DIGEST_TEXT_MAX - 1] = '\0';
+        if (!streq(digests[0], u->manifest->layers[i].digest))
+                return err_set(err, EINVAL, "its content is %s; load the image again", digests[0]);
+        if (!streq(digests[1], u->diff_ids[i]))
+                return err_set(err, EINVAL, "uncompressed it is %s, but the config says %s",
+                               digests[1], u->diff_ids[i]);
+        return 0;
+}
+
+static void report(const struct unpack *u, size_t i, uint64_t consumed)
 {
         char stage[64];
 
-        (void)snprintf(stage, sizeof(stage), "%s layer %zu/%zu", verb, i + 1,
+        (void)snprintf(stage, sizeof(stage), "unpack layer %zu/%zu", i + 1,
                        u->manifest->layers_len); /* fits */
-        job_progress_report(u->progress, stage, layer_consumed(layer), u->manifest->layers[i].size);
+        job_progress_report(u->request->progress, stage, (int64_t)consumed,
+                            u->manifest->layers[i].size);
 }
 
-static int index_entries(struct unpack *u, size_t i, struct layer *layer, struct err *err)
+static int take_frames(struct unpack *u, size_t i, struct layer_source *source, struct err *err)
 {
-        struct tree_entry entry;
-        bool regular;
+        struct wire_frame frame;
         int r;
 
-        for (uint32_t n = 0; (r = layer_next(layer, &entry, &regular, err)) == 0; n++) {
-                struct tree_inode *inode;
-
-                if (n >= TREE_NODES_MAX)
-                        return err_set(err, E2BIG, "more than %u entries", TREE_NODES_MAX);
-                r = add_entry(u, &entry, &inode, err);
-                if (r == 0 && inode) {
-                        inode->source_layer = (int32_t)i;
-                        inode->source_entry = n;
-                }
-                if (r == 0 && regular) {
-                        r = count_content(u, layer, inode, err);
-                        if (r < 0)
-                                (void)err_wrap(err, "%.200s", entry.path);
+        while ((r = layer_source_next(source, &frame, err)) == 0) {
+                switch ((enum wire_kind)frame.header.kind) {
+                case WIRE_ENTRY:
+                        r = take_entry(u, &frame, err);
+                        if (r == 0)
+                                r = map_put(u->map, &frame.header, frame.payload, err);
+                        break;
+                case WIRE_DATA:
+                        r = take_data(u, &frame, err);
+                        break;
+                case WIRE_END:
+                        return check_end(u, i, &frame, err);
+                case WIRE_RUN:
+                case WIRE_FAIL:
+                        return err_set(err, EPROTO, "an unexpected frame");
                 }
                 if (r < 0)
                         return r;
-                report(u, "reading layers", i, layer);
+                report(u, i, frame.header.consumed);
         }
+        return r < 0 ? r : err_set(err, EIO, "its reader ended early; try again");
+}
+
+static int start_reader(struct unpack *u, size_t i, struct layer_source *ret, struct err *err)
+{
+        AUTO_CLOSE int fd = -1;
+        int r = unpack_blob_wait(u, u->manifest->layers[i].digest, err);
+
+        if (r == 0)
+                r = unpack_blob_open(u, &u->manifest->layers[i], &fd, err);
+        return r < 0 ? r : layer_source_start(ret, fd, err);
+}
+
+static int read_layer(struct unpack *u, size_t i, struct err *err)
+{
+        struct layer_source source = {0};
+        int r = start_reader(u, i, &source, err);
+
+        if (r == 0)
+                r = take_frames(u, i, &source, err);
+        layer_source_stop(&source);
+        return r;
+}
+
+/* The same frames, and content that is copied in one piece. */
+static int replay(struct unpack *u, const struct map *map, const struct map_layer *layer,
+                  struct err *err)
+{
+        struct wire_frame frame;
+        struct wire_in in;
+        uint64_t end = u->place + layer->blocks;
+        int r = 0;
+
+        if (lseek(map->fd, (off_t)layer->at, SEEK_SET) < 0)
+                return err_errno(err, errno, "disk map");
+        wire_in_init(&in, map->fd, layer->len);
+        while (r == 0 && (r = wire_in_next(&in, &frame, err)) == 0) {
+                struct wire_run run;
+
+                if (frame.header.kind == WIRE_ENTRY) {
+                        r = take_entry(u, &frame, err);
+                } else if (frame.header.kind == WIRE_RUN && frame.header.len == sizeof(run)) {
+                        memcpy(&run, frame.payload, sizeof(run));
+                        r = u->file ? take_run(u, run, err)
+                                    : err_set(err, EPROTO, "damaged disk map");
+                } else {
+                        r = err_set(err, EPROTO, "damaged disk map");
+                }
+                if (r == 0)
+                        r = map_put(u->map, &frame.header, frame.payload, err);
+        }
+        wire_in_release(&in);
+        if (r > 0 && u->place != end)
+                r = err_set(err, EPROTO, "damaged disk map");
         return r < 0 ? r : 0;
 }
 
-static int index_layer(struct unpack *u, size_t i, struct err *err)
+static int unpack_layer(struct unpack *u, size_t i, struct err *err)
 {
-        const struct oci_descriptor *descriptor = &u->manifest->layers[i];
-        AUTO(layer) struct layer *layer = NULL;
-        char digest[DIGEST_TEXT_MAX], diff_id[DIGEST_TEXT_MAX];
-        AUTO_CLOSE int fd = -1;
+        const char *digest = u->manifest->layers[i].digest;
+        const struct map_layer *there = NULL;
+        struct unpack_other *other = unpack_other_find(u, digest, &there);
         int r;
 
-        r = blob_open(u->blobs, descriptor, &fd, err);
-        if (r < 0)
-                return r;
-        r = layer_open(fd, LAYER_HASH, &layer, err);
-        if (r == 0) {
-                tree_begin_layer(u->tree);
-                r = index_entries(u, i, layer, err);
-        }
+        tree_begin_layer(u->tree);
+        map_begin_layer(u->map, i, digest, u->place);
+        u->entries = 0;
+        u->file = NULL;
+        u->others_used = u->others_used || other;
+        r = other ? content_copy(&u->content, other->disk, there->first, there->blocks, err) : 0;
         if (r == 0)
-                r = layer_finish(layer, digest, diff_id, err);
-        if (r == 0 && !streq(digest, descriptor->digest))
-                r = err_set(err, EINVAL, "its content is %s; load the image again", digest);
-        if (r == 0 && !streq(diff_id, u->diff_ids[i]))
-                r = err_set(err, EINVAL, "uncompressed it is %s, but the config says %s", diff_id,
-                            u->diff_ids[i]);
-        return r < 0 ? err_wrap(err, "layer %s", descriptor->digest) : 0;
-}
-
-static int by_source(const void *a, const void *b)
-{
-        const struct tree_inode *x = *(struct tree_inode *const *)a;
-        const struct tree_inode *y = *(struct tree_inode *const *)b;
-
-        if (x->source_layer != y->source_layer)
-                return x->source_layer < y->source_layer ? -1 : 1;
-        return x->source_entry < y->source_entry ? -1 : x->source_entry > y->source_entry;
-}
-
-/* The files that are left, in the order in which the layers hold them; each inode once. */
-static void collect_content(struct unpack *u)
-{
-        size_t n = 0;
-
-        u->content = xcalloc(tree_count(u->tree), sizeof(struct tree_inode *));
-        for (struct tree_node *node = tree_root(u->tree); node; node = tree_next(node))
-                if (node->inode->source_layer >= 0 && node->inode->data_blocks)
-                        u->content[n++] = node->inode;
-        qsort(u->content, n, sizeof(struct tree_inode *), by_source);
-        for (size_t i = 0; i < n; i++)
-                if (i == 0 || u->content[i] != u->content[i - 1])
-                        u->content[u->content_len++] = u->content[i];
-}
-
-static int copy_content(struct layer *layer, struct ext4 *ext4, const struct tree_inode *inode,
-                        struct err *err)
-{
-        const void *data;
-        int64_t offset;
-        size_t len;
-        int r = ext4_file_begin(ext4, inode, err);
-
-        while (r == 0) {
-                r = layer_data(layer, &data, &len, &offset, err);
-                if (r == 0)
-                        r = ext4_file_data(ext4, data, len, offset, err);
-        }
-        return r < 0 ? r : ext4_file_end(ext4, err);
-}
-
-/* Copies the content that comes from layer i: files from *next on. */
-static int write_layer(struct unpack *u, size_t i, struct ext4 *ext4, size_t *next, struct err *err)
-{
-        AUTO(layer) struct layer *layer = NULL;
-        AUTO_CLOSE int fd = -1;
-        struct tree_entry entry;
-        bool regular;
-        int r;
-
-        r = blob_open(u->blobs, &u->manifest->layers[i], &fd, err);
-        if (r == 0)
-                r = layer_open(fd, LAYER_NO_HASH, &layer, err);
-        for (uint32_t n = 0; r == 0; n++) {
-                const struct tree_inode *inode = u->content[*next];
-
-                r = layer_next(layer, &entry, &regular, err);
-                if (r != 0 || n < inode->source_entry)
-                        continue;
-                r = copy_content(layer, ext4, inode, err);
-                report(u, "write", i, layer);
-                if (++*next == u->content_len || u->content[*next]->source_layer != (int32_t)i)
-                        break;
-        }
-        if (r > 0)
-                r = err_set(err, EIO, "changed while it was read");
-        return r < 0 ? err_wrap(err, "layer %s", u->manifest->layers[i].digest) : 0;
-}
-
-static int write_disk(struct unpack *u, const char *digest, int out, struct err *err)
-{
-        AUTO(ext4) struct ext4 *ext4 = NULL;
-        struct ext4_params params = {0};
-        size_t next = 0;
-        int r;
-
-        ext4_measure(u->tree, &params.blocks, &params.inodes);
-        for (size_t i = 0; i < sizeof(params.uuid); i++) {
-                unsigned byte = 0;
-
-                (void)sscanf(digest + strlen("sha256:") + 2 * i, "%2x", &byte); /* checked hex */
-                params.uuid[i] = (uint8_t)byte;
-        }
-        params.now_s = 1; /* equal images make equal disks */
-        r = ext4_format(out, &params, &ext4, err);
-        if (r == 0)
-                r = ext4_put_tree(ext4, u->tree, err);
-        while (r == 0 && next < u->content_len)
-                r = write_layer(u, (size_t)u->content[next]->source_layer, ext4, &next, err);
-        if (r == 0)
-                r = ext4_close(STEAL(ext4), err);
-        if (r == 0 && fsync(out) < 0)
-                r = err_errno(err, errno, "root disk: sync");
-        return r;
+                r = other ? replay(u, other->map, there, err) : read_layer(u, i, err);
+        map_end_layer(u->map, i, u->place);
+        if (r == 0 && other && !streq(u->map->layers[i].frames, there->frames))
+                r = err_set(err, EPROTO, "damaged disk map");
+        return r < 0 ? err_wrap(err, "layer %s", digest) : 0;
 }
 
 static int read_documents(struct unpack *u, const char *digest, struct err *err)
@@ -248,11 +215,11 @@ static int read_documents(struct unpack *u, const char *digest, struct err *err)
         size_t len;
         int r;
 
-        r = blob_read(u->blobs, digest, &text, &len, err);
+        r = unpack_blob_read(u, digest, &text, &len, err);
         if (r == 0)
                 r = oci_manifest_parse(text, len, digest, &u->manifest, err);
         if (r == 0)
-                r = blob_read(u->blobs, u->manifest->config.digest, &config_text, &len, err);
+                r = unpack_blob_read(u, u->manifest->config.digest, &config_text, &len, err);
         if (r == 0)
                 r = json_parse(config_text, len, OCI_DOCUMENT_MAX, "image config", &config, err);
         if (r < 0)
@@ -263,21 +230,50 @@ static int read_documents(struct unpack *u, const char *digest, struct err *err)
         return oci_config_diff_ids(config, digest, u->manifest->layers_len, &u->diff_ids, err);
 }
 
-int unpack_image(int blobs, const char *digest, int out, struct job_progress *progress,
-                 struct err *err)
+static void release(struct unpack *u)
 {
-        struct unpack u = {.blobs = blobs, .progress = progress, .tree = tree_new()};
-        int r = read_documents(&u, digest, err);
+        unpack_others_close(u);
+        content_release(&u->content);
+        map_free(u->map);
+        json_decref(u->ready);
+        free(u->diff_ids);
+        oci_manifest_free(u->manifest);
+        tree_free(u->tree);
+}
 
+static int attempt(const struct unpack_request *request, bool alone, json_t *ready, struct err *err)
+{
+        struct unpack u = {.request = request,
+                           .tree = tree_new(),
+                           .ready = json_incref(ready),
+                           .place = EXT4_CONTENT_FIRST};
+        int r = read_documents(&u, request->digest, err);
+
+        content_init(&u.content, request->out, EXT4_CONTENT_FIRST);
+        if (r == 0)
+                r = map_new(request->map, u.manifest->layers_len, &u.map, err);
+        if (r == 0 && !alone)
+                unpack_others_open(&u);
         for (size_t i = 0; r == 0 && i < u.manifest->layers_len; i++)
-                r = index_layer(&u, i, err);
-        if (r == 0) {
-                collect_content(&u);
-                r = write_disk(&u, digest, out, err);
-        }
-        free(u.content);
-        free(u.diff_ids);
-        oci_manifest_free(u.manifest);
-        tree_free(u.tree);
+                r = unpack_layer(&u, i, err);
+        if (r == 0)
+                r = content_flush(&u.content, err);
+        if (r == 0)
+                r = unpack_finish(&u, err);
+        r = r < 0 && u.others_used ? 1 : r;
+        release(&u);
         return r;
+}
+
+int unpack_image(const struct unpack_request *request, struct err *err)
+{
+        AUTO_JSON json_t *ready = json_object();
+        int r = attempt(request, false, ready, err);
+
+        if (r <= 0)
+                return r;
+        /* Another disk may be damaged, or on a file system that cannot copy: do without. */
+        if (ftruncate(request->out, 0) < 0 || ftruncate(request->map, 0) < 0)
+                return err_errno(err, errno, "staging folder");
+        return attempt(request, true, ready, err);
 }

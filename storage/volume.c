@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <fts.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -15,6 +16,7 @@
 #include "base/mem.h"
 #include "storage/ext4.h"
 
+#define COUNTED_MAX     10000 /* files of a shared volume that are looked at for its size */
 #define RECORD          "volume.json"
 #define RECORD_MAX      (64u << 10)
 #define DISK            "disk.ext4"
@@ -90,10 +92,10 @@ static int copy_content(struct ext4_source *source, struct ext4 *ext4, const str
         for (struct tree_node *n = tree_root(tree); n && r == 0; n = tree_next(n)) {
                 struct tree_inode *inode = n->inode;
 
-                if (!S_ISREG(inode->mode) || inode->size == 0 || inode->source_entry == 0)
+                if (!S_ISREG(inode->mode) || inode->size == 0 || inode->source_ino == 0)
                         continue;
                 r = ext4_source_copy(source, inode, ext4, err);
-                inode->source_entry = 0; /* done: other names of it are skipped */
+                inode->source_ino = 0; /* done: other names of it are skipped */
         }
         return r;
 }
@@ -280,6 +282,23 @@ int volume_ensure_shared(const char *dir, const char *name, const char *stack, b
         return sync_folder(dir, err);
 }
 
+/* What the files of a folder take; of a folder with very many, what the first of them take. The
+ * guests that write to it choose its shape, so links are not followed and the walk is bounded. */
+static int64_t folder_bytes(char *path)
+{
+        char *paths[] = {path, NULL};
+        FTS *walk = fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR | FTS_XDEV, NULL);
+        const FTSENT *entry;
+        int64_t bytes = 0;
+
+        for (int n = 0; walk && n < COUNTED_MAX && (entry = fts_read(walk)); n++)
+                if (entry->fts_info != FTS_DP && entry->fts_info != FTS_NS)
+                        bytes += entry->fts_statp->st_blocks * 512;
+        if (walk)
+                (void)fts_close(walk); /* nothing was written */
+        return bytes;
+}
+
 int volume_find(const char *dir, const char *name, struct volume_info **ret, struct err *err)
 {
         AUTO(volume_info) struct volume_info *info = xnew(struct volume_info);
@@ -308,7 +327,7 @@ int volume_find(const char *dir, const char *name, struct volume_info **ret, str
         if (stat(info->path, &st) < 0)
                 return err_errno(err, errno, "volume %s: %s", name, info->path);
         info->size_bytes = info->shared ? 0 : st.st_size;
-        info->used_bytes = info->shared ? 0 : st.st_blocks * 512;
+        info->used_bytes = info->shared ? folder_bytes(info->path) : st.st_blocks * 512;
         *ret = STEAL(info);
         return 0;
 }

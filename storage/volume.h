@@ -28,7 +28,7 @@ struct volume_info {
         char *stack;                    /* that made it; NULL: none */
         char *path;                     /* of disk.ext4 */
         bool shared;                    /* a folder of the host, not a disk; path is that folder */
-        int64_t size_bytes, used_bytes; /* used: blocks on the host; of a folder: 0, not counted */
+        int64_t size_bytes, used_bytes; /* used: blocks on the host; size of a folder: 0 */
         int64_t created_ms;             /* wall clock */
 };
 

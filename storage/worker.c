@@ -4,6 +4,8 @@
  *
  *   0  request, one JSON line      1  progress and the result, JSON lines
  *   3  the archive, or the folder of blobs      4  the staging folder, writable
+ *   To make a disk: 5 the folder of disks, 6 that of their maps; while a pull still brings its
+ *   layers: 7 the folder of parts, 8 the digests of those that are whole, a line each
  */
 #include "storage/worker.h"
 
@@ -42,18 +44,40 @@ static int read_request(json_t **ret, struct err *err)
         return json_parse(text, len, REQUEST_MAX, "request", ret, err);
 }
 
-static int run_unpack(const char *digest, struct job_progress *progress, json_t **ret,
+static int create(const char *name, int *ret_fd, struct err *err)
+{
+        *ret_fd = openat(WORKER_FD_STAGING, name,
+                         O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+        return *ret_fd < 0 ? err_errno(err, errno, "staging folder") : 0;
+}
+
+static int run_unpack(const json_t *request, struct job_progress *progress, json_t **ret,
                       struct err *err)
 {
-        AUTO_CLOSE int out = openat(WORKER_FD_STAGING, "rootfs.ext4",
-                                    O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-        int r;
+        AUTO_CLOSE int out = -1, map = -1;
+        struct unpack_request unpack = {.blobs = WORKER_FD_INPUT,
+                                        .disks = WORKER_FD_DISKS,
+                                        .maps = WORKER_FD_MAPS,
+                                        .partial = -1,
+                                        .ready = -1,
+                                        .others = json_object_get(request, "others"),
+                                        .digest = json_str(request, "digest", ""),
+                                        .progress = progress};
+        int r = create("rootfs.ext4", &out, err);
 
-        if (out < 0)
-                return err_errno(err, errno, "staging folder");
-        r = unpack_image(WORKER_FD_INPUT, digest, out, progress, err);
+        if (json_bool(request, "follow", false)) {
+                unpack.partial = WORKER_FD_PARTIAL;
+                unpack.ready = WORKER_FD_READY;
+        }
         if (r == 0)
-                *ret = json_pack("{s:s}", "digest", digest);
+                r = create("rootfs.map", &map, err);
+        if (r < 0)
+                return r;
+        unpack.out = out;
+        unpack.map = map;
+        r = unpack_image(&unpack, err);
+        if (r == 0)
+                *ret = json_pack("{s:s}", "digest", unpack.digest);
         return r;
 }
 
@@ -67,7 +91,7 @@ static int run(const json_t *request, struct job_progress *progress, json_t **re
                 return load_import(WORKER_FD_INPUT, WORKER_FD_STAGING, ref ? ref : "",
                                    json_object_get(request, "changes"), progress, ret, err);
         if (streq(job, "unpack"))
-                return run_unpack(json_str(request, "digest", ""), progress, ret, err);
+                return run_unpack(request, progress, ret, err);
         if (streq(job, "save"))
                 return save_images(WORKER_FD_INPUT, WORKER_FD_STAGING,
                                    json_object_get(request, "images"), progress, ret, err);
@@ -111,7 +135,8 @@ int storage_worker_main(int argc, char **argv)
         if (r == 0 && json_bool(request, "network", false)) {
                 r = registry_worker_run(request, &result, &err);
         } else if (r == 0) {
-                r = sandbox_enter(&err);
+                r = streq(json_str(request, "job", ""), "unpack") ? sandbox_enter_parent(&err)
+                                                                  : sandbox_enter(&err);
                 if (r == 0)
                         r = run(request, &progress, &result, &err);
         }

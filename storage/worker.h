@@ -9,6 +9,10 @@
 #define WORKER_OPTION     "--storage-worker"
 #define WORKER_FD_INPUT   3
 #define WORKER_FD_STAGING 4
+#define WORKER_FD_DISKS   5
+#define WORKER_FD_MAPS    6
+#define WORKER_FD_PARTIAL 7
+#define WORKER_FD_READY   8
 #define WORKER_UID        65534 /* nobody */
 #define WORKER_GID        65534
 #define WORKER_LINE_MAX   (4u << 20) /* bytes of one line of output */

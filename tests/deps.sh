@@ -9,7 +9,8 @@ kernel='linux-source-6.1 flex bison bc libelf-dev xz-utils cpio patch'
 run='qemu-system-x86 e2fsprogs'
 images='mmdebstrap busybox-static umoci skopeo jq'
 test='perl curl zstd dnsutils iproute2 procps shellcheck clang clang-format clang-tidy cppcheck socat
-python3-jsonschema python3-yaml docker-compose docker-registry apache2-utils podman openssl'
+libcap2-bin python3-jsonschema python3-yaml docker-compose docker-registry apache2-utils podman
+openssl faketime postgresql-client redis-tools git openssh-client docker.io'
 
 missing=
 # shellcheck disable=SC2086 # the lists are words

@@ -77,8 +77,11 @@ static int copy_file(int from, int to, const char *name, struct fail *f)
                 }
         }
         int code = errno;
+        bool there = in >= 0 && out < 0 && code == EEXIST; /* another VM does the same now */
         if (in >= 0)
                 close(in);
+        if (there)
+                return 0;
         if (out >= 0 && close(out) && n == 0) {
                 code = errno;
                 n = -1;
@@ -93,7 +96,9 @@ static int copy_link(int from, int to, const char *name, struct fail *f)
         if (n < 0)
                 return fail_set(f, errno, "read link %s", name);
         target[n] = '\0';
-        return symlinkat(target, to, name) ? fail_set(f, errno, "symlink %s", name) : 0;
+        return symlinkat(target, to, name) && errno != EEXIST
+                       ? fail_set(f, errno, "symlink %s", name)
+                       : 0;
 }
 
 static int copy_folder(int from, int to, unsigned depth, struct fail *f);
@@ -103,7 +108,7 @@ static int copy_below(int from, int to, const char *name, unsigned depth, struct
 {
         if (depth >= DEPTH_MAX)
                 return fail_set(f, ELOOP, "folders nest deeper than %d at %s", DEPTH_MAX, name);
-        if (mkdirat(to, name, 0700))
+        if (mkdirat(to, name, 0700) && errno != EEXIST)
                 return fail_set(f, errno, "mkdir %s", name);
         int in = openat(from, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
         int out = openat(to, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
@@ -129,7 +134,7 @@ static int copy_entry(int from, int to, const char *name, unsigned depth, struct
         else if (S_ISLNK(st.st_mode))
                 rc = copy_link(from, to, name, f);
         else
-                rc = mknodat(to, name, st.st_mode, st.st_rdev)
+                rc = mknodat(to, name, st.st_mode, st.st_rdev) && errno != EEXIST
                              ? fail_set(f, errno, "mknod %s", name)
                              : 0;
         return rc ? rc : copy_attributes(to, name, &st, f);

@@ -73,6 +73,8 @@ static int spawn_qemu(const struct vm_spec *spec, const struct process_mode *mod
         struct fds fds = {.len = 0};
         struct spawn spawn = {.argv = (const char *const *)(void *)argv,
                               .fds = fds.list,
+                              .binds = spec->binds,
+                              .bind_count = spec->binds_len,
                               .die_with_us = mode->role == MACHINE_TEMPLATE};
         int r = listen_at(spec->dir, "qmp.sock", &qmp, err);
 

@@ -15,7 +15,7 @@
 
 /* Without ACPI microvm has 8 slots; virtio-serial takes one. */
 #define MACHINE_SLOTS       8
-#define MACHINE_DEVICES_MAX (MACHINE_SLOTS - 1)
+#define MACHINE_DEVICES_MAX VM_DEVICES_MAX
 
 /* Descriptor numbers inside QEMU; standard error is the console log too, for QEMU's own words. */
 enum machine_fd {

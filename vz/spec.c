@@ -20,6 +20,11 @@ void spec_free(struct vm_spec *s)
                 free((void *)(uintptr_t)s->shares[i].tag);
                 free((void *)(uintptr_t)s->shares[i].path);
         }
+        for (size_t i = 0; i < s->binds_len; i++) {
+                free((void *)(uintptr_t)s->binds[i].source);
+                free((void *)(uintptr_t)s->binds[i].target);
+        }
+        free((void *)(uintptr_t)s->binds);
         free((void *)(uintptr_t)s->id);
         free((void *)(uintptr_t)s->dir);
         free((void *)(uintptr_t)s->qemu);
@@ -37,6 +42,7 @@ static int keep_fd(int fd, const char *what, int *ret, struct err *err)
 
 int spec_copy(const struct vm_spec *from, struct vm_spec **ret, struct err *err)
 {
+        struct spawn_bind *binds = xcalloc(from->binds_len + 1, sizeof(*binds));
         struct vm_spec *s = xmemdup(from, sizeof(*from));
         int r = 0;
 
@@ -49,6 +55,11 @@ int spec_copy(const struct vm_spec *from, struct vm_spec **ret, struct err *err)
                 s->shares[i].tag = xstrdup(from->shares[i].tag);
                 s->shares[i].path = xstrdup(from->shares[i].path);
         }
+        for (size_t i = 0; i < s->binds_len; i++)
+                binds[i] = (struct spawn_bind){xstrdup(from->binds[i].source),
+                                               xstrdup(from->binds[i].target),
+                                               from->binds[i].read_only};
+        s->binds = binds;
         for (size_t i = 0; i < s->disks_len; i++) {
                 s->disks[i].serial = xstrdup(from->disks[i].serial);
                 s->disks[i].fd = -1;

@@ -27,13 +27,15 @@
 
 #include "base/auto.h"
 #include "base/err.h"
+#include "base/spawn.h"
 
 enum vm_accel { ACCEL_TCG, ACCEL_KVM };
 
-#define VM_DISKS_MAX  6
-#define VM_NICS_MAX   4
-#define VM_SHARES_MAX 4
-#define VM_MEMORY_MIN (INT64_C(64) << 20)
+#define VM_DISKS_MAX   6
+#define VM_NICS_MAX    4
+#define VM_SHARES_MAX  4
+#define VM_DEVICES_MAX 7 /* of all three: eight virtio-mmio slots, one is berth's channel */
+#define VM_MEMORY_MIN  (INT64_C(64) << 20)
 
 struct vm_disk {
         int fd; /* of the image file, borrowed; opened read-only or read-write */
@@ -70,6 +72,8 @@ struct vm_spec {
         size_t nics_len;
         struct vm_share shares[VM_SHARES_MAX];
         size_t shares_len;
+        const struct spawn_bind *binds; /* what QEMU alone sees, in the shares */
+        size_t binds_len;
         struct templates *templates; /* outlives the VM's start; NULL: always a cold boot */
 };
 

@@ -24,7 +24,7 @@ char **image_digests_in_use(const struct daemon *d, size_t *ret_len)
                 *array_push(&digests, &n) = xstrdup(d->instances[i]->digest);
         for (size_t i = 0; i < d->desired_len; i++)
                 for (size_t k = 0; k < d->desired[i]->stack->services_len; k++) {
-                        const char *ref = d->desired[i]->stack->services[k].image;
+                        const char *ref = desired_image(d->desired[i], k);
                         AUTO(image) struct image *image = NULL;
                         struct err ignored;
 

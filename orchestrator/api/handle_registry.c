@@ -64,7 +64,8 @@ void handle_image_pull(struct request *req, void *ctx)
         if (r == 0)
                 r = json_need_str(body, "ref", "body", &ref, &err);
         if (r == 0)
-                r = images_pull(d->images, ref, json_str(body, "auth_file", NULL), &events, &err);
+                r = images_pull(d->images, ref, json_str(body, "platform", NULL),
+                                json_str(body, "auth_file", NULL), &events, &err);
         if (r < 0) {
                 free(p);
                 response_error(req, 0, &err, NULL);

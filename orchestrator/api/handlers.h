@@ -36,6 +36,12 @@ void handle_service_replica(struct request *req, void *ctx);
 /** handle_exec.c; the routes of each in api/wire.h. */
 void handle_exec(struct request *req, void *ctx);
 
+/** handle_stats.c; the routes of each in api/wire.h. */
+void handle_stats(struct request *req, void *ctx);
+
+/** handle_run.c; the routes of each in api/wire.h. */
+void handle_run(struct request *req, void *ctx);
+
 /** handle_logs.c; the routes of each in api/wire.h. */
 void handle_logs(struct request *req, void *ctx);
 void handle_events(struct request *req, void *ctx);

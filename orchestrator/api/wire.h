@@ -29,6 +29,7 @@
  *                                     {"gone": true} once a deleted stack has left nothing behind.
  *                                     ?follow=0: the present one only
  *   GET    /v1/ps?stack=S&all=1       [REPLICA]   (all: also ended ones)
+ *   GET    /v1/stats?stack=S&service=X&replica=N   [STATS] of the VMs that run
  *   GET    /v1/services/STACK/SERVICE[/N]  {service: canonical spec, status, replicas: [REPLICA with
  *                                     phases, mounts, probes, events]}
  *   GET    /v1/events?follow=1&stack=S&since=SEQ&limit=N   stream of EVENT
@@ -36,6 +37,8 @@
  *   POST   /v1/exec                   {stack, service, replica, argv, tty, stdin, rows, cols, env: {},
  *                                      user, workdir} with "Connection: Upgrade", "Upgrade: berth-exec"
  *                                     -> 101, then frames (below) both ways
+ *   POST   /v1/run                    {manifest, service, remove, detach, rows, cols} with the same
+ *                                     upgrade: a stack is made, and attached to
  *   GET    /v1/images                 [{ref, name, digest, size_bytes, unpacked, created, architecture}]
  *   POST   /v1/images/load?ref=R      body: archive -> stream of {stage, done, total}, then
  *                                     {"images": [{ref, digest}]} or {"error": ...}

@@ -96,6 +96,7 @@ static int run_in(struct cli *cli, const struct args *args, const struct target 
         AUTO_JSON json_t *request = NULL;
         struct session session = {
                 .socket = socket,
+                .path = "/v1/exec",
                 .input = args_flag(args, "interactive"),
                 .tty = args_flag(args, "tty"),
         };

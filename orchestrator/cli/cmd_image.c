@@ -11,8 +11,8 @@
 #include "base/strbuf.h"
 #include "orchestrator/cli/client.h"
 #include "orchestrator/cli/commands.h"
-#include "orchestrator/cli/replicas.h"
 #include "orchestrator/cli/instructions.h"
+#include "orchestrator/cli/replicas.h"
 #include "orchestrator/cli/table.h"
 
 static const struct option_def load_options[] = {

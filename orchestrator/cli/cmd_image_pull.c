@@ -1,40 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Images from and to registries. */
-#include <stdlib.h>
-#include <string.h>
-
 #include "base/auto.h"
-#include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
-#include "orchestrator/cli/client.h"
 #include "orchestrator/cli/commands.h"
-#include "orchestrator/cli/layers.h"
-#include "orchestrator/cli/registry.h"
+#include "orchestrator/cli/pull.h"
 
 static const struct option_def pull_options[] = {
         {'q', "quiet", NULL, "no progress"},
+        {0, "platform", "OS/ARCH",
+         "of another machine: to look at, save or push; also OS/ARCH/VARIANT"},
         OPTION_OUTPUT,
         {0, NULL, NULL, NULL},
 };
 
-struct pulling {
-        struct layers layers;
-        json_t *last; /* the line with the images */
+static const struct option_def push_options[] = {
+        {'q', "quiet", NULL, "no progress"},
+        OPTION_OUTPUT,
+        {0, NULL, NULL, NULL},
 };
-
-static int on_pull_item(void *arg, json_t *item)
-{
-        struct pulling *pulling = arg;
-
-        if (!json_object_get(item, "images")) {
-                layers_update(&pulling->layers, item);
-                return 0;
-        }
-        json_decref(pulling->last);
-        pulling->last = json_incref(item);
-        return 0;
-}
 
 static void show_pulled(const json_t *last)
 {
@@ -48,29 +32,14 @@ static void show_pulled(const json_t *last)
 }
 
 /* path: of the pull or the push, which have the same stream. */
-static int transfer(struct cli *cli, const struct args *args, const char *path, const char *ref,
-                    json_t *results)
+static int transfer(struct cli *cli, const struct args *args, const char *path,
+                    const char *platform, const char *ref, json_t *results)
 {
-        AUTO_FREE char *auth_file = registry_login_file();
-        AUTO_JSON json_t *body = json_pack("{s:s, s:s*}", "ref", ref, "auth_file", auth_file);
-        struct pulling pulling = {.layers = {.live = cli->err_tty && cli->colour_err,
-                                             .quiet = args_flag(args, "quiet")}};
-        const struct client_stream stream = {
-                .path = path, .on_item = on_pull_item, .arg = &pulling, .body = body};
         AUTO_JSON json_t *last = NULL;
         struct err err = ERR_INIT;
-        int r;
 
-        if (!body)
-                return cli_usage(args->command, "the name is not valid UTF-8");
-        r = client_follow(cli, &stream, &err);
-        last = pulling.last;
-        layers_clear(&pulling.layers);
-        layers_release(&pulling.layers);
-        if (r < 0)
+        if (pull_image(cli, path, ref, platform, args_flag(args, "quiet"), &last, &err) < 0)
                 return cli_fail(&err);
-        if (!last)
-                return cli_error(CLI_FAILED, "%s: berthd ended before it was done", ref);
         if (cli->format != FORMAT_TABLE)
                 (void)json_array_extend(results, json_object_get(last, "images")); /* OOM only */
         else
@@ -78,13 +47,14 @@ static int transfer(struct cli *cli, const struct args *args, const char *path, 
         return CLI_OK;
 }
 
-static int transfer_all(struct cli *cli, const struct args *args, const char *path)
+static int transfer_all(struct cli *cli, const struct args *args, const char *path,
+                        const char *platform)
 {
         AUTO_JSON json_t *results = json_array();
         int result = CLI_OK;
 
         for (size_t i = 0; i < args->operands_len; i++) {
-                int code = transfer(cli, args, path, args_operand(args, i), results);
+                int code = transfer(cli, args, path, platform, args_operand(args, i), results);
 
                 result = code != CLI_OK ? code : result;
         }
@@ -95,12 +65,12 @@ static int transfer_all(struct cli *cli, const struct args *args, const char *pa
 
 static int run_pull(struct cli *cli, const struct args *args)
 {
-        return transfer_all(cli, args, "/v1/images/pull");
+        return transfer_all(cli, args, "/v1/images/pull", args_value(args, "platform"));
 }
 
 static int run_push(struct cli *cli, const struct args *args)
 {
-        return transfer_all(cli, args, "/v1/images/push");
+        return transfer_all(cli, args, "/v1/images/push", NULL);
 }
 
 const struct command cmd_image_push = {
@@ -112,7 +82,7 @@ const struct command cmd_image_push = {
                 "Examples:\n"
                 "  berth image tag web:1 registry.lan:5000/team/web:1\n"
                 "  berth image push registry.lan:5000/team/web:1\n",
-        .options = pull_options,
+        .options = push_options,
         .operands_min = 1,
         .operands_max = 100,
         .run = run_push,
@@ -128,7 +98,8 @@ const struct command cmd_image_pull = {
                 "login.\n\n"
                 "Examples:\n"
                 "  berth image pull redis:7\n"
-                "  berth image pull registry.lan:5000/team/web@sha256:...\n",
+                "  berth image pull registry.lan:5000/team/web@sha256:...\n"
+                "  berth image pull --platform linux/arm64 redis:7\n",
         .options = pull_options,
         .operands_min = 1,
         .operands_max = 100,

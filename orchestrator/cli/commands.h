@@ -9,7 +9,7 @@ extern const struct command cmd_apply, cmd_diff, cmd_delete;
 extern const struct command cmd_stop, cmd_start, cmd_restart, cmd_scale;
 extern const struct command cmd_history, cmd_rollback;
 extern const struct command cmd_ps, cmd_inspect, cmd_why, cmd_wait;
-extern const struct command cmd_logs, cmd_events, cmd_exec;
+extern const struct command cmd_logs, cmd_events, cmd_exec, cmd_run, cmd_stats;
 extern const struct command cmd_config, cmd_validate, cmd_explain;
 extern const struct command cmd_watch, cmd_ci;
 extern const struct command cmd_image_pull, cmd_image_push, cmd_image_tag, cmd_image_inspect;

@@ -134,10 +134,14 @@ static int apply_volumes(json_t *config, const char *key, const char *value, str
 }
 
 static const struct instruction known[] = {
-        {"CMD", "Cmd", apply_command},         {"ENTRYPOINT", "Entrypoint", apply_command},
-        {"ENV", "Env", apply_env},             {"EXPOSE", "ExposedPorts", apply_port},
-        {"LABEL", "Labels", apply_label},      {"STOPSIGNAL", "StopSignal", apply_text},
-        {"USER", "User", apply_text},          {"VOLUME", "Volumes", apply_volumes},
+        {"CMD", "Cmd", apply_command},
+        {"ENTRYPOINT", "Entrypoint", apply_command},
+        {"ENV", "Env", apply_env},
+        {"EXPOSE", "ExposedPorts", apply_port},
+        {"LABEL", "Labels", apply_label},
+        {"STOPSIGNAL", "StopSignal", apply_text},
+        {"USER", "User", apply_text},
+        {"VOLUME", "Volumes", apply_volumes},
         {"WORKDIR", "WorkingDir", apply_text},
 };
 

@@ -21,8 +21,9 @@ static const struct command *const stack_commands[] = {
         &cmd_apply, &cmd_diff, &cmd_delete, &cmd_watch, &cmd_ci, &cmd_wait, NULL};
 static const struct command *const change_commands[] = {
         &cmd_stop, &cmd_start, &cmd_restart, &cmd_scale, &cmd_history, &cmd_rollback, NULL};
-static const struct command *const look_commands[] = {
-        &cmd_ps, &cmd_inspect, &cmd_why, &cmd_logs, &cmd_events, &cmd_exec, NULL};
+static const struct command *const look_commands[] = {&cmd_ps,   &cmd_inspect, &cmd_why,
+                                                      &cmd_logs, &cmd_events,  &cmd_exec,
+                                                      &cmd_run,  &cmd_stats,   NULL};
 static const struct command *const manifest_commands[] = {&cmd_validate, &cmd_config, &cmd_explain,
                                                           NULL};
 static const struct command *const image_commands[] = {&cmd_image_pull,

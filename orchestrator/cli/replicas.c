@@ -47,6 +47,12 @@ char *replica_addresses(const json_t *replica)
         return strbuf_take(&out);
 }
 
+/* "127.0.0.1:80", "[::1]:80" */
+static char *host_and_port(const char *ip, long long port)
+{
+        return strchr(ip, ':') ? xasprintf("[%s]:%lld", ip, port) : xasprintf("%s:%lld", ip, port);
+}
+
 char *replica_ports(const json_t *replica)
 {
         const json_t *ports = json_object_get(replica, "ports"), *port;
@@ -55,11 +61,12 @@ char *replica_ports(const json_t *replica)
 
         json_array_foreach(ports, i, port) {
                 long long host_port = (long long)json_int(port, "host_port", 0);
+                AUTO_FREE char *at =
+                        host_and_port(json_str(port, "host_ip", "127.0.0.1"), host_port);
 
                 strbuf_adds(&out, i ? ", " : "");
                 if (host_port)
-                        strbuf_addf(&out, "%s:%lld->", json_str(port, "host_ip", "127.0.0.1"),
-                                    host_port);
+                        strbuf_addf(&out, "%s->", at);
                 strbuf_addf(&out, "%lld/%s", (long long)json_int(port, "target", 0),
                             json_str(port, "protocol", "tcp"));
         }
@@ -134,12 +141,16 @@ char *port_url(const json_t *port)
 {
         const char *ip = json_str(port, "host_ip", "127.0.0.1");
         long long number = (long long)json_int(port, "host_port", 0);
+        AUTO_FREE char *at = NULL;
 
         if (!streq(json_str(port, "protocol", "tcp"), "tcp") || number <= 0 || number > 65535)
                 return NULL;
         if (streq(ip, "0.0.0.0") || !*ip)
                 ip = "127.0.0.1"; /* "everywhere" is no address to go to */
-        return xasprintf("http://%s:%lld", ip, number);
+        if (streq(ip, "::"))
+                ip = "::1";
+        at = host_and_port(ip, number);
+        return xasprintf("http://%s", at);
 }
 
 void replicas_print_urls(const json_t *replicas, FILE *out)

@@ -284,7 +284,7 @@ int session_run(const struct session *session, struct err *err)
                 .input_open = session->input,
                 .exit_code = -1,
         };
-        int r = upgrade(session->socket, "/v1/exec", EXEC_UPGRADE, session->request, &run.fd,
+        int r = upgrade(session->socket, session->path, EXEC_UPGRADE, session->request, &run.fd,
                         &run.in, err);
 
         if (r == 0) {

@@ -32,6 +32,7 @@ ssize_t frame_parse(const void *data, size_t n, struct frame *ret, struct err *e
 
 struct session {
         const char *socket;    /* path of berthd's socket */
+        const char *path;      /* that is posted to: "/v1/exec" */
         const json_t *request; /* body of the POST */
         bool input;            /* send standard input */
         bool tty;              /* raw terminal, window sizes */

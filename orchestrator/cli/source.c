@@ -8,8 +8,11 @@
 #include <unistd.h>
 
 #include "base/auto.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
+#include "schema/dotenv.h"
+#include "schema/env.h"
 
 /* Longest list of file names of one stack. */
 #define SOURCE_NAME_MAX (64 * 1024)
@@ -17,6 +20,9 @@
 static const char *const default_files[] = {"stack.yaml",         "stack.yml",
                                             "compose.yaml",       "compose.yml",
                                             "docker-compose.yml", "docker-compose.yaml"};
+static const char *const override_files[] = {"compose.override.yaml", "compose.override.yml",
+                                             "docker-compose.override.yml",
+                                             "docker-compose.override.yaml"};
 
 /* Absolute, with links in folders resolved, so that one file always has one name. */
 static char *absolute_path(const char *path)
@@ -64,49 +70,109 @@ static void names_release(struct names *names)
         *names = (struct names){0};
 }
 
-/* BERTH_FILE or COMPOSE_FILE: names between colons. */
-static void split_files(const char *list, struct names *names)
+static void split(const char *list, const char *separators, struct names *names)
 {
         while (*list) {
-                size_t n = strcspn(list, ":");
+                size_t n = strcspn(list, separators);
 
                 if (n > 0)
                         *array_push(&names->items, &names->len) = xstrndup(list, n);
-                list += n + (list[n] == ':');
+                list += n + (list[n] != '\0');
         }
 }
 
-/* The first of the usual names, and the one that is meant to go over it. */
-static void default_names(struct names *names)
+/* Our name of a variable, or else Compose's: of the environment, or else of the variables. */
+static const char *variable(const struct env *env, const char *ours, const char *theirs)
+{
+        const char *value = env_get(env, ours);
+
+        return value ? value : env_get(env, theirs);
+}
+
+/* What goes over a file of one of the usual names: the same name with .override, or another one. */
+static char *override_name(const char *dir, const char *name)
+{
+        const char *dot = strrchr(name, '.');
+        char *path = xasprintf("%s%.*s.override%s", dir, (int)(dot - name), name, dot);
+
+        for (size_t i = 0; i < ARRAY_SIZE(override_files) && access(path, F_OK) < 0; i++) {
+                free(path);
+                path = xasprintf("%s%s", dir, override_files[i]);
+        }
+        if (access(path, F_OK) == 0)
+                return path;
+        free(path);
+        return NULL;
+}
+
+static bool default_names_in(const char *dir, struct names *names)
 {
         for (size_t i = 0; i < ARRAY_SIZE(default_files); i++) {
-                const char *name = default_files[i], *dot = strrchr(name, '.');
-                AUTO_FREE char *over = NULL;
+                AUTO_FREE char *path = xasprintf("%s%s", dir, default_files[i]);
+                char *over;
 
-                if (access(name, F_OK) < 0)
+                if (access(path, F_OK) < 0)
                         continue;
-                *array_push(&names->items, &names->len) = xstrdup(name);
-                over = xasprintf("%.*s.override%s", (int)(dot - name), name, dot);
-                if (access(over, F_OK) == 0)
-                        *array_push(&names->items, &names->len) = STEAL(over);
-                return;
+                *array_push(&names->items, &names->len) = STEAL(path);
+                over = override_name(dir, default_files[i]);
+                if (over)
+                        *array_push(&names->items, &names->len) = over;
+                return true;
+        }
+        return false;
+}
+
+/* The first of the usual names here or in the nearest folder above. */
+static void default_names(struct names *names)
+{
+        AUTO_FREE char *cwd = getcwd(NULL, 0);
+        AUTO_FREE char *up = xstrdup("");
+
+        for (const char *p = cwd; p && !default_names_in(up, names); p = strchr(p + 1, '/')) {
+                char *next = xasprintf("%s../", up);
+
+                free(up);
+                up = next;
         }
 }
 
-static void find_files(const struct args *args, struct names *names)
+/* .env of the project's folder may name files, as the environment does. */
+static void read_dotenv(const char *dir, struct env *env)
+{
+        AUTO_FREE char *path = file_join(dir ? dir : ".", ".env");
+        AUTO_FREE char *text = NULL;
+        struct diags findings = {0}; /* told when the manifest is loaded */
+
+        if (file_read(path, DOTENV_SIZE_MAX, &text, NULL, NULL) == 0)
+                (void)dotenv_read(path, "", text, false, env, &findings);
+        diags_release(&findings);
+}
+
+static void find_files(const struct args *args, const struct env *env, struct names *names)
 {
         size_t count = 0;
         AUTO_FREE const char **given = args_values(args, "file", &count);
-        const char *list = getenv("BERTH_FILE");
+        const char *list = variable(env, "BERTH_FILE", "COMPOSE_FILE");
+        const char *separator = variable(env, "BERTH_PATH_SEPARATOR", "COMPOSE_PATH_SEPARATOR");
 
         for (size_t i = 0; i < count; i++)
                 *array_push(&names->items, &names->len) = xstrdup(given[i]);
-        if (!list)
-                list = getenv("COMPOSE_FILE");
         if (count == 0 && list)
-                split_files(list, names);
+                split(list, separator && *separator ? separator : ":", names);
         if (names->len == 0)
                 default_names(names);
+}
+
+static void find_env_files(const struct args *args, const struct env *env, struct names *names)
+{
+        size_t count = 0;
+        AUTO_FREE const char **given = args_values(args, "env-file", &count);
+        const char *list = variable(env, "BERTH_ENV_FILES", "COMPOSE_ENV_FILES");
+
+        for (size_t i = 0; i < count; i++)
+                *array_push(&names->items, &names->len) = xstrdup(given[i]);
+        if (count == 0 && list)
+                split(list, ",", names);
 }
 
 static int load_failed(const struct err *err)
@@ -129,15 +195,14 @@ static void print_findings(const struct diags *diags)
 
 int source_load_findings(const struct args *args, struct source *ret, struct diags *ret_diags)
 {
-        struct names files = {0};
-        size_t env_count = 0, profile_count = 0;
-        AUTO_FREE const char **env_files = args_values(args, "env-file", &env_count);
+        struct env env = {.environ = (const char *const *)environ};
+        struct names files = {0}, env_files = {0};
+        size_t profile_count = 0;
         AUTO_FREE const char **profiles = args_values(args, "profile", &profile_count);
         struct load_options options = {
                 .project = args_value(args, "project-name"),
+                .project_dir = args_value(args, "project-directory"),
                 .environ = (const char *const *)environ,
-                .env_files = env_files,
-                .env_file_count = env_count,
                 .profiles = profiles,
                 .profile_count = profile_count,
                 .strict = args_flag(args, "strict"),
@@ -147,14 +212,23 @@ int source_load_findings(const struct args *args, struct source *ret, struct dia
         struct err err = ERR_INIT;
         int r;
 
-        find_files(args, &files);
-        if (files.len == 0)
-                return cli_error(CLI_NO_INPUT, "no stack.yaml or compose.yaml in this folder; name "
-                                               "the manifest with -f FILE");
+        read_dotenv(options.project_dir, &env);
+        find_files(args, &env, &files);
+        find_env_files(args, &env, &env_files);
+        env_release(&env);
+        if (files.len == 0) {
+                names_release(&env_files);
+                return cli_error(CLI_NO_INPUT,
+                                 "no stack.yaml, compose.yaml or docker-compose.yml in this folder "
+                                 "or above; name the manifest with -f FILE");
+        }
         options.files = (const char *const *)files.items;
         options.file_count = files.len;
+        options.env_files = (const char *const *)env_files.items;
+        options.env_file_count = env_files.len;
         r = load(&options, &source, &diags, &err);
         names_release(&files);
+        names_release(&env_files);
         if (ret_diags) {
                 *ret_diags = diags;
         } else {

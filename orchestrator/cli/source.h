@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Manifests as the command line names them: -f FILE (repeatable), else the first of the usual names
- * in the present folder; with -p, --env-file and the environment.
+ * Manifests as the command line names them: -f FILE (repeatable), else those of BERTH_FILE or
+ * COMPOSE_FILE, of the environment or of .env, else the first of the usual names in the present
+ * folder or the nearest one above; with -p, --project-directory, --env-file and the environment.
  */
 #ifndef ORCHESTRATOR_CLI_SOURCE_H
 #define ORCHESTRATOR_CLI_SOURCE_H
@@ -16,9 +17,12 @@
         {                                                                                   \
                 'f', "file", "FILE", "the manifest; repeat it to merge more over the first" \
         }
-#define OPTION_PROJECT                                                                     \
-        {                                                                                  \
-                'p', "project-name", "NAME", "name of the stack instead of the manifest's" \
+#define OPTION_PROJECT                                                                  \
+        {'p', "project-name", "NAME", "name of the stack instead of the manifest's"},   \
+        {                                                                               \
+                0, "project-directory", "DIR",                                          \
+                        "where relative paths start and .env is, instead of the first " \
+                        "manifest's folder"                                             \
         }
 #define OPTION_ENV_FILE                                                              \
         {                                                                            \

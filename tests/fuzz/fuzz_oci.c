@@ -16,12 +16,14 @@ static void take_json(const char *text, size_t len)
         AUTO(image) struct image *image = xnew(struct image);
         AUTO_JSON json_t *json = NULL;
         const json_t *chosen;
+        struct platform wanted = {.os = "linux"};
         struct err err = ERR_INIT;
 
         if (json_parse(text, len, OCI_DOCUMENT_MAX, "fuzz", &json, &err) < 0)
                 return;
         (void)oci_config_fill(json, image, &err); /* any outcome is fine, crashes are not */
-        (void)oci_index_choose(json, "fuzz", &chosen, &err);
+        (void)platform_parse(json_str(json, "platform", NULL), &wanted, &err);
+        (void)oci_index_choose(json, &wanted, "fuzz", &chosen, &err);
         if (oci_config_diff_ids(json, "fuzz", 2, &diff_ids, &err) == 0)
                 free(diff_ids);
 }

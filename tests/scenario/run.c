@@ -429,6 +429,11 @@ static int do_wish(struct scenario *s, struct err *err)
                 wish->good_revision = 1;
                 return 0;
         }
+        if (streq(word(s, 2), "image")) {
+                free(wish->image);
+                wish->image = xstrdup(word(s, 3));
+                return 0;
+        }
         if (streq(word(s, 2), "undoing")) {
                 wish->undoing = true;
                 return 0;

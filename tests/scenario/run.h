@@ -9,6 +9,7 @@
  *   drop STACK [unknown]          deleted; unknown: its last revision is not known any more
  *   wish STACK/SERVICE stop | start | renew CAUSE   what commands ask beside the manifest
  *   wish STACK/SERVICE good | undoing      its present spec was well; brings back an earlier one
+ *   wish STACK/SERVICE image REF           what the last apply meant by its image
  *   complete SERVICE                       every replica is well with the wanted spec
  *   incomplete SERVICE
  *   fact image REF STATE [TEXT]   unknown, ready, missing, busy

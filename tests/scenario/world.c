@@ -26,6 +26,7 @@ void world_release(struct world *world)
                 free(world->wishes[i].service);
                 free(world->wishes[i].wish.cause);
                 free(world->wishes[i].wish.good);
+                free(world->wishes[i].wish.image);
         }
         free(world->wishes);
         free(world->stacks);
@@ -356,6 +357,7 @@ void world_begin(struct world *world, const struct step *step)
                 world_net(world, step->stack, step->network)->removing = true;
                 return;
         case STEP_ROLLBACK: /* the scenario's next revision */
+        case STEP_STACK_DELETE:
                 return;
         case STEP_VM_CREATE:
                 (void)world_vm(world, step->stack, step->service, step->replica, NULL);

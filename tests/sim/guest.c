@@ -315,6 +315,12 @@ void guest_ack(struct guest *guest, enum guest_stream stream, uint64_t offset)
         (void)offset;
 }
 
+int guest_stats(struct guest *guest, struct err *err)
+{
+        (void)guest;
+        return err_set(err, ENOTSUP, "nobody asks for statistics here");
+}
+
 int guest_exec_open(struct guest *guest, const struct guest_exec *exec, void *arg, struct err *err)
 {
         enum sim_how how = sim_fault(CALL_GUEST_EXEC);

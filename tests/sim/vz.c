@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "tests/sim/sim.h"
+#include "vz/usage.h"
 
 #define UP_MS    200   /* from the start to an answer of the guest */
 #define SLOW_MS  20000 /* the same on a loaded host */
@@ -353,6 +354,13 @@ bool vm_tap_lost(pid_t pid)
 {
         (void)pid;
         return false;
+}
+
+int vm_usage(pid_t pid, struct vm_usage *ret, struct err *err)
+{
+        (void)pid;
+        (void)ret;
+        return err_set(err, ENOTSUP, "nobody asks for statistics here");
 }
 
 /* ---------------------------------------------------------------------------- vz/template.h */

@@ -47,7 +47,7 @@ umoci unpack --rootless --image "$work/back:1" "$work/bundle" >/dev/null 2>&1
 ok $? 'umoci unpacks it'
 is "$(cat "$work/bundle/rootfs/f2/text")" 'layer 2' 'and it holds the files'
 if command -v podman >/dev/null; then
-        podman --root "$work/pod" --runroot "$work/podrun" pull -q --tls-verify=false "$plain/team/copy:2" \
+        podman --root "$work/pod" --runroot "$work/podrun" --storage-driver vfs pull -q --tls-verify=false "$plain/team/copy:2" \
                 >/dev/null 2>&1
         ok $? 'podman pulls it'
         rm -rf "$work/pod" "$work/podrun"
@@ -158,14 +158,7 @@ unset DOCKER_CONFIG
 
 # ----------------------------------------------------------------------------------------------- TLS
 
-openssl req -x509 -newkey rsa:2048 -nodes -keyout "$work/ca.key" -out "$work/ca.pem" -days 2 \
-        -subj /CN=berth-test-authority >/dev/null 2>&1
-issue() { # NAME EXTENSIONS
-        openssl req -newkey rsa:2048 -nodes -keyout "$work/$1.key" -out "$work/$1.csr" -subj "/CN=$1" >/dev/null 2>&1
-        echo "$2" >"$work/$1.ext"
-        openssl x509 -req -in "$work/$1.csr" -CA "$work/ca.pem" -CAkey "$work/ca.key" -CAcreateserial \
-                -days 1 -extfile "$work/$1.ext" -out "$work/$1.pem" >/dev/null 2>&1
-}
+authority
 issue server 'subjectAltName=IP:127.0.0.1,DNS:localhost'
 issue client 'extendedKeyUsage=clientAuth'
 registry tls "http: {addr: \"127.0.0.1:0\", tls: {certificate: $work/server.pem, key: $work/server.key}}"
@@ -196,19 +189,7 @@ is "$code" 0 'a registry that is configured as insecure needs no authority'
 
 # --------------------------------------------------------------------------------------- token server
 
-openssl req -x509 -newkey rsa:2048 -nodes -keyout "$work/token.key" -out "$work/token.pem" -days 2 \
-        -subj /CN=berth-test-issuer >/dev/null 2>&1
-mkfifo "$work/token.in"
-: >"$work/token.port"
-EXPIRES=300 perl tests/system/token_server.pl "$work/token.key" "$work/token.pem" berth-test \
-        'me:se:cret' "$work/token.log" <"$work/token.in" >"$work/token.port" &
-pids="$pids $!"
-exec 9>"$work/token.in"
-wait_for "$work/token.port" '^[0-9]+$'
-realm=http://127.0.0.1:$(cat "$work/token.port")/token
-registry token 'http: {addr: "127.0.0.1:0"}' \
-        "auth: {token: {realm: \"$realm\", service: berth-test-registry, issuer: berth-test, rootcertbundle: $work/token.pem}}"
-token=$addr
+token_registry
 run image tag "$plain/team/web:1" "$token/team/web:1"
 run image push "$token/team/web:1"
 like "$out" 'token denied' 'a token server refuses who is nobody'

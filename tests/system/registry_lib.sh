@@ -36,6 +36,7 @@ cleanup() {
 trap cleanup EXIT
 trap 'exit 1' INT TERM HUP PIPE
 
+real_home=$HOME
 export HOME="$work/home" BERTH_ROOT="$work/r" BERTH_CERTS="$work/certs.d"
 export BERTH_REGISTRIES="$work/registries.json" XDG_CONFIG_HOME="$work/home/.config"
 mkdir -p "$HOME" "$BERTH_CERTS"
@@ -119,4 +120,34 @@ make_image() {
                 rm -rf "$work/layer"
         done
         umoci config --image "$layout:$tag" --config.cmd /bin/sh >/dev/null 2>&1
+}
+
+authority() { # an authority of the test's own: $work/ca.pem
+        openssl req -x509 -newkey rsa:2048 -nodes -keyout "$work/ca.key" -out "$work/ca.pem" -days 2 \
+                -subj /CN=berth-test-authority >/dev/null 2>&1
+}
+
+issue() { # NAME EXTENSIONS: $work/NAME.pem and .key, signed by it
+        openssl req -newkey rsa:2048 -nodes -keyout "$work/$1.key" -out "$work/$1.csr" -subj "/CN=$1" >/dev/null 2>&1
+        echo "$2" >"$work/$1.ext"
+        openssl x509 -req -in "$work/$1.csr" -CA "$work/ca.pem" -CAkey "$work/ca.key" -CAcreateserial \
+                -days 1 -extfile "$work/$1.ext" -out "$work/$1.pem" >/dev/null 2>&1
+}
+
+# token_registry: one that believes the tokens of a server, which gives them to me with se:cret; its
+# address in $token. EXPIRES: seconds.
+token_registry() {
+        openssl req -x509 -newkey rsa:2048 -nodes -keyout "$work/token.key" -out "$work/token.pem" -days 2 \
+                -subj /CN=berth-test-issuer >/dev/null 2>&1
+        mkfifo "$work/token.in"
+        : >"$work/token.port"
+        EXPIRES=${EXPIRES:-300} perl tests/system/token_server.pl "$work/token.key" "$work/token.pem" berth-test \
+                'me:se:cret' "$work/token.log" <"$work/token.in" >"$work/token.port" &
+        pids="$pids $!"
+        exec 9>"$work/token.in"
+        wait_for "$work/token.port" '^[0-9]+$'
+        realm=http://127.0.0.1:$(cat "$work/token.port")/token
+        registry token 'http: {addr: "127.0.0.1:0"}' \
+                "auth: {token: {realm: \"$realm\", service: berth-test-registry, issuer: berth-test, rootcertbundle: $work/token.pem}}"
+        token=$addr
 }

@@ -41,6 +41,13 @@ like "$(berth events)" 'tpl/a/1 .*started.*clone' "events tell"
 like "$(berth inspect tpl/a)" '"birth": "clone"' "inspect tells"
 is "$(for n in a b; do berth exec tpl/$n -- cat /proc/sys/kernel/random/boot_id; done | sort -u | wc -l)" 2 \
         "boot ids differ"
+ids=$(for n in a b; do berth exec tpl/$n -- cat /etc/machine-id; done)
+is "$(echo "$ids" | sort -u | grep -cxE '[0-9a-f]{12}4[0-9a-f]{3}[89ab][0-9a-f]{15}')" 2 \
+        "machine ids differ"
+berth restart tpl >/dev/null
+berth wait tpl --for running --timeout 1m >/dev/null
+is "$(for n in a b; do berth exec tpl/$n -- cat /etc/machine-id; done)" "$ids" \
+        "and stay when a replica gets another VM"
 berth delete tpl >/dev/null 2>&1
 
 # A clone's QEMU that dies before its guest speaks: a boot in its place.

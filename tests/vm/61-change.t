@@ -79,6 +79,10 @@ like "$out" 'berth history shop' "with a hint"
 
 image_of two
 is "$(berth exec shop/web -- busybox cat /version)" one "loading an image changes nothing"
+kill -9 "$(field_of shop web 1 .pid)"
+# shellcheck disable=SC2016 # wait_for evaluates it
+wait_for '[ "$(berth exec shop/web -- busybox cat /version 2>/dev/null)" ]'
+is "$(berth exec shop/web -- busybox cat /version)" one "nor does a VM that dies after it"
 run berth apply -f "$test_dir/s.yaml" --timeout 3m
 is "$code" 0 "apply with the new image"
 is "$(berth exec shop/web -- busybox cat /version)" two "runs it"

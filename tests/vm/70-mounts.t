@@ -58,6 +58,54 @@ unlike "$code" '^0$' "the class cannot change"
 like "$out" 'shared folder, not a disk' "the reason is told"
 is "$(berth ps mounts -q | sort | tr '\n' ' ')" "mounts/a/1 mounts/b/1 " "and all goes on"
 
+# More folders, files and volumes than a VM has slots for devices.
+mkdir "$root/data" "$root/srv"
+echo image >"$root/data/seed"
+tar -C "$root" -cf - . | berth image import -q - box:2 -c 'ENV PATH=/bin' >/dev/null
+for i in 1 2 3 4 5 6; do
+        mkdir "$test_dir/m/d$i"
+        echo "$i" >"$test_dir/m/d$i/f"
+done
+cat >"$test_dir/m/many.yaml" <<'END'
+name: many
+services:
+  a: &a
+    image: box:2
+    command: [busybox, sleep, "100000"]
+    stop_grace_period: 1s
+    volumes: ["./d1:/d/1", "./d2:/d/2:ro", "./d3:/d/3", "./d4:/d/4", "./d5:/d/5", "./d6:/d/6",
+      "./app.conf:/etc/app.conf:ro", "v1:/v/1", "v2:/v/2", "v3:/v/3", "v4:/v/4", "v5:/v/5",
+      "both:/data", "./rw.conf:/etc/rw.conf", /anonymous]
+  b: {<<: *a, volumes: ["both:/data", "both:/again"]}
+volumes: {v1: , v2: , v3: , v4: , v5: , both: }
+END
+run berth config -f "$test_dir/m/many.yaml" -o json
+is "$(printf '%s\n' "$out" | jq -r '.volumes | map_values(."x-berth".class // "disk") | to_entries | map("\(.key)=\(.value)") | join(" ")')" \
+        "both=shared v1=disk v2=disk v3=disk v4=shared v5=shared" "volumes that find no room are folders"
+run berth apply -f "$test_dir/m/many.yaml" --timeout 3m
+is "$code" 0 "apply" || printf '%s\n' "$out" | sed 's/^/# /'
+in_many() {
+        berth exec many/a -- busybox sh -c "$1"
+}
+is "$(in_many 'busybox cat /d/1/f /d/2/f /d/3/f /d/4/f /d/5/f /d/6/f | busybox tr "\n" " "')" "1 2 3 4 5 6 " \
+        "six folders"
+# shellcheck disable=SC2016 # for the shell in the VM
+in_many 'for i in 1 2 3 4 5; do echo "$i" >/v/$i/x || exit 1; done; echo a >/anonymous/x'
+is "$(in_many 'busybox cat /v/1/x /v/2/x /v/3/x /v/4/x /v/5/x /anonymous/x | busybox tr "\n" " "')" "1 2 3 4 5 a " \
+        "six volumes"
+run in_many 'echo x >/d/2/f'
+unlike "$code" '^0$' "a read-only folder is one"
+is "$(in_many 'busybox cat /data/seed')" image "a shared volume begins with what the image has"
+in_many 'echo more >/data/more'
+is "$(berth exec many/b -- busybox cat /again/more)" more "one volume twice in a service"
+echo later >"$test_dir/m/d1/new"
+is "$(in_many 'busybox cat /d/1/new')" later "what the host adds is seen"
+is "$(berth volume ls -o json | jq -r '.[]? // .volumes[] | select(.name == "many_both") | .used_bytes > 0')" true \
+        "the size of a shared volume is known"
+run berth delete many --volumes --timeout 1m
+is "$code" 0 "delete" || printf '%s\n' "$out" | sed 's/^/# /'
+is "$(cat "$test_dir/m/d1/f" "$test_dir/m/d6/f" | tr '\n' ' ')" "1 6 " "the host's folders are as they were"
+
 run berth delete mounts --volumes --timeout 1m
 is "$code" 0 "delete" || printf '%s\n' "$out" | sed 's/^/# /'
 is "$(berth volume ls -o json | jq 'if type == "array" then length else (.volumes | length) end')" 0 "the volume is gone"

@@ -47,6 +47,9 @@ cp "${BERTH_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/berth}"/hello-images/*.tar "$
 stack=$(hello_stack)
 port=$(sed -n 's/.*[^0-9]\([0-9]*\):80["]*$/\1/p' "$stack")
 cp "$stack" "$home"
+mkdir "$home/shared"
+echo one >"$home/one"
+echo 'services: {web: {volumes: ["./shared:/mnt/shared", "./one:/mnt/one:ro"]}}' >"$home/binds.yaml"
 chown -R "$uid:$uid" "$home"
 cleanup_user() {
         as_user berth --root "$home/r" system stop --vms >/dev/null 2>&1
@@ -64,13 +67,16 @@ for name in web redis; do
         user image load -i "$home/hello-$name.tar"
         is "$code" 0 "the user loads hello-$name" || printf '%s\n' "$out" | sed 's/^/# /'
 done
-user apply -f "$home/stack.yaml" --timeout 5m
+user apply -f "$home/stack.yaml" -f "$home/binds.yaml" --timeout 5m
 is "$code" 0 "the user applies hello" || printf '%s\n' "$out" | sed 's/^/# /'
 user ps -o json
 is "$(printf %s "$out" | jq '[.[] | select(.health == "healthy")] | length')" 4 "four are healthy"
 like "$(curl -fsS "http://127.0.0.1:$port/" 2>&1)" 'its own virtual machine' "the URL answers"
 user exec hello/app/1 -- wget -q -O - http://web.hello.test/
 like "$out" 'its own virtual machine' "exec, and names between VMs"
+user exec hello/web -- sh -c 'cat /mnt/one >/mnt/shared/two && echo x >/mnt/one'
+unlike "$code" '^0$' "a read-only file cannot be written"
+is "$(cat "$home/shared/two")" one "a file and a folder of the user's"
 user exec hello/web -- sh -c 'exit 41'
 is "$code" 41 "the exit code of a command"
 # shellcheck disable=SC2046 # a list of pids

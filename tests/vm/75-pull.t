@@ -78,10 +78,42 @@ wait "$follower" 2>/dev/null
 [ "$(berth ps -o json | jq -r '.[0].digest')" != "$first" ]
 ok $? 'and its digest is another'
 
+# Timed policies: not asked again before it is time; the store keeps when that was.
+moved=$(berth ps -o json | jq -r '.[0].digest')
+asked() { grep -c 'GET /v2/hello/web/manifests\|HEAD /v2/hello/web/manifests' "$test_dir/registry.log"; }
+skopeo copy -q --dest-tls-verify=false "docker-archive:$test_dir/web.tar" "docker://$addr/hello/web:1"
+before=$(asked)
+for policy in daily weekly every_1h; do
+        stack $policy
+        run berth apply -f "$test_dir/pulled.yaml" --timeout 2m
+        is "$code" 0 "$policy: applied" || printf '%s\n' "$out" | sed 's/^/# /'
+done
+is "$(asked)" "$before" 'pulled a moment ago, it is not asked for'
+is "$(berth ps -o json | jq -r '.[0].digest')" "$moved" 'and what runs stays'
+jq -c '.manifests[].annotations["berth.image.pulled"] |= ((tonumber - 7200000) | tostring)' \
+        "$BERTH_IMAGES/index.json" >"$test_dir/index" && cp "$test_dir/index" "$BERTH_IMAGES/index.json"
+stack daily
+run berth apply -f "$test_dir/pulled.yaml" --timeout 2m
+is "$(asked)" "$before" 'two hours are less than a day'
+stack every_1h
+run berth apply -f "$test_dir/pulled.yaml" --timeout 2m
+run berth wait pulled --for healthy --timeout 60s
+[ "$(asked)" -gt "$before" ]
+ok $? 'and more than an hour: it is asked for'
+[ "$(berth ps -o json | jq -r '.[0].digest')" != "$moved" ]
+ok $? 'and what came runs'
+
 kill "$registry"
 wait "$registry" 2>/dev/null
 run berth apply -f "$test_dir/pulled.yaml" --timeout 60s
 berth ps -o json | jq -e '.[0].state == "running"' >/dev/null
 ok $? 'a registry that is gone does not stop what runs'
+jq -c '.manifests[].annotations["berth.image.pulled"] |= "1"' "$BERTH_IMAGES/index.json" >"$test_dir/index" &&
+        cp "$test_dir/index" "$BERTH_IMAGES/index.json"
+run berth apply -f "$test_dir/pulled.yaml" --timeout 60s
+is "$code" 0 'nor does it stop an apply whose image is only old'
+stack build
+run berth apply -f "$test_dir/pulled.yaml" --timeout 60s
+like "$out" 'pull_policy: images are not built here.*berth image load' 'build is refused, with the way out'
 
 finish

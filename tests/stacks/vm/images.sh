@@ -108,15 +108,19 @@ python() {
 }
 
 node() {
-        userland nodejs,node-pg,node-mysql
+        # shellcheck disable=SC2016 # $1 is the hook's
+        userland nodejs,node-pg,node-mysql \
+                'install -d -o 33 -g 33 "$1/var/www/html/storage/upload"'
         image examplevotingapp/result result.js 'ENV PORT=80' 'EXPOSE 80' \
                 'CMD ["node", "/usr/local/bin/result.js"]'
-        image fireflyiii/core:latest ledger.js ledger-entrypoint 'USER www-data' 'EXPOSE 8080' \
+        image fireflyiii/core:latest 'ledger.js ledger-entrypoint' 'USER www-data' 'EXPOSE 8080' \
                 'ENTRYPOINT ["ledger-entrypoint"]' 'CMD ["node", "/usr/local/bin/ledger.js"]'
 }
 
 monitoring() {
-        userland prometheus,prometheus-alertmanager,prometheus-node-exporter
+        # shellcheck disable=SC2016 # $1 is the hook's
+        userland prometheus,prometheus-alertmanager,prometheus-node-exporter \
+                'install -d -o 65534 -g 65534 "$1/prometheus" "$1/alertmanager"'
         image prom/prometheus:v2.48.0 '' 'USER nobody' 'EXPOSE 9090' 'VOLUME /prometheus' \
                 'ENTRYPOINT ["prometheus"]' 'WORKDIR /prometheus'
         image prom/alertmanager:v0.26.0 '' 'USER nobody' 'EXPOSE 9093' 'VOLUME /alertmanager' \

@@ -7,7 +7,8 @@
 #include "orchestrator/cli/instructions.h"
 #include "tests/tap.h"
 
-#define CONFIG(ret, err, ...) instructions_config((const char *const[]){__VA_ARGS__, NULL}, ret, err)
+#define CONFIG(ret, err, ...) \
+        instructions_config((const char *const[]){__VA_ARGS__, NULL}, ret, err)
 
 static void check(const char *const *list, const char *expected, const char *what)
 {
@@ -41,8 +42,8 @@ int main(void)
         CHECK("{\"ExposedPorts\":{\"53/udp\":{},\"80/tcp\":{}}}", "EXPOSE 80", "EXPOSE 53/udp");
         CHECK("{\"Labels\":{\"a\":\"b=c\"}}", "LABEL a=b=c");
         CHECK("{\"Volumes\":{\"/a\":{},\"/b c\":{}}}", "VOLUME /a", "VOLUME [\"/b c\"]");
-        CHECK("{\"StopSignal\":\"SIGINT\",\"User\":\"db\",\"WorkingDir\":\"/x\"}", "STOPSIGNAL SIGINT",
-              "USER db", "WORKDIR /x");
+        CHECK("{\"StopSignal\":\"SIGINT\",\"User\":\"db\",\"WorkingDir\":\"/x\"}",
+              "STOPSIGNAL SIGINT", "USER db", "WORKDIR /x");
         refuse("RUN make", "-c 'RUN make': not one of CMD");
         refuse("CMD", "a value is needed");
         refuse("ENV NOTHING", "KEY=VALUE is needed");

@@ -117,7 +117,12 @@ static void test_tcp(struct forwarder *f)
         AUTO_CLOSE int server = open_server(SOCK_STREAM, &port);
         AUTO_CLOSE int other = open_server(SOCK_STREAM, &other_port);
         AUTO_CLOSE int client = -1, inside = -1, client2 = -1, inside2 = -1;
-        struct forward fw = {LOOPBACK, 0, LOOPBACK, port, false, "web/1/80/tcp"};
+        struct forward fw = {.host_ip = LOOPBACK,
+                             .host_port = 0,
+                             .target_ip = LOOPBACK,
+                             .target_port = port,
+                             .udp = false,
+                             .id = "web/1/80/tcp"};
         struct results r = replace(f, &fw, 1);
         char data[16] = "";
 
@@ -154,9 +159,24 @@ static void test_conflict(struct forwarder *f)
         uint16_t taken, port;
         AUTO_CLOSE int holder = open_server(SOCK_STREAM, &taken);
         AUTO_CLOSE int target = open_server(SOCK_STREAM, &port);
-        struct forward fw[] = {{LOOPBACK, taken, LOOPBACK, port, false, "a"},
-                               {LOOPBACK, 0, LOOPBACK, port, false, "b"},
-                               {0x08080808, 0, LOOPBACK, port, false, "c"}};
+        struct forward fw[] = {{.host_ip = LOOPBACK,
+                                .host_port = taken,
+                                .target_ip = LOOPBACK,
+                                .target_port = port,
+                                .udp = false,
+                                .id = "a"},
+                               {.host_ip = LOOPBACK,
+                                .host_port = 0,
+                                .target_ip = LOOPBACK,
+                                .target_port = port,
+                                .udp = false,
+                                .id = "b"},
+                               {.host_ip = 0x08080808,
+                                .host_port = 0,
+                                .target_ip = LOOPBACK,
+                                .target_port = port,
+                                .udp = false,
+                                .id = "c"}};
         struct results r = replace(f, fw, 3);
         char expect[64], who[64] = "", own[64];
 
@@ -185,12 +205,68 @@ static void test_conflict(struct forwarder *f)
         (void)replace(f, NULL, 0);
 }
 
+static void test_range(struct forwarder *f)
+{
+        uint16_t taken, port;
+        AUTO_CLOSE int holder = open_server(SOCK_STREAM, &taken);
+        AUTO_CLOSE int target = open_server(SOCK_STREAM, &port);
+        struct forward fw = {.host_ip = LOOPBACK,
+                             .host_port = taken,
+                             .host_port_last = taken,
+                             .target_ip = LOOPBACK,
+                             .target_port = port,
+                             .id = "web/1/range"};
+        struct results r = replace(f, &fw, 1);
+        uint16_t got;
+
+        ok(target >= 0 && !r.items[0].bound && r.codes[0] == EADDRINUSE, "a range that is full");
+        fw.host_port_last = taken > 65000 ? taken : (uint16_t)(taken + 500);
+        r = replace(f, &fw, 1);
+        got = r.items[0].host_port;
+        ok(r.items[0].bound && got > taken && got <= fw.host_port_last, "a free port of the range");
+        r = replace(f, &fw, 1);
+        is_int(r.items[0].host_port, got, "told again: the same one");
+        (void)replace(f, NULL, 0);
+        (void)holder;
+}
+
+static void test_ip6(struct forwarder *f)
+{
+        uint16_t port;
+        AUTO_CLOSE int server = open_server(SOCK_STREAM, &port);
+        struct forward fw = {.ip6 = true,
+                             .host_ip6 = {[15] = 1},
+                             .target_ip = LOOPBACK,
+                             .target_port = port,
+                             .id = "web/1/ip6"};
+        struct results r = replace(f, &fw, 1);
+        struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+        AUTO_CLOSE int client = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        AUTO_CLOSE int inside = -1;
+
+        if (!r.items[0].bound && (r.codes[0] == EADDRNOTAVAIL || r.codes[0] == EAFNOSUPPORT)) {
+                ok(true, "IPv6 # SKIP this machine has no ::1");
+                return;
+        }
+        ok(r.items[0].bound, "IPv6: bound");
+        six.sin6_port = htons(r.items[0].host_port);
+        ok(connect(client, (const struct sockaddr *)&six, sizeof(six)) == 0, "IPv6: connected");
+        inside = accept_one(server);
+        ok(inside >= 0, "IPv6: reaches the target");
+        (void)replace(f, NULL, 0);
+}
+
 static void test_udp(struct forwarder *f)
 {
         uint16_t port, host_port;
         AUTO_CLOSE int server = open_server(SOCK_DGRAM, &port);
         AUTO_CLOSE int one = -1, two = -1;
-        struct forward fw = {0, 0, LOOPBACK, port, true, "dns/1/53/udp"};
+        struct forward fw = {.host_ip = 0,
+                             .host_port = 0,
+                             .target_ip = LOOPBACK,
+                             .target_port = port,
+                             .udp = true,
+                             .id = "dns/1/53/udp"};
         struct results r = replace(f, &fw, 1);
         struct sockaddr_in from[2];
         socklen_t len = sizeof(from[0]);
@@ -235,6 +311,8 @@ int main(void)
         loop = ev_default_loop(EVFLAG_AUTO);
         f = forwarder_new(loop, binder);
         test_tcp(f);
+        test_range(f);
+        test_ip6(f);
         test_conflict(f);
         test_udp(f);
         forwarder_free(f);

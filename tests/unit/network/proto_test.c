@@ -33,23 +33,37 @@ static void test_zone(void)
 static void test_forwards(void)
 {
         static const struct forward forwards[] = {
-                {0x7f000001, 8080, 0x0a000002, 80, false, "web/1/80/tcp"},
-                {0, 0, 0x0a000002, 53, true, "dns/1/53/udp"},
+                {.host_ip = 0x7f000001,
+                 .host_port = 8080,
+                 .target_ip = 0x0a000002,
+                 .target_port = 80,
+                 .id = "web/1/80/tcp"},
+                {.target_ip = 0x0a000002, .target_port = 53, .udp = true, .id = "dns/1/53/udp"},
+                {.ip6 = true,
+                 .host_ip6 = {[15] = 1},
+                 .host_port = 8000,
+                 .host_port_last = 8010,
+                 .target_ip = 0x0a000002,
+                 .target_port = 80,
+                 .id = "web/1/8000-8010/tcp"},
         };
         AUTO_JSON json_t *j = proto_request("forwards", 1);
         AUTO_FREE struct forward *back = NULL;
         struct err err = ERR_INIT;
         size_t n = 0;
 
-        proto_put_forwards(j, forwards, 2);
+        proto_put_forwards(j, forwards, ARRAY_SIZE(forwards));
         if (!ok(proto_get_forwards(j, &back, &n, &err) == 0, "forwards are read back"))
                 return;
-        is_int(n, 2, "both");
+        is_int(n, 3, "all");
         is_str(back[1].id, "dns/1/53/udp", "id");
         is_int(back[0].host_ip, 0x7f000001, "host address");
         is_int(back[0].host_port, 8080, "host port");
         is_int(back[1].target_port, 53, "target port");
         ok(back[1].udp && !back[0].udp, "protocol");
+        ok(back[2].ip6 && back[2].host_ip6[15] == 1 && !back[0].ip6, "an IPv6 address");
+        is_int(back[2].host_port_last, 8010, "a range of host ports");
+        is_int(back[0].host_port_last, 0, "none");
 }
 
 /* What somebody writes into the socket by hand. */
@@ -80,7 +94,11 @@ static const struct bad {
   bad_forwards[] = {
           {"{}", "forwards: must be an array"},
           {"{\"forwards\":[{}]}", "forwards[0]: forward: id: is missing"},
-          {"{\"forwards\":[{\"id\":\"a\",\"host_ip\":\"::1\"}]}", "host_ip"},
+          {"{\"forwards\":[{\"id\":\"a\",\"host_ip\":\"::x\"}]}", "IPv6"},
+          {"{\"forwards\":[{\"id\":\"a\",\"host_ip\":\"::1\",\"udp\":true}]}", "host_ip"},
+          {"{\"forwards\":[{\"id\":\"a\",\"host_ip\":\"::1\",\"target_ip\":\"10.0.0.2\","
+           "\"host_port\":5,\"host_port_last\":4}]}",
+           "host_port_last"},
           {"{\"forwards\":[{\"id\":\"a\",\"host_ip\":\"0.0.0.0\",\"target_ip\":\"10.0.0.2\","
            "\"host_port\":65536}]}",
            "host_port: 65536 is not within"},

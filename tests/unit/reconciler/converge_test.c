@@ -356,6 +356,7 @@ static void check_step(struct sim *sim, const struct step *step)
         case STEP_IMAGE_RESOLVE:
         case STEP_NETWORK_CREATE:
         case STEP_ROLLBACK:
+        case STEP_STACK_DELETE:
                 return;
         }
 }

@@ -245,6 +245,7 @@ static void check_rollback(const struct desired *desired, const struct sim_promi
 void sim_note_revision(const struct desired *desired, struct sim_promise *p)
 {
         p->revision = desired ? desired->revision : 0;
+        p->deleting = desired && desired->wanted != STACK_UP;
         memset(p->undoing, 0, sizeof(p->undoing));
         for (size_t i = 0; desired && i < desired->wishes.services_len; i++) {
                 unsigned number = (unsigned)(desired->stack->services[i].name[1] - '0');
@@ -267,6 +268,9 @@ static void check_answers(void)
                 if (p->known && desired && desired->revision < p->revision && !p->delete_asked)
                         sim_broken("an accepted change is lost: %s is at revision %u, not %u", name,
                                    desired->revision, p->revision);
+                if (p->deleting && desired && desired->wanted == STACK_UP &&
+                    desired->revision == p->revision)
+                        sim_broken("a deletion is lost: of %s", name);
                 if (desired && desired->undoes && p->revision == desired->undoes &&
                     desired->revision == p->revision + 1)
                         check_rollback(desired, p);

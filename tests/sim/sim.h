@@ -88,7 +88,7 @@ struct sim_truth {
 /* What clients were told is so. */
 struct sim_promise {
         unsigned revision;
-        bool known, delete_asked;
+        bool known, delete_asked, deleting;
         bool undoing[SIM_SERVICES];
 };
 

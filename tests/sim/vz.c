@@ -349,10 +349,15 @@ int64_t vm_up_ns(const struct vm *vm)
         return vm->spawned_ns;
 }
 
-/* Taps are not removed here; tests/vm/22-drift.t does that. */
+/* The taps of a netd go with it. */
 bool vm_tap_lost(pid_t pid)
 {
-        (void)pid;
+        size_t at = (size_t)pid - 1000;
+        const struct sim_vm *vm = at < SIM_VMS ? &sim->vms[at] : NULL;
+
+        for (size_t i = 0; vm && vm->alive && i < VM_NICS_MAX && vm->nets[i][0]; i++)
+                if (vm->net_births[i] != sim_net_birth(vm->stack, vm->nets[i]))
+                        return true;
         return false;
 }
 

@@ -23,7 +23,7 @@
 #else
 #        define RUNS 2000
 #endif
-#define EVENTS     36 /* of each run */
+#define EVENTS     26 /* of each run */
 #define EVENTS_MAX 1000
 
 static struct {

@@ -177,9 +177,14 @@ demo: deps                      ## install, build, and run the hello example
 test: deps                      ## install what tests need, then run all of them, real VMs included
 	$(q)$(MAKE) --no-print-directory -j2 all tests sanitized
 	$(q)$(MAKE) --no-print-directory test-images
-	$(q)BUILD=$(BUILD) BERTH_TEST_IMAGES=$(CURDIR)/build/tests/images \
+	$(q)rm -f $(summary)
+	$(q)BUILD=$(BUILD) BERTH_TEST_IMAGES=$(CURDIR)/build/tests/images BERTH_SUMMARY=$(summary) \
 	        prove --jobs 2 --exec '' $(tests) $(fuzzers) $(sanitized_tests) \
-	        $(sort $(wildcard tests/system/*.t tests/cli/*.t tests/vm/*.t))
+	        $(sort $(wildcard tests/system/*.t tests/cli/*.t tests/vm/*.t)); \
+	        result=$$?; sort $(summary); exit $$result
+
+# Figures of simulations and crash points.
+summary := $(CURDIR)/$(BUILD)/summary
 
 tests: $(tests) $(fuzzers) $(drivers_of_tests)
 check: tests                    ## unit and scenario tests only: no root, no network, no VM
@@ -220,8 +225,10 @@ $(BUILD)/bin/tests/bench/reconcile: $(call objs,tests/bench/reconcile.c) \
 bench-reconcile: $(BUILD)/bin/tests/bench/reconcile ## time of a no-op decision and of a diff
 	$(q)$<
 
-simulate: $(BUILD)/bin/tests/unit/reconciler/converge_test ## a million simulated runs, hours
-	$(q)BERTH_SIM_RUNS=1000000 $<
+simulations := $(addprefix $(BUILD)/bin/tests/unit/,reconciler/converge_test \
+        orchestrator/simulation_test)
+simulate: $(simulations)        ## a million simulated runs of each kind: a night
+	$(q)for test in $^; do BERTH_SIM_RUNS=1000000 $$test || exit 1; done
 
 # The images of the examples in a store that the tests share and do not change.
 test-images: all

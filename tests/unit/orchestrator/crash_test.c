@@ -296,7 +296,7 @@ int main(void)
                 return 1;
         for (size_t i = 0; i < ARRAY_SIZE(operations); i++)
                 points += test_operation(i);
-        printf("# %u crash points of %zu operations\n", points, ARRAY_SIZE(operations));
+        tap_note("crash points: %u of %zu operations of the store", points, ARRAY_SIZE(operations));
         file_remove_tree(top, &err);
         return tap_done();
 }

@@ -146,8 +146,9 @@ int main(void)
         sim_root = root;
         for (size_t i = 0; i < ARRAY_SIZE(operations); i++)
                 points += test_operation(&operations[i]);
-        printf("# %u crash points of %zu operations of the daemon\n", points,
-               ARRAY_SIZE(operations));
+        tap_note("crash points: %u of %zu operations of the daemon, always the state before or "
+                 "after",
+                 points, ARRAY_SIZE(operations));
         (void)file_remove_tree(top, &err); /* in memory: gone with the machine at the latest */
         return tap_done();
 }

@@ -63,21 +63,24 @@ static void add_up(const struct world *w)
 
 static void print_summary(void)
 {
-        printf("# %u runs of %d events: %u lives of the daemon, %u steps, %u VMs (%u beside "
-               "another), %u stopped, %u rollbacks\n",
-               total.runs, EVENTS, total.lives, total.steps, total.created, total.surges,
-               total.stopped, total.undone);
-        printf("# asked: %u applies (%u refused), %u commands, %u deletes; %u driver calls, %u "
-               "effects on disk and drivers\n",
-               total.edits, total.refused, total.changes, total.deletes, total.calls,
-               total.effects);
-        printf("# faults: %u errors, %u hangs, %u slow, %u partial, %u doubled, %u conversations "
-               "lost, %u VMs and %u netds dead, %u daemon deaths, %u reboots, %u full disks, %u "
-               "clock jumps, %u starts refused by the disk\n",
-               total.faults[HOW_ERROR], total.faults[HOW_HANG], total.faults[HOW_SLOW],
-               total.faults[HOW_PARTIAL], total.faults[HOW_DOUBLE], total.lost, total.deaths,
-               total.net_deaths, total.crashes, total.reboots, total.fulls, total.jumps,
-               total.unable);
+        tap_note("simulation of the daemon: %u runs of %d events: %u lives of the daemon, %u "
+                 "steps, %u VMs (%u beside "
+                 "another), %u stopped, %u rollbacks",
+                 total.runs, EVENTS, total.lives, total.steps, total.created, total.surges,
+                 total.stopped, total.undone);
+        tap_note("simulation of the daemon, asked: %u applies (%u refused), %u commands, %u "
+                 "deletes; %u driver calls, %u "
+                 "effects on disk and drivers",
+                 total.edits, total.refused, total.changes, total.deletes, total.calls,
+                 total.effects);
+        tap_note("simulation of the daemon, faults: %u errors, %u hangs, %u slow, %u partial, %u "
+                 "doubled, %u conversations "
+                 "lost, %u VMs and %u netds dead, %u daemon deaths, %u reboots, %u full disks, %u "
+                 "clock jumps, %u starts refused by the disk",
+                 total.faults[HOW_ERROR], total.faults[HOW_HANG], total.faults[HOW_SLOW],
+                 total.faults[HOW_PARTIAL], total.faults[HOW_DOUBLE], total.lost, total.deaths,
+                 total.net_deaths, total.crashes, total.reboots, total.fulls, total.jumps,
+                 total.unable);
 }
 
 static void print_events(const struct sim_event *events, size_t n)

@@ -730,10 +730,11 @@ int main(int argc, char **argv)
         else
                 for (unsigned seed = 1; seed <= runs; seed++)
                         run_seed(seed, false);
-        printf("# %u runs: %u steps, %u VMs created, %u of them beside another, %u stopped, %u "
-               "failures, %u rollbacks; settled in at most %u turns\n",
-               total.runs, total.steps, total.created, total.surges, total.stopped, total.failed,
-               total.undone, total.turns);
+        tap_note("simulation of the reconciler: %u runs: %u steps, %u VMs created, %u of them "
+                 "beside another, %u stopped, %u "
+                 "failures, %u rollbacks; settled in at most %u turns",
+                 total.runs, total.steps, total.created, total.surges, total.stopped, total.failed,
+                 total.undone, total.turns);
         ok(total.bad == 0, "%u runs keep the promises and converge, %u do not", total.runs,
            total.bad);
         return tap_done();

@@ -321,8 +321,8 @@ int main(void)
         images = file_join(top, "images");
         for (size_t i = 0; i < ARRAY_SIZE(operations); i++)
                 points += test_operation(i);
-        printf("# %u crash points of %zu operations on volumes and images\n", points,
-               ARRAY_SIZE(operations));
+        tap_note("crash points: %u of %zu operations on volumes and images", points,
+                 ARRAY_SIZE(operations));
         (void)file_remove_tree(top, &err);
         free(volumes);
         free(images);

@@ -2,6 +2,7 @@
 #include "network/control.h"
 
 #include <assert.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/socket.h>
 
@@ -72,6 +73,20 @@ static int op_tap(struct control *c, const json_t *request, json_t *reply, int *
         return netns_open_tap(ret_fd, err);
 }
 
+static int op_namespace(struct control *c, const json_t *request, json_t *reply, int *ret_fd,
+                        struct err *err)
+{
+        int fd = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+
+        (void)c;
+        (void)request;
+        (void)reply;
+        if (fd < 0)
+                return err_errno(err, errno, "/proc/self/ns/net");
+        *ret_fd = fd;
+        return 0;
+}
+
 static int op_zone(struct control *c, const json_t *request, json_t *reply, int *ret_fd,
                    struct err *err)
 {
@@ -118,8 +133,8 @@ static int op_stop(struct control *c, const json_t *request, json_t *reply, int 
 }
 
 static const struct operation operations[] = {
-        {"hello", op_hello},       {"tap", op_tap},   {"zone", op_zone},
-        {"forwards", op_forwards}, {"stop", op_stop},
+        {"hello", op_hello}, {"tap", op_tap},           {"namespace", op_namespace},
+        {"zone", op_zone},   {"forwards", op_forwards}, {"stop", op_stop},
 };
 
 static int run_operation(struct control *c, const json_t *request, json_t *reply, int *ret_fd,

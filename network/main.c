@@ -29,12 +29,14 @@
 #include "network/net.h"
 #include "network/netd_file.h"
 #include "network/netns.h"
+#include "network/taps_server.h"
 
 #define LISTEN_FD 3
 #define DNS_PORT  53
 
 static const char usage[] =
-        "usage: berth-netd --dir DIR --stack NAME --name NETWORK --subnet A.B.C.D/N\n"
+        "usage: berth-netd --taps\n"
+        "       berth-netd --dir DIR --stack NAME --name NETWORK --subnet A.B.C.D/N\n"
         "\n"
         "Serves one network: namespace, bridge, taps, DNS, port forwards. berthd starts it, with "
         "a\n"
@@ -234,12 +236,13 @@ int main(int argc, char **argv)
 {
         struct options o = {.dir = NULL};
         struct err err = ERR_INIT;
-        int r = parse_options(argc, argv, &o, &err);
+        bool taps = argc == 2 && streq(argv[1], TAPS_SERVER_OPTION);
+        int r = taps ? 0 : parse_options(argc, argv, &o, &err);
 
         if (r > 0)
                 return 0;
         if (r == 0)
-                r = netd(&o, &err);
+                r = taps ? taps_serve(&err) : netd(&o, &err);
         if (r < 0)
                 (void)fprintf(stderr, "berth-netd: %s\n", err.msg); /* net.c reads it back */
         return r != 0;

@@ -467,7 +467,19 @@ int net_open_tap(struct net *net, void (*cb)(void *ctx, int tap_fd, const struct
 {
         int r = check_alive(net, err);
 
-        return r < 0 ? r : added(net, requests_add_tap(&net->requests, cb, ctx, err), err);
+        if (r == 0)
+                r = requests_add_fd(&net->requests, proto_request("tap", 0), cb, ctx, err);
+        return r < 0 ? r : added(net, r, err);
+}
+
+int net_open_namespace(struct net *net, void (*cb)(void *ctx, int netns_fd, const struct err *err),
+                       void *ctx, struct err *err)
+{
+        int r = check_alive(net, err);
+
+        if (r == 0)
+                r = requests_add_fd(&net->requests, proto_request("namespace", 0), cb, ctx, err);
+        return r < 0 ? r : added(net, r, err);
 }
 
 int net_set_zone(struct net *net, const struct zone *zone, struct err *err)

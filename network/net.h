@@ -112,6 +112,10 @@ void net_stop(struct net *net);
 int net_open_tap(struct net *net, void (*cb)(void *ctx, int tap_fd, const struct err *err),
                  void *ctx, struct err *err);
 
+/** A descriptor of the network's namespace, for taps_move(): cb gets its own, or -1 and err. */
+int net_open_namespace(struct net *net, void (*cb)(void *ctx, int netns_fd, const struct err *err),
+                       void *ctx, struct err *err);
+
 /** Replace the zone. Names are lower-case DNS labels. Sent in order with everything else. */
 int net_set_zone(struct net *net, const struct zone *zone, struct err *err);
 

@@ -60,6 +60,13 @@ int netns_enter(struct err *err)
                          "(sysctl user.max_user_namespaces) or run as root");
 }
 
+int netns_enter_waiting(struct err *err)
+{
+        if (geteuid() == 0 && unshare(CLONE_NEWNET) == 0)
+                return 0;
+        return netns_enter(err);
+}
+
 int netns_setup(uint32_t gateway, unsigned bits, unsigned mtu, struct err *err)
 {
         /* Locally administered, derived from the address: VMs' ARP caches outlive a new netd. */
@@ -82,7 +89,7 @@ int netns_setup(uint32_t gateway, unsigned bits, unsigned mtu, struct err *err)
         r = rtnl_link_up(fd, "lo", 0, err);
         if (r < 0)
                 return r;
-        r = rtnl_bridge_add(fd, NETNS_BRIDGE, mac, mtu, err);
+        r = rtnl_bridge_add(fd, NETNS_BRIDGE, NETNS_BRIDGE_INDEX, mac, mtu, err);
         if (r < 0)
                 return r;
         r = rtnl_link_up(fd, NETNS_BRIDGE, 0, err);
@@ -104,28 +111,47 @@ int netns_check_tun(struct err *err)
                                   "setfacl -m u:NAME:rw " TUN_PATH ")");
 }
 
-int netns_open_tap(int *ret_fd, struct err *err)
+/* ifr: with the name, or a pattern of one; the kernel fills it in. */
+static int create_tap(struct ifreq *ifr, int *ret_fd, struct err *err)
 {
         AUTO_CLOSE int fd = open(TUN_PATH, O_RDWR | O_CLOEXEC | O_NONBLOCK);
-        AUTO_CLOSE int nl = -1;
-        struct ifreq ifr;
-        int r;
 
         if (fd < 0)
                 return err_errno(err, errno, TUN_PATH);
-        memset(&ifr, 0, sizeof(ifr));
-        ifr.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
-        (void)snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "vm%%d"); /* the kernel numbers it */
-        if (ioctl(fd, TUNSETIFF, &ifr) < 0)
+        ifr->ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
+        if (ioctl(fd, TUNSETIFF, ifr) < 0)
                 return err_errno(err, errno, "create tap");
+        *ret_fd = steal_fd(&fd);
+        return 0;
+}
+
+int netns_open_tap(int *ret_fd, struct err *err)
+{
+        struct ifreq ifr = {.ifr_name = "vm%d"}; /* the kernel numbers it */
+        AUTO_CLOSE int fd = -1;
+        AUTO_CLOSE int nl = -1;
+        int r = create_tap(&ifr, &fd, err);
+
+        if (r < 0)
+                return r;
         r = rtnl_open(&nl, err);
         if (r < 0)
                 return r;
-        r = rtnl_link_up(nl, ifr.ifr_name, if_nametoindex(NETNS_BRIDGE), err);
+        r = rtnl_link_up(nl, ifr.ifr_name, NETNS_BRIDGE_INDEX, err);
         if (r < 0)
                 return r;
         *ret_fd = steal_fd(&fd);
         return 0;
+}
+
+int netns_open_waiting_tap(const char *name, int *ret_fd, struct err *err)
+{
+        struct ifreq ifr = {.ifr_name = ""};
+
+        if (!*name || strlen(name) >= sizeof(ifr.ifr_name) || strpbrk(name, "%/"))
+                return err_set(err, EINVAL, "'%.32s' cannot name a tap", name);
+        memcpy(ifr.ifr_name, name, strlen(name));
+        return create_tap(&ifr, ret_fd, err);
 }
 
 int privileges_drop(uint64_t keep, struct err *err)

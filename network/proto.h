@@ -5,9 +5,15 @@
  *
  *   hello                      -> protocol, pid, start_time, stack, name, subnet ("a.b.c.d/n")
  *   tap                        -> a descriptor
+ *   namespace                  -> a descriptor, of the network namespace
  *   zone      records, clients -> nothing
  *   forwards  forwards         -> results
  *   stop                       -> nothing; netd ends
+ *
+ * and to the netd of taps that wait (taps.h):
+ *
+ *   tap       name             -> a descriptor
+ *   move      tap, descriptor  -> nothing; the tap is in that namespace's bridge
  *
  * By itself netd says "event": "link-gone" when a link of its namespace went: a VM ended, or
  * somebody removed its tap.

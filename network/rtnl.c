@@ -99,7 +99,8 @@ int rtnl_monitor(int *ret_fd, struct err *err)
         return open_socket(RTMGRP_LINK, ret_fd, err);
 }
 
-int rtnl_bridge_add(int fd, const char *name, const uint8_t *mac, unsigned mtu, struct err *err)
+int rtnl_bridge_add(int fd, const char *name, unsigned index, const uint8_t *mac, unsigned mtu,
+                    struct err *err)
 {
         static const uint8_t off = 0;
         static const uint32_t no_stp = 0;
@@ -110,6 +111,7 @@ int rtnl_bridge_add(int fd, const char *name, const uint8_t *mac, unsigned mtu, 
         int r;
 
         info->ifi_family = AF_UNSPEC;
+        info->ifi_index = (int)index;
         (void)attr_add(&rq, IFLA_IFNAME, name, strlen(name) + 1);
         (void)attr_add(&rq, IFLA_ADDRESS, mac, 6);
         (void)attr_add(&rq, IFLA_MTU, &mtu, sizeof(mtu));
@@ -168,4 +170,24 @@ int rtnl_addr_add(int fd, const char *name, uint32_t ip, unsigned bits, struct e
         (void)attr_add(&rq, IFA_BROADCAST, &broadcast, sizeof(broadcast));
         r = request_run(fd, &rq);
         return r < 0 ? err_errno(err, -r, "give link %s its address", name) : 0;
+}
+
+int rtnl_link_move(int fd, const char *name, int netns_fd, unsigned master, struct err *err)
+{
+        struct request rq;
+        struct ifinfomsg *info = request_init(&rq, RTM_NEWLINK, 0, sizeof(*info));
+        uint32_t netns = (uint32_t)netns_fd;
+        unsigned index;
+        int r = link_index(name, &index, err);
+
+        if (r < 0)
+                return r;
+        info->ifi_family = AF_UNSPEC;
+        info->ifi_index = (int)index;
+        info->ifi_flags = IFF_UP;
+        info->ifi_change = IFF_UP;
+        (void)attr_add(&rq, IFLA_NET_NS_FD, &netns, sizeof(netns));
+        (void)attr_add(&rq, IFLA_MASTER, &master, sizeof(master)); /* looked up behind the move */
+        r = request_run(fd, &rq);
+        return r < 0 ? err_errno(err, -r, "move link %s", name) : 0;
 }

@@ -17,9 +17,15 @@ int rtnl_open(int *ret_fd, struct err *err);
 /** The same, subscribed to changes of links, which it then reads: nothing else is asked of it. */
 int rtnl_monitor(int *ret_fd, struct err *err);
 
-/** Make a bridge without spanning tree and multicast snooping. mac: 6 bytes. EEXIST: it is there.
+/**
+ * Make a bridge without spanning tree and multicast snooping. index: of the link. mac: 6 bytes.
+ * EEXIST: it is there.
  */
-int rtnl_bridge_add(int fd, const char *name, const uint8_t *mac, unsigned mtu, struct err *err);
+int rtnl_bridge_add(int fd, const char *name, unsigned index, const uint8_t *mac, unsigned mtu,
+                    struct err *err);
+
+/** Move a link into another network namespace, as a port of the bridge with this index, and up. */
+int rtnl_link_move(int fd, const char *name, int netns_fd, unsigned master, struct err *err);
 
 /** Bring a link up; master: index of the bridge that it joins before, 0 for none. */
 int rtnl_link_up(int fd, const char *name, unsigned master, struct err *err);

@@ -141,9 +141,8 @@ static int build_mounts(struct guest_setup *s, const struct guest_input *in, str
         const struct service *sv = in->service;
 
         s->disks = xcalloc(2 + sv->volumes_len, sizeof(*s->disks));
-        s->disks[s->config.n_disks++] = (struct guest_disk){WIRE_DISK_IMAGE, GUEST_SERIAL_IMAGE};
-        s->disks[s->config.n_disks++] =
-                (struct guest_disk){WIRE_DISK_SCRATCH, GUEST_SERIAL_SCRATCH};
+        s->disks[s->config.n_disks++] = (struct guest_disk){WIRE_DISK_IMAGE, WIRE_SERIAL_IMAGE};
+        s->disks[s->config.n_disks++] = (struct guest_disk){WIRE_DISK_SCRATCH, WIRE_SERIAL_SCRATCH};
         for (size_t i = 0; i < sv->volumes_len; i++) {
                 const struct mount *m = &sv->volumes[i];
                 struct guest_mount *g = array_push(&s->mounts, &s->mounts_len);

@@ -54,8 +54,6 @@ AUTO_TYPE(guest_setup)
 const struct guest_config *guest_setup_config(const struct guest_setup *setup);
 
 /** Serials of the two disks every VM has. */
-#define GUEST_SERIAL_IMAGE   "image"
-#define GUEST_SERIAL_SCRATCH "scratch"
 
 /** Signal number of "SIGTERM", "TERM" or "15"; 0 when unknown. */
 int signal_number(const char *name);

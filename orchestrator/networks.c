@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/json.h"
@@ -13,10 +14,17 @@
 #include "base/mem.h"
 #include "base/value.h"
 #include "network/net.h"
+#include "network/taps.h"
 #include "orchestrator/networks_internal.h"
 #include "reconciler/reconcile.h"
 
 #define DESCRIPTION_MAX 4096
+
+static void close_namespace(struct network_state *n)
+{
+        if (n->netns_fd >= 0)
+                (void)close(steal_fd(&n->netns_fd)); /* a namespace has nothing to flush */
+}
 
 static void network_free(void *p)
 {
@@ -31,6 +39,7 @@ static void network_free(void *p)
                 free(n->slots[i].error);
         }
         free(n->slots);
+        close_namespace(n);
         free(n);
 }
 
@@ -70,6 +79,16 @@ static void tell_lost(struct network_state *n, const struct err *err)
         n->owner->env.on_event(n->owner->env.ctx, n->entry.stack, "network-lost", err->msg);
 }
 
+static void on_namespace(void *ctx, int netns_fd, const struct err *err)
+{
+        struct network_state *n = ctx;
+
+        if (err)
+                log_debug("network", n->entry.stack, "%s", err->msg); /* no tap is moved there */
+        close_namespace(n);
+        n->netns_fd = netns_fd;
+}
+
 static void on_net_ready(void *ctx)
 {
         struct network_state *n = ctx;
@@ -90,6 +109,8 @@ static void on_net_ready(void *ctx)
         n->entry.pid = net_pid(n->net);
         free(n->entry.message);
         n->entry.message = NULL;
+        if (n->owner->taps)
+                (void)net_open_namespace(n->net, on_namespace, n, NULL); /* as in on_namespace() */
         n->owner->env.on_change(n->owner->env.ctx);
 }
 
@@ -99,6 +120,7 @@ static void on_net_lost(void *ctx, const struct err *err)
         struct network_state *n = ctx;
 
         n->net = NULL;
+        close_namespace(n);
         n->entry.up = false;
         n->entry.pid = 0;
         n->zone_digest[0] = n->forwards_digest[0] = '\0';
@@ -153,6 +175,7 @@ static struct network_state *add(struct networks *ns, const char *stack, const c
         n->owner = ns;
         n->entry.stack = xstrdup(stack);
         n->entry.name = xstrdup(name);
+        n->netns_fd = -1;
         n->dir = xasprintf("%s/net/%.12s", ns->run_dir, digest + strlen("sha256:"));
         *array_push(&ns->items, &ns->len) = n;
         return n;
@@ -241,6 +264,26 @@ int networks_open_tap(struct networks *ns, const char *stack, const char *name,
         if (!n || !n->net || !n->entry.up)
                 return err_set(err, ENETDOWN, "network %s is not up", name);
         return net_open_tap(n->net, cb, ctx, err);
+}
+
+int networks_move_tap(struct networks *ns, const char *stack, const char *name, const char *tap,
+                      void (*cb)(void *ctx, int none, const struct err *err), void *ctx,
+                      struct err *err)
+{
+        const struct network_state *n = find(ns, stack, name);
+
+        if (!ns->taps || !n || !n->net || !n->entry.up || n->netns_fd < 0)
+                return err_set(err, ENETDOWN, "network %s cannot take a tap from outside", name);
+        return taps_move(ns->taps, tap, n->netns_fd, cb, ctx, err);
+}
+
+void networks_set_taps(struct networks *ns, struct taps *taps)
+{
+        ns->taps = taps;
+        for (size_t i = 0; taps && i < ns->len; i++)
+                if (ns->items[i]->entry.up) /* as in on_namespace() */
+                        (void)net_open_namespace(ns->items[i]->net, on_namespace, ns->items[i],
+                                                 NULL);
 }
 
 /* A network that a former daemon started: its description says what, netd says whether it lives. */

@@ -49,6 +49,11 @@ struct networks_env {
         void *ctx;
 };
 
+struct taps;
+
+/** Where waiting taps come from; outlives networks, or is NULL: there are none. */
+void networks_set_taps(struct networks *networks, struct taps *taps);
+
 /** Read the leases, and adopt the netds that run. */
 int networks_new(const struct networks_env *env, struct networks **ret, struct err *err);
 
@@ -81,6 +86,11 @@ int networks_lease(struct networks *networks, const char *stack, const char *nam
 int networks_open_tap(struct networks *networks, const char *stack, const char *name,
                       void (*cb)(void *ctx, int tap_fd, const struct err *err), void *ctx,
                       struct err *err);
+
+/** The tap of a machine that waits (network/taps.h), moved to the network; cb as taps_move(). */
+int networks_move_tap(struct networks *networks, const char *stack, const char *name,
+                      const char *tap, void (*cb)(void *ctx, int none, const struct err *err),
+                      void *ctx, struct err *err);
 
 /* A VM as networks see it. All borrowed. */
 struct endpoint_nic {

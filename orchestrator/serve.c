@@ -92,6 +92,37 @@ static void open_templates(struct daemon *d)
         d->env.templates = d->templates;
 }
 
+/*
+ * A machine of the pool costs memory and saves the start of a QEMU and cold code. With KVM code is
+ * never cold, and what is left is little: there it must be asked for.
+ */
+static void open_pool(struct daemon *d)
+{
+        const int size = d->pool_size >= 0 ? d->pool_size : d->accel.accel == ACCEL_TCG ? 2 : 0;
+        const struct warm_env env = {.loop = d->loop,
+                                     .templates = d->templates,
+                                     .networks = d->networks,
+                                     .run_dir = d->roots.run,
+                                     .netd = d->netd,
+                                     .kernel = d->kernel,
+                                     .initrd = d->initrd,
+                                     .accel = d->accel.accel,
+                                     .size = (unsigned)size,
+                                     .on_change = on_template_change,
+                                     .ctx = d};
+        struct err err = ERR_INIT;
+
+        if (size == 0)
+                (void)snprintf(d->pool_reason, sizeof(d->pool_reason), "%s",
+                               d->pool_size == 0 ? "off" : "off: it does not pay with kvm");
+        else if (warm_new(&env, &d->warm, &err) < 0)
+                (void)snprintf(d->pool_reason, sizeof(d->pool_reason), "off: %.150s", err.msg);
+        else
+                d->env.pool = warm_pool(d->warm);
+        if (*d->pool_reason)
+                log_info("pool", "", "%s", d->pool_reason);
+}
+
 static void on_accel_decided(void *ctx, const struct accel_verdict *verdict, const struct err *err)
 {
         struct daemon *d = ctx;
@@ -108,6 +139,8 @@ static void on_accel_decided(void *ctx, const struct accel_verdict *verdict, con
         log_info("accel", "", "%s", verdict->reason);
         if (d->want_templates)
                 open_templates(d);
+        if (d->templates)
+                open_pool(d);
         daemon_dirty(d);
 }
 
@@ -212,6 +245,7 @@ int daemon_run(const struct daemon_options *options)
 
         daemon_init(d, ev_default_loop(0));
         d->want_templates = !options->no_templates;
+        d->pool_size = options->pool;
         watch_end(d, options);
         if (open_all(d, options, &err) < 0) {
                 log_error("daemon", "", "%s", err.msg);

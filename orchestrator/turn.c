@@ -354,6 +354,16 @@ static void decide(struct daemon *d, const struct facts *facts, int64_t now)
         free(hashes);
 }
 
+/* A machine for later starts is made while nothing starts now. */
+static void refill_pool(struct daemon *d)
+{
+        for (size_t i = 0; i < d->instances_len; i++)
+                if (d->instances[i]->state == VM_PREPARING || d->instances[i]->state == VM_BOOTING)
+                        return;
+        if (d->warm && !d->draining)
+                warm_refill(d->warm);
+}
+
 void daemon_turn(struct daemon *d)
 {
         struct facts facts = {0};
@@ -371,6 +381,7 @@ void daemon_turn(struct daemon *d)
         publish(d);
         daemon_finish_deletes(d);
         daemon_forget_former(d);
+        refill_pool(d);
         arm_wake(d, now);
         tell_followers(d);
         if (d->draining && d->instances_len == 0 && !networks_at(d->networks, 0))

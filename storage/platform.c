@@ -14,14 +14,15 @@
 static const struct {
         const char *other, *architecture, *variant;
 } names[] = {
-        {"x86_64", "amd64", ""},  {"x86-64", "amd64", ""}, {"aarch64", "arm64", ""},
-        {"armhf", "arm", "v7"},   {"armel", "arm", "v6"},  {"i386", "386", ""},
+        {"x86_64", "amd64", ""}, {"x86-64", "amd64", ""}, {"aarch64", "arm64", ""},
+        {"armhf", "arm", "v7"},  {"armel", "arm", "v6"},  {"i386", "386", ""},
         {"i686", "386", ""},
 };
 
 static bool is_word(const char *text, size_t len, size_t max)
 {
-        return len > 0 && len < max && strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_-.") >= len;
+        return len > 0 && len < max &&
+               strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_-.") >= len;
 }
 
 static void copy(char *into, size_t size, const char *text, size_t len)
@@ -43,12 +44,14 @@ int platform_parse(const char *text, struct platform *ret, struct err *err)
         rest = text + os + (text[os] != '\0');
         arch = strcspn(rest, "/");
         variant = rest[arch] ? strlen(rest + arch + 1) : 0;
-        if (!is_word(text, os, sizeof(ret->os)) || !is_word(rest, arch, sizeof(ret->architecture)) ||
+        if (!is_word(text, os, sizeof(ret->os)) ||
+            !is_word(rest, arch, sizeof(ret->architecture)) ||
             (rest[arch] && !is_word(rest + arch + 1, variant, sizeof(ret->variant))))
-                return err_set(err, EINVAL,
-                               "'%.60s' is not a platform; write it OS/ARCHITECTURE[/VARIANT], like "
-                               "linux/arm64 or linux/arm/v7",
-                               text);
+                return err_set(
+                        err, EINVAL,
+                        "'%.60s' is not a platform; write it OS/ARCHITECTURE[/VARIANT], like "
+                        "linux/arm64 or linux/arm/v7",
+                        text);
         copy(ret->os, sizeof(ret->os), text, os);
         copy(ret->architecture, sizeof(ret->architecture), rest, arch);
         copy(ret->variant, sizeof(ret->variant), variant ? rest + arch + 1 : "", variant);

@@ -11,7 +11,8 @@
 struct vm_usage {
         int64_t cpu_usec;       /* of all its threads, in user and kernel mode, since it started */
         int64_t private_bytes;  /* memory that would be free without it */
-        int64_t template_bytes; /* of its template, used and not changed: there once for all clones */
+        int64_t template_bytes; /* of its template, used and not changed: there once for all clones
+                                 */
         int64_t shared_bytes;   /* programs and libraries that other processes use, too */
 };
 

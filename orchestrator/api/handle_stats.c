@@ -75,6 +75,7 @@ static json_t *guest_json(const struct guest_stats *s)
                 {"io_read_bytes", s->io_read_bytes},
                 {"io_write_bytes", s->io_write_bytes},
         };
+
         json_t *j = json_object();
 
         for (size_t i = 0; i < ARRAY_SIZE(figures); i++)

@@ -89,7 +89,7 @@ static int run_login(struct cli *cli, const struct args *args)
 {
         AUTO_STRBUF struct strbuf secret = STRBUF_INIT(SECRET_MAX);
         const char *registry = registry_of(args), *username = args_value(args, "username");
-        AUTO_FREE char *file = registry_login_file();
+        AUTO_FREE char *file = registry_login_file(), *where = NULL;
         struct err err = ERR_INIT;
         bool anonymous = false;
         int r;
@@ -107,11 +107,11 @@ static int run_login(struct cli *cli, const struct args *args)
         if (r < 0 || secret.len == 0)
                 return cli_error(CLI_INVALID, "the password is empty or too long");
         if (check(cli, registry, username, strbuf_str(&secret), &anonymous, &err) < 0 ||
-            registry_login_store(file, registry, username, strbuf_str(&secret), &err) < 0)
+            registry_login_store(file, registry, username, strbuf_str(&secret), &where, &err) < 0)
                 return cli_fail(&err);
         if (anonymous)
                 cli_warn("%s lets everybody in: nobody checked the password", registry);
-        (void)printf("logged in to %s; kept in %s\n", registry, file); /* main() checks */
+        (void)printf("logged in to %s; kept in %s\n", registry, where); /* main() checks */
         return CLI_OK;
 }
 
@@ -141,7 +141,8 @@ const struct command cmd_registry_login = {
         .usage = "[REGISTRY] -u NAME [--password-stdin]",
         .about = "check credentials and keep them, in docker's file (0600)",
         .help = "Without REGISTRY: docker.io. Kept in $REGISTRY_AUTH_FILE, "
-                "$DOCKER_CONFIG/config.json or ~/.docker/config.json.\n\n"
+                "$DOCKER_CONFIG/config.json or ~/.docker/config.json, or in the "
+                "credential helper that this file names (credsStore, credHelpers).\n\n"
                 "Examples:\n"
                 "  pass registry | berth registry login registry.lan:5000 -u me --password-stdin\n",
         .options = login_options,

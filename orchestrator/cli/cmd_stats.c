@@ -112,7 +112,8 @@ static void add_row(struct table *table, const json_t *item)
 {
         int64_t total = figure(item, "guest", "total_bytes");
         int64_t available = figure(item, "guest", "available_bytes");
-        int64_t disk = figure(item, "host", "scratch_bytes") + figure(item, "host", "volumes_bytes");
+        int64_t disk =
+                figure(item, "host", "scratch_bytes") + figure(item, "host", "volumes_bytes");
         int64_t pids = figure(item, "guest", "pids");
         const json_t *percent = json_object_get(item, "cpu_percent");
         char text[16] = "-";
@@ -140,8 +141,8 @@ static void add_row(struct table *table, const json_t *item)
 
 static void print_table(const struct cli *cli, const json_t *list)
 {
-        static const char *const headings[] = {"NAME",     "CPU",      "USED / VM", "PRIVATE / SHARED",
-                                               "DISK",     "NET I/O",  "BLOCK I/O", "PIDS",
+        static const char *const headings[] = {"NAME", "CPU",     "USED / VM", "PRIVATE / SHARED",
+                                               "DISK", "NET I/O", "BLOCK I/O", "PIDS",
                                                NULL};
         struct table table;
         unsigned columns = 0, rows = 0;
@@ -215,7 +216,8 @@ const struct command cmd_stats = {
         .name = "stats",
         .usage = "[STACK | STACK/SERVICE[/N]]... [OPTIONS]",
         .about = "what VMs use, and what they cost the host",
-        .help = "Once a second, until it is interrupted. CPU: of one processor, all of QEMU. USED / "
+        .help = "Once a second, until it is interrupted. CPU: of one processor, all of QEMU. USED "
+                "/ "
                 "VM: memory\nin use in the guest, of all it has. PRIVATE / SHARED: memory of the "
                 "host that is this VM's alone,\nand that it shares with its template. DISK: blocks "
                 "of its own disk and its volumes. NET and BLOCK\nI/O: received / sent, read / "

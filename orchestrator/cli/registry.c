@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "orchestrator/cli/credential_helper.h"
 
 static const char *env(const char *name)
 {
@@ -72,16 +73,24 @@ static int write_file(const char *file, const json_t *json, struct err *err)
 }
 
 int registry_login_store(const char *file, const char *registry, const char *username,
-                         const char *password, struct err *err)
+                         const char *password, char **ret_where, struct err *err)
 {
         AUTO_FREE char *pair = xasprintf("%s:%s", username, password);
         AUTO_FREE char *auth = base64_encode(pair, strlen(pair));
         AUTO_JSON json_t *json = NULL;
+        const char *helper;
         json_t *auths;
         int r = read_file(file, &json, err);
 
         if (r < 0)
                 return r;
+        helper = credential_helper_of(json, registry);
+        if (helper) {
+                r = credential_helper_store(helper, key_of(registry), username, password, err);
+                if (r == 0)
+                        *ret_where = xasprintf("docker-credential-%s", helper);
+                return r;
+        }
         auths = json_object_get(json, "auths");
         if (!json_is_object(auths)) {
                 auths = json_object();
@@ -89,17 +98,26 @@ int registry_login_store(const char *file, const char *registry, const char *use
         }
         (void)json_object_set_new(auths, key_of(registry),
                                   json_pack("{s:s}", "auth", auth)); /* fails only without memory */
-        return write_file(file, json, err);
+        r = write_file(file, json, err);
+        if (r == 0)
+                *ret_where = xstrdup(file);
+        return r;
 }
 
 int registry_login_erase(const char *file, const char *registry, struct err *err)
 {
         AUTO_JSON json_t *json = NULL;
+        const char *helper;
         int r = read_file(file, &json, err);
 
         if (r < 0)
                 return r;
+        helper = credential_helper_of(json, registry);
+        if (helper)
+                r = credential_helper_erase(helper, key_of(registry), err);
+        if (r < 0)
+                return r;
         if (json_object_del(json_object_get(json, "auths"), key_of(registry)) < 0)
-                return REGISTRY_UNKNOWN;
+                return helper ? 0 : REGISTRY_UNKNOWN;
         return write_file(file, json, err);
 }

@@ -11,9 +11,12 @@
  */
 char *registry_login_file(void);
 
-/** Keep credentials for a registry ("docker.io", "host:5000") in file, which becomes 0600. */
+/**
+ * Keep credentials for a registry ("docker.io", "host:5000") in file, which becomes 0600, or in the
+ * credential helper that the file names. *ret_where: where that was, for people; on the heap.
+ */
 int registry_login_store(const char *file, const char *registry, const char *username,
-                         const char *password, struct err *err);
+                         const char *password, char **ret_where, struct err *err);
 
 /** Forget them. Outcome REGISTRY_UNKNOWN (1): there were none. */
 #define REGISTRY_UNKNOWN 1

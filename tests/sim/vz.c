@@ -317,10 +317,27 @@ void vm_confirm(struct vm *vm)
         (void)vm;
 }
 
-struct vm_birth vm_birth(const struct vm *vm)
+enum vm_birth vm_birth(const struct vm *vm)
 {
         (void)vm;
-        return (struct vm_birth){false, ""};
+        return VM_BOOT;
+}
+
+const char *vm_birth_reason(const struct vm *vm)
+{
+        (void)vm;
+        return "";
+}
+
+const char *vm_birth_name(enum vm_birth birth)
+{
+        (void)birth;
+        return "boot";
+}
+
+bool vm_is_up(const struct vm *vm)
+{
+        return vm->in && vm->in->up_ms <= sim->mono_ms;
 }
 
 pid_t vm_pid(const struct vm *vm)

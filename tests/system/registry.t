@@ -77,6 +77,47 @@ run image pull "$plain/team/web:multi"
 is "$code" 0 'an index: this machine is chosen, attestations and unknown entries are not'
 is "$(berth image inspect "$plain/team/web:multi" -o json | jq -r .digest)" "$digest" 'and its manifest is kept'
 
+# ------------------------------------------------------------------------------------ other platforms
+
+other=s390x
+make_image "$work/other:1" 1
+umoci config --image "$work/other:1" --architecture $other --os linux >/dev/null 2>&1
+skopeo copy -q --dest-tls-verify=false "oci:$work/other:1" "docker://$plain/team/other:1"
+foreign=$(skopeo inspect --raw --tls-verify=false "docker://$plain/team/other:1" | sha256sum | cut -d' ' -f1)
+length=$(skopeo inspect --raw --tls-verify=false "docker://$plain/team/other:1" | wc -c)
+skopeo copy -q --dest-tls-verify=false "oci:$work/other:1" "docker://$plain/team/web:$other"
+jq -c --arg d "sha256:$foreign" --argjson s "$length" --arg a $other '.manifests += [
+        {mediaType: "application/vnd.oci.image.manifest.v1+json", digest: $d, size: $s,
+         platform: {os: "linux", architecture: $a}}]' "$work/index.json" >"$work/both.json"
+curl -sf -X PUT -H 'Content-Type: application/vnd.oci.image.index.v1+json' \
+        --data-binary "@$work/both.json" "http://$plain/v2/team/web/manifests/both"
+run image pull -q --platform linux/$other "$plain/team/web:both"
+is "$code" 0 'another platform is pulled'
+is "$(berth image inspect "$plain/team/web:both" -o json | jq -r '.architecture + " " + .digest')" \
+        "$other sha256:$foreign" 'it is the one that was asked for'
+run image pull -q --platform linux/$other "$plain/team/web:both"
+like "$out" 'unchanged' 'pulled again it is unchanged'
+run image save "$plain/team/web:both" -f "$work/foreign.tar"
+is "$(skopeo inspect --raw "oci-archive:$work/foreign.tar" | sha256sum | cut -d' ' -f1)" "$foreign" 'it is saved'
+run image tag "$plain/team/web:both" "$plain/team/pushed:1"
+run image push -q "$plain/team/pushed:1"
+is "$(skopeo inspect --raw --tls-verify=false "docker://$plain/team/pushed:1" | sha256sum | cut -d' ' -f1)" \
+        "$foreign" 'and pushed'
+printf 'name: foreign\nservices: {web: {image: %s, pull_policy: never}}\n' "$plain/team/web:both" >"$work/foreign.yaml"
+run apply -f "$work/foreign.yaml" --timeout 20s
+[ "$code" != 0 ] && like "$out" "is for linux/$other, which VMs here do not run; 'berth image pull" 'but not run'
+run delete foreign
+run image pull -q "$plain/team/web:both"
+is "$(berth image inspect "$plain/team/web:both" -o json | jq -r .digest)" "$digest" \
+        'without --platform the same name is the one for this machine'
+run image pull -q "$plain/team/other:1"
+like "$out" "is for linux/$other, wanted is linux/.*--platform" 'what is only for others is refused without it'
+run image pull -q --platform linux/mips64 "$plain/team/web:both"
+like "$out" "nothing for linux/mips64 in it; it offers: linux/.*linux/$other" 'what is not there either'
+run image pull -q --platform 'Linux?' "$plain/team/web:both"
+like "$out" "is not a platform; write it OS/ARCHITECTURE" 'a platform that is none'
+rm -rf "$work/other"
+
 # ------------------------------------------------------------------------------------------ save, load
 
 run image save "$plain/team/web:1" -f "$work/save.tar"
@@ -148,6 +189,34 @@ like "$out" 'not the name of a credential helper' 'a helper is a name, not a pat
 echo '{"credsStore": "missing-one"}' >"$work/dc/config.json"
 run image pull "$basic/web:2"
 like "$out" 'docker-credential-missing-one' 'a helper that is not there is named'
+# berth logs in and out where the configuration says that it is kept.
+cat >"$work/bin/docker-credential-keep" <<END
+#!/bin/sh
+case \$1 in
+store) cat >"$work/kept" ;;
+get) read -r server; [ -e "$work/kept" ] && grep -q "\$server" "$work/kept" && cat "$work/kept" ||
+        { echo 'credentials not found in native keychain'; exit 1; } ;;
+erase) rm -f "$work/kept" ;;
+esac
+END
+chmod +x "$work/bin/docker-credential-keep"
+echo '{"credsStore": "keep"}' >"$work/dc/config.json"
+out=$(printf 'se:cret' | timeout 20 berth registry login "$basic" -u me --password-stdin 2>&1)
+like "$out" "logged in to $basic.*docker-credential-keep" 'login stores in the credential helper'
+is "$(jq -cS . "$work/kept" 2>&1)" "{\"Secret\":\"se:cret\",\"ServerURL\":\"$basic\",\"Username\":\"me\"}" \
+        'as docker does'
+is "$(jq -c .auths "$work/dc/config.json")" 'null' 'and nothing in the file'
+run image pull "$basic/web:2"
+is "$code" 0 'and it is used'
+run registry logout "$basic"
+[ "$code" = 0 ] && [ ! -e "$work/kept" ]
+ok $? 'logout has it forgotten there'
+printf '#!/bin/sh\necho "the safe is shut"; exit 1\n' >"$work/bin/docker-credential-keep"
+out=$(printf 'se:cret' | timeout 20 berth registry login "$basic" -u me --password-stdin 2>&1)
+like "$out" 'docker-credential-keep.*the safe is shut' 'a helper that refuses is believed'
+echo '{"credHelpers": {"'"$basic"'": "../x"}}' >"$work/dc/config.json"
+out=$(printf 'se:cret' | timeout 20 berth registry login "$basic" -u me --password-stdin 2>&1)
+like "$out" 'not the name of a credential helper' 'and is a name here, too'
 echo '{broken' >"$work/dc/config.json"
 run image pull "$basic/web:2"
 like "$out" 'dc/config.json' 'a broken config.json is named'

@@ -459,18 +459,24 @@ static void on_guest_hello(void *arg, const struct guest_hello *hello)
         case WIRE_S_BROKEN:
                 instance_fail(in, EXIT_BOOT, hello->exit.text);
                 return;
-        case WIRE_S_CONFIGURED:
-        case WIRE_S_STARTING:
-        case WIRE_S_RUNNING:
-                if (in->state == VM_BOOTING && !in->setup && hello->run < in->runs)
+        case WIRE_S_CONFIGURED: /* whether it was told to run is not known; twice does no harm */
+                if (in->state == VM_BOOTING && !in->run_waits)
                         run_again(in);
-                else if (in->state == VM_BOOTING && !in->setup)
+                break;
+        case WIRE_S_STARTING: /* on_started comes */
+                break;
+        case WIRE_S_RUNNING:
+                if (in->state == VM_BOOTING && hello->run < in->runs)
+                        run_again(in);
+                else if (in->state == VM_BOOTING)
                         run_began(in);
-                if (in->state == VM_STOPPING)
-                        power_off(in);
-                in->env->on_change(in->env, in); /* probes go on */
-                return;
+                break;
         }
+        if (in->setup)
+                guest_setup_free(STEAL(in->setup));
+        if (in->state == VM_STOPPING)
+                power_off(in);
+        in->env->on_change(in->env, in); /* probes go on */
 }
 
 static void on_guest_phase(void *arg, const struct guest_phase *phase)

@@ -70,6 +70,9 @@ struct instance_env {
         /* Nothing is left of it; instance_free() it (deferred). */
         void (*on_gone)(struct instance_env *env, struct instance *instance);
         int64_t (*now_ms)(struct instance_env *env); /* the clock of facts */
+        /* Another one whose VM has that volume attached; NULL: none. */
+        const struct instance *(*volume_holder)(struct instance_env *env,
+                                                const struct instance *instance, const char *name);
 };
 
 struct tap_request; /* prepare.c */

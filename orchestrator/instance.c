@@ -13,6 +13,7 @@
 #include "base/loop.h"
 #include "base/mem.h"
 #include "orchestrator/linux_names.h"
+#include "schema/hooks.h"
 
 /* A guest that breaks off is given this many chances before its VM is killed. */
 #define RECONNECTS_MAX 3
@@ -120,6 +121,7 @@ static void drop_guest(struct instance *in)
                 .code = 125, .start_failed = true, .text = "the VM ended"};
 
         in->greeted = false;
+        hook_runner_drop(&in->hooks);
         probe_stop(&in->probe);
         instance_tell_stats(in, NULL);
         if (in->guest)
@@ -226,11 +228,31 @@ void instance_remove(struct instance *in)
         }
 }
 
+static void stop_service(struct instance *in)
+{
+        struct err err = ERR_INIT;
+        int signo = in->stop_signal ? linux_signal(in->stop_signal) : 0;
+
+        if (guest_stop(in->guest, signo, (unsigned)in->stop_grace_ms, &err) == 0)
+                instance_arm(in, in->stop_grace_ms + INSTANCE_STOP_SLACK_MS);
+        else
+                power_off(in);
+}
+
+/* The service is stopped whatever became of them. */
+static void on_pre_stop_done(void *ctx, const char *failure)
+{
+        struct instance *in = ctx;
+
+        if (failure)
+                instance_emit(in, "hook-failed", "", "%s; the service is stopped all the same",
+                              failure);
+        stop_service(in);
+}
+
 void instance_stop(struct instance *in, const char *reason)
 {
         enum vm_state state = in->state;
-        struct err err = ERR_INIT;
-        int signo = in->stop_signal ? linux_signal(in->stop_signal) : 0;
 
         if (state == VM_STOPPING || in->remove_wanted)
                 return;
@@ -245,11 +267,13 @@ void instance_stop(struct instance *in, const char *reason)
                 finish(in);
                 return;
         }
-        if (state == VM_RUNNING && in->guest && guest_is_live(in->guest) &&
-            guest_stop(in->guest, signo, (unsigned)in->stop_grace_ms, &err) == 0)
-                instance_arm(in, in->stop_grace_ms + INSTANCE_STOP_SLACK_MS);
-        else
+        hook_runner_cancel(&in->hooks); /* post_start, if it still runs */
+        if (state != VM_RUNNING || !in->guest || !guest_is_live(in->guest)) {
                 power_off(in);
+                return;
+        }
+        instance_arm(in, in->stop_grace_ms);
+        hook_runner_start(&in->hooks, in->guest, "pre_stop", in->pre_stop, on_pre_stop_done, in);
 }
 
 static void on_deadline(struct ev_loop *loop, ev_timer *w, int revents)
@@ -266,6 +290,12 @@ static void on_deadline(struct ev_loop *loop, ev_timer *w, int revents)
                               "see `berth logs --boot`");
                 return;
         case VM_STOPPING:
+                if (in->hooks.guest && guest_is_live(in->hooks.guest)) {
+                        hook_runner_cancel(&in->hooks);
+                        on_pre_stop_done(in, "pre_stop did not end within stop_grace_period");
+                        return;
+                }
+                /* fallthrough */
         case VM_EXITED:
                 if (in->vm && !in->powered_off)
                         power_off(in);
@@ -317,6 +347,21 @@ static void configure_new(struct instance *in)
                 instance_fail(in, EXIT_BOOT, "the daemon ended while the VM was starting");
 }
 
+static void service_started(struct instance *in);
+
+/* A service whose hook failed has not started; what then comes is up to its restart policy. */
+static void on_post_start_done(void *ctx, const char *failure)
+{
+        struct instance *in = ctx;
+
+        if (failure)
+                instance_fail(in, EXIT_START, failure);
+        else if (in->desired)
+                service_started(in);
+        else
+                instance_set_state(in, VM_RUNNING);
+}
+
 static void on_guest_hello(void *arg, const struct guest_hello *hello)
 {
         struct instance *in = arg;
@@ -342,9 +387,10 @@ static void on_guest_hello(void *arg, const struct guest_hello *hello)
         case WIRE_S_CONFIGURED:
         case WIRE_S_STARTING:
         case WIRE_S_RUNNING:
-                if (in->state == VM_BOOTING && !in->setup) {
+                if (in->state == VM_BOOTING && !in->setup) { /* the former daemon's work */
                         instance_arm(in, 0);
-                        instance_set_state(in, VM_RUNNING);
+                        hook_runner_start(&in->hooks, in->guest, "post_start", in->post_start,
+                                          on_post_start_done, in);
                 }
                 if (in->state == VM_STOPPING)
                         power_off(in);
@@ -370,19 +416,11 @@ static void on_guest_configured(void *arg, const char *text)
                 instance_fail(in, EXIT_BOOT, text);
 }
 
-static void on_guest_started(void *arg, uint64_t run, int pid)
+static void service_started(struct instance *in)
 {
-        struct instance *in = arg;
+        const char *why = vm_birth_reason(in->vm);
         struct err err = ERR_INIT;
-        const char *why;
 
-        (void)run;
-        (void)pid;
-        if (in->state != VM_BOOTING)
-                return;
-        why = vm_birth_reason(in->vm);
-        in->times.started = clock_mono_ns();
-        instance_arm(in, 0);
         in->state = VM_RUNNING;
         in->since_ms = in->env->now_ms(in->env);
         instance_emit(in, "started", vm_birth_name(vm_birth(in->vm)),
@@ -400,6 +438,20 @@ static void on_guest_started(void *arg, uint64_t run, int pid)
         in->env->on_change(in->env, in);
 }
 
+static void on_guest_started(void *arg, uint64_t run, int pid)
+{
+        struct instance *in = arg;
+
+        (void)run;
+        (void)pid;
+        if (in->state != VM_BOOTING)
+                return;
+        in->times.started = clock_mono_ns();
+        instance_arm(in, 0);
+        hook_runner_start(&in->hooks, in->guest, "post_start", in->post_start, on_post_start_done,
+                          in);
+}
+
 static enum exit_reason exit_reason_of(const struct guest_exit *exit)
 {
         if (exit->start_failed)
@@ -411,6 +463,7 @@ static enum exit_reason exit_reason_of(const struct guest_exit *exit)
 
 static void guest_exited(struct instance *in, const struct guest_exit *exit)
 {
+        hook_runner_cancel(&in->hooks);
         if (in->attach)
                 in->attach->on_exited(in->attach, exit);
         if (in->state == VM_STOPPING) {
@@ -662,6 +715,8 @@ struct instance *instance_new(struct instance_env *env, struct desired *desired,
                         desired_image(desired, (size_t)(service - desired->stack->services)));
                 in->stop_signal = xstrdup(service->stop_signal);
                 in->stop_grace_ms = service->stop_grace_period_ms;
+                in->post_start = hooks_to_json(&service->post_start);
+                in->pre_stop = hooks_to_json(&service->pre_stop);
         }
         probe_init(&in->probe, env->loop, on_probe_change, in);
         ev_timer_init(&in->deadline, on_deadline, 0.0, 0.0);
@@ -687,6 +742,8 @@ void instance_free(struct instance *in)
         instance_drop_member(in);
         drop_guest(in);
         probe_release(&in->probe);
+        json_decref(in->post_start);
+        json_decref(in->pre_stop);
         vm_free(in->vm);
         if (in->attach)
                 in->attach->instance = NULL;

@@ -462,6 +462,16 @@ const struct field service_fields[] = {
         {.name = "depends_on",
          .kind = &kind_depends_on,
          .doc = "services that must be started, healthy or completed before"},
+        {.name = "post_start",
+         .kind = &kind_hooks,
+         .offset = AT(post_start),
+         .doc = "commands to run in the guest once the service started, one after the other; it "
+                "has started when they are done, and failed when one does not exit with 0"},
+        {.name = "pre_stop",
+         .kind = &kind_hooks,
+         .offset = AT(pre_stop),
+         .doc = "commands to run in the guest before the service is stopped, one after the other, "
+                "within stop_grace_period"},
         {.name = "healthcheck",
          .kind = &kind_healthcheck,
          .arg = healthcheck_fields,
@@ -600,11 +610,6 @@ const struct field service_fields[] = {
         IGNORED("storage_opt", "a VM's disk grows as needed"),
         IGNORED("userns_mode", "a VM has its own users"),
         IGNORED("uts", "a VM has its own host name"),
-        IGNORED_TABLE("post_start", hook_fields,
-                      "hooks are not run yet; put the command into the entrypoint, or into a "
-                      "service of its own"),
-        IGNORED_TABLE("pre_stop", hook_fields,
-                      "hooks are not run yet; let the program handle stop_signal"),
         REFUSED_TABLE("pre_start", init_step_fields,
                       "steps before the start are not run yet; use a service of its own and "
                       "depends_on with service_completed_successfully"),

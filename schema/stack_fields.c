@@ -181,6 +181,14 @@ static void name_read(struct reader *r, const struct field *field, const struct 
 static const struct kind kind_name_only = {
         .schema = SHAPE_STRING, .form = "a string", .read = name_read};
 
+static const struct field network_berth_fields[] = {
+        {.name = "egress",
+         .kind = &kind_not,
+         .offset = offsetof(struct network, no_egress),
+         .doc = "false: no way out of this network, as `internal: true`"},
+        {0},
+};
+
 const struct field network_fields[] = {
         {.name = "name",
          .kind = &kind_name_only,
@@ -204,6 +212,10 @@ const struct field network_fields[] = {
          .kind = &kind_external_network,
          .in_only = true,
          .doc = "true is ignored with a warning: a network belongs to its stack"},
+        {.name = "x-berth",
+         .kind = &kind_object,
+         .arg = network_berth_fields,
+         .doc = "what only berth's networks have"},
         {.name = "attachable", .use = FIELD_QUIET, .doc = "always"},
         {.name = "driver_opts", .use = FIELD_IGNORED, .doc = "the driver has no options"},
         {.name = "enable_ipv4", .use = FIELD_QUIET, .doc = "always"},

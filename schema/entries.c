@@ -57,8 +57,8 @@ json_t *entries_write(const struct field *table, const void *items, size_t len, 
         json_t *array = len ? json_array() : NULL;
 
         for (size_t i = 0; i < len; i++)
-                if (json_array_append_new(array, fields_write(table, (const char *)items +
-                                                                             i * size)) < 0)
+                if (json_array_append_new(array,
+                                          fields_write(table, (const char *)items + i * size)) < 0)
                         bug("json_array_append_new");
         return array;
 }

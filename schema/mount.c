@@ -22,8 +22,10 @@ static const struct {
         {"/sys", "the VM has its own; leave the entry out"},
         {"/dev", "the VM has its own; leave the entry out"},
         {"/lib/modules", "the VM has its own kernel; leave the entry out"},
-        {"/var/run/docker.sock", "there is no Docker here; leave the service out"},
-        {"/run/docker.sock", "there is no Docker here; leave the service out"},
+        {"/var/run/docker.sock",
+         "there is no Docker here: leave the entry out, and the service if it is for containers"},
+        {"/run/docker.sock",
+         "there is no Docker here: leave the entry out, and the service if it is for containers"},
 };
 
 /* Lexically: no double slashes, no "." and "..", no slash at the end. */

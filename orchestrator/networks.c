@@ -23,6 +23,7 @@ static void close_namespace(struct network_state *n)
 {
         if (n->netns_fd >= 0)
                 (void)close(steal_fd(&n->netns_fd)); /* a namespace has nothing to flush */
+        n->takes_taps = false;
 }
 
 static void network_free(void *p)
@@ -254,7 +255,10 @@ void networks_retry(struct networks *ns, const char *stack)
         for (size_t i = 0; i < ns->len; i++) {
                 struct network_entry *entry = &ns->items[i]->entry;
 
-                if (streq(entry->stack, stack) && entry->failed_ms) {
+                if (!streq(entry->stack, stack))
+                        continue;
+                ns->items[i]->forwards_digest[0] = '\0'; /* those that failed are asked for again */
+                if (entry->failed_ms) {
                         entry->failures = 0;
                         entry->failed_ms = 1; /* long ago */
                 }
@@ -296,6 +300,21 @@ int networks_move_tap(struct networks *ns, const char *stack, const char *name, 
         if (!ns->taps || !n || !n->net || !n->entry.up || n->netns_fd < 0)
                 return err_set(err, ENETDOWN, "network %s cannot take a tap from outside", name);
         return taps_move(ns->taps, tap, n->netns_fd, cb, ctx, err);
+}
+
+void networks_note_moved(struct networks *ns, const char *stack, const char *name)
+{
+        struct network_state *n = find(ns, stack, name);
+
+        if (n)
+                n->takes_taps = true;
+}
+
+bool networks_takes_taps(const struct networks *ns, const char *stack, const char *name)
+{
+        const struct network_state *n = find(ns, stack, name);
+
+        return n && n->takes_taps;
 }
 
 void networks_set_taps(struct networks *ns, struct taps *taps)

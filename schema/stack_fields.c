@@ -10,6 +10,7 @@
 #include "schema/assemble.h"
 #include "schema/draft.h"
 #include "schema/kinds.h"
+#include "schema/service_kinds.h"
 #include "schema/shapes.h"
 #include "schema/source.h"
 #include "schema/unused_fields.h"
@@ -301,8 +302,10 @@ const struct field volume_fields[] = {
          .arg = volume_berth_fields,
          .doc = "what only berth's volumes have"},
         {.name = "driver_opts",
-         .use = FIELD_IGNORED,
-         .doc = "the driver has no options; mount a folder of the host as ./folder:/path"},
+         .kind = &kind_driver_opts,
+         .in_only = true,
+         .doc = "{type: none, o: bind, device: /path}: a folder of the host; {type: tmpfs}: "
+                "memory"},
         {0},
 };
 

@@ -73,6 +73,10 @@ $(BUILD)/bin/berth-netd: $(call objs,network/main.c) $(call libs,network base)
 $(BUILD)/bin/berth-storage: $(call objs,storage/main.c) $(call libs,storage base)
 $(BUILD)/bin/berth: $(call objs,orchestrator/cli/main.c) $(call libs,cli schema base)
 
+# The examples of docs/explain.md: what the reconciler says, in the words of the command line.
+$(BUILD)/bin/tests/unit/cli/explain_test: $(BUILD)/obj/tests/unit/cli/explain_test.o \
+        $(call libs,scenario reconciler)
+
 # The simulation brings its own libev and drivers, and looks at the system calls that change files.
 sim_tests := $(addprefix $(BUILD)/bin/tests/unit/orchestrator/,simulation_test daemon_crash_test)
 sim_wraps := clock_gettime getrandom rename mkdir unlink remove write fsync open log_line

@@ -348,8 +348,10 @@ bool sim_is_settled(char *why, size_t size)
         for (size_t i = 0; i < d->plan.services_len; i++) {
                 const struct service_status *s = &d->plan.services[i];
 
+                bool paused = s->why && strstr(s->why, "the update is paused");
+
                 if (!s->settled ||
-                    (!s->ok && s->phase != PHASE_FAILED && s->phase != PHASE_WAITING))
+                    (!s->ok && s->phase != PHASE_FAILED && s->phase != PHASE_WAITING && !paused))
                         (void)snprintf(why, size, "%s/%s is %s: %s", s->stack, s->service,
                                        service_phase_name(s->phase), s->why ? s->why : "");
         }

@@ -83,6 +83,7 @@ void service_release(struct service *s)
         str_list_release(&s->extra_hosts);
         str_list_release(&s->healthcheck.test);
         free(s->stop_signal);
+        free(s->probe.http_path);
         kv_list_release(&s->labels);
         kv_list_release(&s->sysctls);
         free(s->place.file);
@@ -117,6 +118,7 @@ static void stack_release(struct stack *stack)
         for (size_t i = 0; i < stack->volumes_len; i++) {
                 free(stack->volumes[i].name);
                 free(stack->volumes[i].real_name);
+                free(stack->volumes[i].device);
                 kv_list_release(&stack->volumes[i].labels);
                 free(stack->volumes[i].place.file);
         }

@@ -102,6 +102,23 @@ struct healthcheck {
 
 enum restart_policy { RESTART_NO, RESTART_ALWAYS, RESTART_ON_FAILURE, RESTART_UNLESS_STOPPED };
 
+/* How its restarts are delayed; -1: the default. */
+struct restart_delays {
+        int64_t first_ms;  /* after the first failure in a row; doubles from there */
+        int64_t max_ms;    /* at most */
+        int64_t window_ms; /* a service that was well for so long has no failures */
+};
+
+/* A health test of berth's own: no program of the image is needed. At most one is set. */
+struct port_probe {
+        unsigned tcp;         /* this port accepts a connection; 0: not asked */
+        unsigned http_port;   /* GET there is answered; 0: not asked */
+        char *http_path;      /* NULL: "/" */
+        unsigned http_status; /* that is the answer; 0: any of 200 to 399 */
+};
+
+enum on_unhealthy { UNHEALTHY_NONE, UNHEALTHY_RESTART };
+
 enum update_failure { UPDATE_PAUSE, UPDATE_CONTINUE, UPDATE_ROLLBACK };
 
 enum update_order { UPDATE_STOP_FIRST, UPDATE_START_FIRST };
@@ -156,7 +173,10 @@ struct service {
         bool has_healthcheck;
         enum restart_policy restart;
         unsigned restart_max_attempts; /* on-failure:N; 0: no limit */
-        unsigned replicas;             /* default 1; from deploy.replicas or scale */
+        struct restart_delays delays;
+        struct port_probe probe;
+        int on_unhealthy;  /* enum on_unhealthy */
+        unsigned replicas; /* default 1; from deploy.replicas or scale */
         struct update_config update, rollback;
         char *stop_signal;            /* NULL: the image's, else SIGTERM */
         int64_t stop_grace_period_ms; /* default 10000 */
@@ -170,6 +190,7 @@ struct service {
         int64_t vm_memory_bytes; /* x-berth.memory: RAM of the VM; -1: derived */
         unsigned vm_cpus;        /* x-berth.cpus: virtual CPUs; 0: derived */
         bool oneshot;            /* x-berth.oneshot: a job; it is as wanted once it exited with 0 */
+        bool no_egress;          /* x-berth.egress: false: it may not leave its networks */
         bool isolation_required; /* x-berth.isolation: required: refuse software emulation */
         struct place place;
 };
@@ -177,7 +198,8 @@ struct service {
 struct network {
         char *name; /* key within the stack; "default" is implied when used */
         bool internal;
-        char *subnet; /* "10.1.2.0/24"; NULL: chosen */
+        bool no_egress; /* x-berth.egress: false: as internal, by our name */
+        char *subnet;   /* "10.1.2.0/24"; NULL: chosen */
         struct kv_list labels;
         struct place place;
 };
@@ -189,6 +211,8 @@ enum volume_class { VOLUME_UNSET, VOLUME_DISK, VOLUME_SHARED };
 struct volume {
         char *name;      /* key within the stack */
         char *real_name; /* `name:`; NULL: STACK_NAME */
+        char *device;   /* of driver_opts, while a manifest is read: its mounts are binds of that */
+        bool in_memory; /* likewise: its mounts are tmpfs */
         bool external;
         int volume_class;   /* x-berth.class: enum volume_class */
         int64_t size_bytes; /* x-berth.size; -1: default */

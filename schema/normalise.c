@@ -67,6 +67,18 @@ static void fold_restart(struct service_draft *draft)
         s->restart_max_attempts = s->restart == RESTART_NO ? 0 : draft->max_attempts;
 }
 
+static void check_probe(struct reader *r, const struct service_draft *draft)
+{
+        const struct service *s = &draft->service;
+
+        if (s->probe.tcp && s->probe.http_port)
+                fault_key(r, draft, "x-berth",
+                          "healthcheck has both tcp and http; keep the one that tells more");
+        if ((s->probe.tcp || s->probe.http_port) && s->healthcheck.test.len > 0)
+                fault_key(r, draft, "healthcheck",
+                          "there is a test here, and one in x-berth.healthcheck; keep one");
+}
+
 /* deploy.* and the flat keys say the same thing twice: both may be there when they agree. */
 static void fold_deploy(struct reader *r, struct service_draft *draft)
 {
@@ -96,6 +108,11 @@ static void fold_deploy(struct reader *r, struct service_draft *draft)
                 s->pids_limit = draft->deploy_pids;
         }
         fold_restart(draft);
+        if (draft->restart_delay_ms >= 0)
+                s->delays.first_ms = draft->restart_delay_ms;
+        if (draft->restart_window_ms >= 0)
+                s->delays.window_ms = draft->restart_window_ms;
+        check_probe(r, draft);
 }
 
 static void read_env_file(struct reader *r, const struct env_file *file, struct env *into)
@@ -319,6 +336,29 @@ static void imply_default_network(struct stack_draft *draft)
         }
 }
 
+/* Volumes that are a folder of the host or memory: their mounts are what they are. */
+static void apply_devices(const struct stack *stack, struct service *s)
+{
+        for (size_t i = 0; i < s->volumes_len; i++) {
+                struct mount *m = &s->volumes[i];
+                const struct volume *volume = m->type == MOUNT_VOLUME && m->source
+                                                      ? stack_find_volume(stack, m->source)
+                                                      : NULL;
+
+                if (!volume || (!volume->device && !volume->in_memory))
+                        continue;
+                free(m->source);
+                m->source = NULL;
+                if (volume->device)
+                        m->source = m->subpath ? file_join(volume->device, m->subpath)
+                                               : xstrdup(volume->device);
+                free(STEAL(m->subpath));
+                m->type = volume->device ? MOUNT_BIND : MOUNT_TMPFS;
+                m->size_bytes = volume->device ? -1 : volume->size_bytes;
+                m->nocopy = false;
+        }
+}
+
 void normalise(struct reader *r, struct stack_draft *draft, const char *profiles)
 {
         for (size_t i = 0; i < draft->drafts_len; i++)
@@ -329,7 +369,9 @@ void normalise(struct reader *r, struct stack_draft *draft, const char *profiles
         for (size_t i = 0; i < draft->drafts_len; i++)
                 if (!draft->drafts[i].disabled)
                         apply_links(draft, &draft->drafts[i]);
-        for (size_t i = 0; i < draft->drafts_len; i++)
+        for (size_t i = 0; i < draft->drafts_len; i++) {
+                apply_devices(&draft->stack, &draft->drafts[i].service);
                 sort_service(&draft->drafts[i].service);
+        }
         imply_default_network(draft);
 }

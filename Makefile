@@ -108,6 +108,7 @@ $(foreach t,$(filter $(BUILD)/bin/tests/unit/cli/%,$(tests)),\
 # libFuzzer (SAN=fuzzer-no-link,...) it gets a main that replays tests/fuzz/corpus/NAME.
 fuzz_layer_dns      := network
 fuzz_layer_env      := schema
+fuzz_layer_frames   := storage
 fuzz_layer_http     := orchestrator
 fuzz_layer_interpolation := schema
 fuzz_layer_layer    := storage

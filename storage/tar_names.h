@@ -18,6 +18,7 @@
 
 struct tar_names;
 
+/** At the beginning of an archive. free(NULL) is fine. */
 struct tar_names *tar_names_new(void);
 void tar_names_free(struct tar_names *names);
 AUTO_DEFINE(tar_names, struct tar_names, tar_names_free)

@@ -54,6 +54,7 @@ struct daemon {
         struct logs *logs;
         struct image_store *image_store;
         struct images *images;
+        char *images_noted; /* what image_uses_note() told the store; NULL: nothing yet */
         struct networks *networks;
         struct api_socket *api;
         struct templates *templates; /* NULL: not wanted, or accelerator not known yet */

@@ -74,8 +74,16 @@ int image_list(struct image_store *store, struct image ***ret_images, size_t *re
                struct err *err);
 
 /**
+ * Say which manifest digests the daemon with that folder of state uses: nobody removes them while
+ * the folder exists, or until it says something else.
+ */
+int image_store_use(struct image_store *store, const char *owner, const char *const *digests,
+                    size_t len, struct err *err);
+
+/**
  * Remove a reference, then what nothing refers to any more (blobs, root disks).
- * in_use: manifest digests that must stay (running VMs, desired stacks). EBUSY when ref is one.
+ * in_use: manifest digests that must stay (running VMs, desired stacks), beside those that other
+ * daemons use. EBUSY when ref is one.
  */
 int image_remove(struct image_store *store, const char *ref, const char *const *in_use,
                  size_t in_use_len, struct err *err);

@@ -78,15 +78,19 @@ int store_collect(const struct image_store *store, const json_t *index, const ch
 {
         AUTO_JSON json_t *blobs = json_object();
         AUTO_JSON json_t *disks = json_object();
+        AUTO_JSON json_t *users = store_users(store);
         const json_t *entries = json_object_get(index, "manifests");
+        const char *digest;
+        json_t *owner;
         int r;
 
         for (size_t i = 0; i < json_array_size(entries); i++) {
-                const char *digest = json_str(json_array_get(entries, i), "digest", "");
-
+                digest = json_str(json_array_get(entries, i), "digest", "");
                 if (digest_valid(digest))
                         mark_image(store, blobs, disks, digest);
         }
+        json_object_foreach(users, digest, owner)
+                mark_image(store, blobs, disks, digest);
         for (size_t i = 0; i < in_use_len; i++)
                 if (digest_valid(in_use[i]))
                         mark_image(store, blobs, disks, in_use[i]);

@@ -63,8 +63,4 @@ void handle_image_prune(struct request *req, void *ctx);
 void handle_image_inspect(struct request *req, void *ctx);
 void handle_image_save(struct request *req, void *ctx);
 
-/** Digests of images that stacks or VMs need: array and strings on the heap, len at *ret_len. */
-char **image_digests_in_use(const struct daemon *d, size_t *ret_len);
-void image_digests_free(char **digests, size_t len);
-
 #endif

@@ -192,7 +192,7 @@ sanitized:
 	$(q)$(if $(SAN),,$(MAKE) --no-print-directory SAN=address,undefined tests)
 
 # Longer than `make test` has time for.
-.PHONY: churn stacks simulate bench-reconcile
+.PHONY: churn stacks simulate bench-reconcile bench-manifest
 churn: all test-images          ## 20 minutes of random applies and kills with real VMs
 	$(q)BUILD=$(BUILD) BERTH_CHURN_SECONDS=1200 BERTH_TEST_IMAGES=$(CURDIR)/build/tests/images \
 	        sh tests/vm/60-churn.t
@@ -210,6 +210,9 @@ $(BUILD)/bin/tests/bench/reconcile: $(call objs,tests/bench/reconcile.c) \
 
 bench-reconcile: $(BUILD)/bin/tests/bench/reconcile ## time of a no-op decision and of a diff
 	$(q)$<
+
+bench-manifest: all             ## time to check a manifest of 10,000 services in 10 MB
+	$(q)BUILD=$(BUILD) sh tests/bench/manifest.sh
 
 simulate: $(BUILD)/bin/tests/unit/reconciler/converge_test ## a million simulated runs, hours
 	$(q)BERTH_SIM_RUNS=1000000 $<

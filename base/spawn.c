@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -153,6 +154,12 @@ static void child_exec(const struct spawn *spec, pid_t parent, int report)
             (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)) /* gone already? */
                 child_fail(report, errno);
         high = child_fds(spec, &report);
+        for (size_t i = 0; spec->leash && i < spec->fd_count; i++)
+                if (spec->fds[i].ours == spec->leash->theirs &&
+                    leash_put_on(spec->fds[i].theirs) < 0)
+                        child_fail(report, errno);
+        if (spec->nice)
+                (void)setpriority(PRIO_PROCESS, 0, spec->nice); /* lower is always allowed */
         if (close_range((unsigned)high, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
                 child_fail(report, errno);
         child_binds(spec, report);

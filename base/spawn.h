@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "base/leash.h"
 
 /** Most descriptors one child can be given. */
 #define SPAWN_FDS_MAX 64
@@ -37,9 +38,11 @@ struct spawn {
         size_t fd_count;                /* 0, 1 and 2 default to /dev/null when not listed */
         const struct spawn_bind *binds; /* in this order, in a mount namespace of its own */
         size_t bind_count;
-        bool foreground;  /* true: stay in the caller's session and process group */
-        bool die_with_us; /* killed by the kernel when the caller ends, however it ends */
-        uid_t uid;        /* 0: keep; else drop to uid and gid for good, without groups */
+        bool foreground;           /* true: stay in the caller's session and process group */
+        bool die_with_us;          /* killed by the kernel when the caller ends, however it ends */
+        const struct leash *leash; /* NULL: none; also in fds */
+        int nice;                  /* added to ours */
+        uid_t uid;                 /* 0: keep; else drop to uid and gid for good, without groups */
         gid_t gid;
 };
 

@@ -2,6 +2,7 @@
 #include "network/net_request.h"
 
 #include <assert.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "base/auto.h"
@@ -20,7 +21,9 @@ struct request {
         struct request *next;
         int64_t id;
         json_t *message; /* until it is sent */
-        void (*on_tap)(void *ctx, int tap_fd, const struct err *err);
+        int fd;          /* that goes with it; -1: none */
+        bool wants_fd;   /* in the answer */
+        void (*on_fd)(void *ctx, int fd, const struct err *err);
         void (*on_forwards)(void *ctx, const struct forward_result *results, size_t n,
                             const struct err *err);
         struct forward_key *keys; /* of forwards, to find who holds a port */
@@ -31,6 +34,8 @@ struct request {
 static void request_free(struct request *rq)
 {
         json_decref(rq->message);
+        if (rq->fd >= 0)
+                (void)close(rq->fd); /* it was not sent: nobody waits for it */
         free(rq->keys);
         free(rq);
 }
@@ -66,6 +71,7 @@ static struct request *add(struct requests *q, json_t *message, void *ctx, struc
         rq->id = ++q->last_id;
         json_set_int(message, "id", rq->id);
         rq->message = message;
+        rq->fd = -1;
         rq->ctx = ctx;
         *q->last = rq;
         q->last = &rq->next;
@@ -73,14 +79,39 @@ static struct request *add(struct requests *q, json_t *message, void *ctx, struc
         return rq;
 }
 
-int requests_add_tap(struct requests *q, void (*cb)(void *ctx, int fd, const struct err *err),
-                     void *ctx, struct err *err)
+int requests_add_fd(struct requests *q, json_t *message,
+                    void (*cb)(void *ctx, int fd, const struct err *err), void *ctx,
+                    struct err *err)
 {
-        struct request *rq = add(q, proto_request("tap", 0), ctx, err);
+        struct request *rq = add(q, message, ctx, err);
 
         if (!rq)
                 return -EAGAIN;
-        rq->on_tap = cb;
+        rq->on_fd = cb;
+        rq->wants_fd = true;
+        return 0;
+}
+
+int requests_add_move(struct requests *q, const char *tap, int netns_fd,
+                      void (*cb)(void *ctx, int none, const struct err *err), void *ctx,
+                      struct err *err)
+{
+        json_t *message = proto_request("move", 0);
+        int fd = fcntl(netns_fd, F_DUPFD_CLOEXEC, 0);
+        struct request *rq;
+
+        if (fd < 0) {
+                json_decref(message);
+                return err_errno(err, errno, "copy a descriptor");
+        }
+        json_set_str(message, "tap", tap);
+        rq = add(q, message, ctx, err);
+        if (!rq) {
+                (void)close(fd); /* not on its way */
+                return -EAGAIN;
+        }
+        rq->fd = fd;
+        rq->on_fd = cb;
         return 0;
 }
 
@@ -123,7 +154,7 @@ int requests_send(struct requests *q, struct channel *ch, struct err *err)
 {
         for (struct request *rq = q->first; rq; rq = rq->next) {
                 AUTO_JSON json_t *message = STEAL(rq->message);
-                int r = message ? channel_send(ch, message, -1, err) : 0;
+                int r = message ? channel_send(ch, message, steal_fd(&rq->fd), err) : 0;
 
                 if (r < 0)
                         return r;
@@ -149,8 +180,8 @@ static struct request *take_request(struct requests *q, int64_t id)
 
 static void fail_request(struct request *rq, const struct err *err)
 {
-        if (rq->on_tap)
-                rq->on_tap(rq->ctx, -1, err);
+        if (rq->on_fd)
+                rq->on_fd(rq->ctx, -1, err);
         if (rq->on_forwards)
                 rq->on_forwards(rq->ctx, NULL, 0, err);
         request_free(rq);
@@ -201,8 +232,8 @@ static void finish_request(struct request *rq, const char *label, const json_t *
         const char *text = json_str(message, "error", NULL);
         struct err err = ERR_INIT;
 
-        if (rq->on_tap && fd < 0 && !text)
-                text = "netd answered without a tap";
+        if (rq->wants_fd && fd < 0 && !text)
+                text = "netd answered without a descriptor";
         if (text) {
                 if (fd >= 0)
                         (void)close(fd); /* an error has none */
@@ -210,8 +241,8 @@ static void finish_request(struct request *rq, const char *label, const json_t *
                 fail_request(rq, &err);
                 return;
         }
-        if (rq->on_tap)
-                rq->on_tap(rq->ctx, steal_fd(&fd), NULL);
+        if (rq->on_fd)
+                rq->on_fd(rq->ctx, steal_fd(&fd), NULL);
         if (rq->on_forwards)
                 finish_forwards(rq, message);
         if (fd >= 0)

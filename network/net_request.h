@@ -33,14 +33,22 @@ void requests_init(struct requests *q);
 /** Forget all, without callbacks. */
 void requests_release(struct requests *q);
 
-/** Queue a request; parameters as in net.h. EAGAIN: too many wait. EINVAL, E2BIG: bad content. */
-int requests_add_tap(struct requests *q, void (*cb)(void *ctx, int fd, const struct err *err),
-                     void *ctx, struct err *err);
+/**
+ * Queue a request; parameters as in net.h. message: taken; its answer has a descriptor.
+ * EAGAIN: too many wait. EINVAL, E2BIG: bad content. */
+int requests_add_fd(struct requests *q, json_t *message,
+                    void (*cb)(void *ctx, int fd, const struct err *err), void *ctx,
+                    struct err *err);
 int requests_add_zone(struct requests *q, const struct zone *zone, struct err *err);
 int requests_add_forwards(struct requests *q, const struct forward *forwards, size_t n,
                           void (*cb)(void *ctx, const struct forward_result *results, size_t n,
                                      const struct err *err),
                           void *ctx, struct err *err);
+
+/** Have a tap moved (taps.h); netns_fd: borrowed. cb gets -1, and err when it failed. */
+int requests_add_move(struct requests *q, const char *tap, int netns_fd,
+                      void (*cb)(void *ctx, int none, const struct err *err), void *ctx,
+                      struct err *err);
 
 /** Send what was not sent yet. < 0: the channel takes no more. */
 int requests_send(struct requests *q, struct channel *ch, struct err *err);

@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "reconciler/replica.h"
 #include "storage/image.h"
+#include "vz/program.h"
 
 static struct daemon *daemon_of(struct instance_env *env)
 {
@@ -215,6 +216,7 @@ static int open_state(struct daemon *d, struct err *err)
         r = machine_id_load(d->roots.state, d->machine_id, err);
         if (r < 0)
                 return r;
+        d->qemu_version = qemu_version_new(d->loop, PROGRAM_QEMU);
         d->events = events_new(d->loop, d->store);
         d->logs = logs_new(d->loop, logs, 0, 0);
         r = image_store_open(d->roots.images, &d->image_store, err);
@@ -331,7 +333,9 @@ void daemon_close(struct daemon *d)
         for (size_t i = 0; i < d->instances_len; i++)
                 instance_free(d->instances[i]);
         free(d->instances);
+        warm_free(d->warm);
         templates_free(d->templates);
+        qemu_version_free(d->qemu_version);
         networks_free(d->networks);
         images_free(d->images);
         free(d->images_noted);

@@ -19,7 +19,9 @@
 #include "orchestrator/logs.h"
 #include "orchestrator/machine_id.h"
 #include "orchestrator/networks.h"
+#include "orchestrator/qemu_version.h"
 #include "orchestrator/store.h"
+#include "orchestrator/warm.h"
 #include "reconciler/reconcile.h"
 #include "vz/accel.h"
 
@@ -27,6 +29,7 @@ struct daemon_options {
         const char *root, *images; /* NULL: the defaults of base/roots.h */
         const char *accel;         /* "auto", "kvm", "tcg" */
         bool no_templates;         /* boot every VM */
+        int pool;                  /* machines of a shape that wait; -1: as it pays */
         bool boot_by_policy;       /* daemon_after_boot() */
         int ready_fd;              /* a byte is written there once the API serves; -1: none */
         int owner_fd; /* its end of file means: tear everything down and end; -1: none */
@@ -57,8 +60,12 @@ struct daemon {
         char *images_noted; /* what image_uses_note() told the store; NULL: nothing yet */
         struct networks *networks;
         struct api_socket *api;
+        struct qemu_version *qemu_version;
         struct templates *templates; /* NULL: not wanted, or accelerator not known yet */
         bool want_templates;
+        struct warm *warm; /* NULL: no machines wait, pool_reason says why */
+        int pool_size;     /* as in daemon_options */
+        char pool_reason[200];
         struct instance_env env; /* see container_of in daemon.c */
 
         struct desired **desired; /* sorted by stack name */

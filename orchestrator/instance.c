@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/mem.h"
+#include "orchestrator/linux_names.h"
 
 /* A guest that breaks off is given this many chances before its VM is killed. */
 #define RECONNECTS_MAX 3
@@ -83,6 +84,7 @@ static void finish(struct instance *in)
         ev_timer_stop(in->env->loop, &in->reconnect);
         images_cancel(in->env->images, in);
         instance_forget_taps(in);
+        instance_drop_member(in);
         for (size_t i = 0; i < in->nics_len; i++)
                 if (in->nics[i].tap_fd >= 0)
                         (void)close(steal_fd(&in->nics[i].tap_fd)); /* a tap has no data to lose */
@@ -117,6 +119,7 @@ static void drop_guest(struct instance *in)
         static const struct guest_exit lost = {
                 .code = 125, .start_failed = true, .text = "the VM ended"};
 
+        in->greeted = in->run_waits = false;
         probe_stop(&in->probe);
         instance_tell_stats(in, NULL);
         if (in->guest)
@@ -131,6 +134,14 @@ static void drop_guest(struct instance *in)
                 log_writer_close(STEAL(in->log));
 }
 
+/* A pool whose machines fail is not used for ever. */
+static void judge_pool(struct instance *in, const char *why)
+{
+        if (in->pooled)
+                pool_judge(in->env->pool, in->pool_memory, in->pool_cpus, why);
+        in->pooled = false;
+}
+
 void instance_fail(struct instance *in, enum exit_reason reason, const char *message)
 {
         if (in->state == VM_FAILED)
@@ -142,6 +153,7 @@ void instance_fail(struct instance *in, enum exit_reason reason, const char *mes
                         finish(in);
                 return;
         }
+        judge_pool(in, message);
         instance_arm(in, 0);
         images_cancel(in->env->images, in);
         instance_emit(in, "failed", exit_reason_name(reason), "%s", message);
@@ -150,11 +162,15 @@ void instance_fail(struct instance *in, enum exit_reason reason, const char *mes
                 vm_kill(in->vm);
 }
 
+static void configure_new(struct instance *in);
+
 static void on_vm_up(struct vm *vm, void *ctx)
 {
         struct instance *in = ctx;
 
         in->times.up = vm_up_ns(vm);
+        if (in->greeted)
+                configure_new(in);
 }
 
 static void on_vm_end(struct vm *vm, enum vm_end end, const char *message, void *ctx)
@@ -214,7 +230,7 @@ void instance_stop(struct instance *in, const char *reason)
 {
         enum vm_state state = in->state;
         struct err err = ERR_INIT;
-        int signo = in->stop_signal ? signal_number(in->stop_signal) : 0;
+        int signo = in->stop_signal ? linux_signal(in->stop_signal) : 0;
 
         if (state == VM_STOPPING || in->remove_wanted)
                 return;
@@ -273,7 +289,22 @@ static void send_configuration(struct instance *in)
 
         random_bytes(config.seed, sizeof(config.seed));
         config.clock_ns = (uint64_t)clock_wall_ns();
-        if (guest_configure(in->guest, &config, &err) < 0 || guest_run(in->guest, &err) < 0)
+        if (guest_configure(in->guest, &config, &err) < 0) {
+                instance_fail(in, EXIT_BOOT, err.msg);
+                return;
+        }
+        in->run_waits = true;
+        instance_run(in);
+}
+
+void instance_run(struct instance *in)
+{
+        struct err err = ERR_INIT;
+
+        if (!in->run_waits || !instance_has_taps(in))
+                return;
+        in->run_waits = false;
+        if (guest_run(in->guest, &err) < 0)
                 instance_fail(in, EXIT_BOOT, err.msg);
 }
 
@@ -285,15 +316,27 @@ static void note_kernel_time(struct instance *in, const struct guest_phase *phas
 
 static void guest_exited(struct instance *in, const struct guest_exit *exit);
 
+/* A guest that nobody has configured; it must not be before a claimed VM has its disks. */
+static void configure_new(struct instance *in)
+{
+        in->greeted = in->vm && !vm_is_up(in->vm);
+        if (in->greeted)
+                return;
+        if (in->vm) {
+                vm_confirm(in->vm);
+                in->times.spawned = vm_spawned_ns(in->vm); /* not the first, if a clone failed */
+        }
+        if (in->setup)
+                send_configuration(in);
+        else if (in->state != VM_STOPPING)
+                instance_fail(in, EXIT_BOOT, "the daemon ended while the VM was starting");
+}
+
 static void on_guest_hello(void *arg, const struct guest_hello *hello)
 {
         struct instance *in = arg;
 
         in->reconnects = 0;
-        if (in->vm) {
-                vm_confirm(in->vm);
-                in->times.spawned = vm_spawned_ns(in->vm); /* not the first, if a clone failed */
-        }
         if (*hello->boot_id)
                 (void)snprintf(in->boot_id, sizeof(in->boot_id), "%s", hello->boot_id);
         for (size_t i = 0; i < hello->n_phases; i++)
@@ -302,10 +345,7 @@ static void on_guest_hello(void *arg, const struct guest_hello *hello)
                 in->times.hello = clock_mono_ns();
         switch (hello->state) {
         case WIRE_S_NEW:
-                if (in->setup)
-                        send_configuration(in);
-                else if (in->state != VM_STOPPING)
-                        instance_fail(in, EXIT_BOOT, "the daemon ended while the VM was starting");
+                configure_new(in);
                 return;
         case WIRE_S_EXITED:
         case WIRE_S_START_FAILED:
@@ -340,6 +380,7 @@ static void on_guest_configured(void *arg, const char *text)
         in->times.configured = clock_mono_ns();
         (void)snprintf(in->boot_id, sizeof(in->boot_id), "%s", guest_boot_id(in->guest));
         guest_setup_free(STEAL(in->setup));
+        judge_pool(in, text ? text : *vm_birth_reason(in->vm) ? vm_birth_reason(in->vm) : NULL);
         if (text)
                 instance_fail(in, EXIT_BOOT, text);
 }
@@ -348,21 +389,24 @@ static void on_guest_started(void *arg, uint64_t run, int pid)
 {
         struct instance *in = arg;
         struct err err = ERR_INIT;
-        struct vm_birth birth;
+        const char *why;
 
         (void)run;
         (void)pid;
         if (in->state != VM_BOOTING)
                 return;
-        birth = vm_birth(in->vm);
+        why = vm_birth_reason(in->vm);
         in->times.started = clock_mono_ns();
         instance_arm(in, 0);
         in->state = VM_RUNNING;
         in->since_ms = in->env->now_ms(in->env);
-        instance_emit(in, "started", birth.clone ? "clone" : "boot",
+        instance_emit(in, "started", vm_birth_name(vm_birth(in->vm)),
                       "service runs after %lld ms%s%s%s",
                       (long long)((in->times.started - in->times.decided) / 1000000),
-                      *birth.reason ? " (booted: " : "", birth.reason, *birth.reason ? ")" : "");
+                      !*why                         ? ""
+                      : vm_birth(in->vm) == VM_BOOT ? " (booted: "
+                                                    : " (cloned: ",
+                      why, *why ? ")" : "");
         in->env->on_started(in->env, in);
         if (in->attach)
                 in->attach->on_started(in->attach);
@@ -620,6 +664,7 @@ struct instance *instance_new(struct instance_env *env, struct desired *desired,
         in->dir = xasprintf("%s/vm/%s", env->run_dir, id);
         in->scratch = xasprintf("%s/%s.ext4", env->scratch_dir, id);
         in->replica = replica;
+        in->member_tap = -1;
         in->open_streams = BIT(GUEST_STDOUT) | BIT(GUEST_STDERR);
         in->times.decided = clock_mono_ns();
         in->since_ms = env->now_ms(env);
@@ -654,6 +699,7 @@ void instance_free(struct instance *in)
         ev_timer_stop(in->env->loop, &in->reconnect);
         images_cancel(in->env->images, in);
         instance_forget_taps(in);
+        instance_drop_member(in);
         drop_guest(in);
         probe_release(&in->probe);
         vm_free(in->vm);
@@ -682,5 +728,6 @@ void instance_free(struct instance *in)
         free(in->message);
         free(in->stop_signal);
         free(in->rootfs);
+        free(in->pool_reason);
         free(in);
 }

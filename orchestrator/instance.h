@@ -27,6 +27,7 @@
 #include "orchestrator/networks.h"
 #include "orchestrator/probe.h"
 #include "reconciler/facts.h"
+#include "vz/pool.h"
 #include "vz/template.h"
 #include "vz/vm.h"
 
@@ -59,6 +60,7 @@ struct instance_env {
         const char *qemu, *kernel, *initrd;
         enum vm_accel accel;
         struct templates *templates; /* NULL: every VM boots */
+        struct pool *pool;           /* NULL: no machines wait */
         /* State or health changed, or something else that a view shows. */
         void (*on_change)(struct instance_env *env, struct instance *instance);
         /* The service started (RUNNING), or its run ended (EXITED, FAILED). Before on_change. */
@@ -84,6 +86,7 @@ struct instance_nic {
         char *network;
         uint32_t ip, gateway;
         unsigned bits;
+        bool egress;                 /* the VM may go out here */
         int tap_fd;                  /* -1: not opened yet, or QEMU has it */
         struct tap_request *request; /* under way */
         struct str_list aliases;
@@ -123,7 +126,13 @@ struct instance {
 
         /* preparation */
         char *rootfs;
-        bool asked; /* image and taps were asked for; waits for their answers */
+        bool asked;                 /* image and taps were asked for; waits for their answers */
+        struct pool_member *member; /* reserved; NULL: none, or its VM is ours */
+        int member_tap;             /* -1: none, or moved */
+        bool pooled;                /* it had one, and the pool waits to hear how it does */
+        int64_t pool_memory;
+        unsigned pool_cpus;
+        char *pool_reason; /* why a machine was given up; NULL: it was not */
 
         struct vm *vm;
         struct guest *guest;
@@ -139,7 +148,8 @@ struct instance {
         ev_timer deadline;  /* of the present state */
         ev_timer reconnect; /* to a guest that was lost while its VM lives */
         unsigned reconnects;
-        bool configured;       /* the guest has its configuration */
+        bool run_waits;        /* the guest was configured, its tap is on its way */
+        bool greeted;          /* the guest waits for its configuration, its VM is not up */
         bool remove_wanted;    /* instance_remove() was called */
         bool powered_off;      /* power-off was sent */
         bool disposable;       /* no disk or folder outlives it: it is killed, not powered off */
@@ -204,6 +214,15 @@ void instance_reconnect(struct instance *instance, const struct err *why);
 extern const struct vm_events instance_vm_events;
 /** The answers of taps that are under way find nobody any more. */
 void instance_forget_taps(struct instance *instance);
+/** Addresses for its networks; then a tap on each is asked for, or that of its machine moved. */
+int instance_make_nics(struct instance *instance, const struct service *service, struct err *err);
+int instance_ask_taps(struct instance *instance, struct err *err);
+/** None of its taps is on its way any more. */
+bool instance_has_taps(const struct instance *instance);
+/** Have the guest, if it is configured, start the service once the VM has its network. */
+void instance_run(struct instance *instance);
+/** End the machine of the pool that it reserved and did not use, if any. */
+void instance_drop_member(struct instance *instance);
 /** Write instance.json. */
 int instance_save(const struct instance *instance, struct err *err);
 void instance_emit(const struct instance *instance, const char *type, const char *reason,

@@ -21,6 +21,9 @@ static const char usage[] =
         "      --templates on|off  start VMs as copies of one that has booted (also "
         "BERTH_TEMPLATES;\n"
         "                   default on)\n"
+        "      --pool N         VMs of each size that wait for a service (also BERTH_POOL; 0: "
+        "none;\n"
+        "                   default 2 in software emulation, 0 with kvm)\n"
         "      --on-boot WHAT   after a restart of the host: start (default) everything that is "
         "wanted,\n"
         "                   or go by the restart `policy` of services (also BERTH_ON_BOOT)\n"
@@ -35,6 +38,7 @@ enum {
         OPT_IMAGES,
         OPT_ACCEL,
         OPT_TEMPLATES,
+        OPT_POOL,
         OPT_ON_BOOT,
         OPT_LOG_LEVEL,
         OPT_READY_FD,
@@ -46,6 +50,7 @@ static const struct option long_options[] = {
         {"images", required_argument, NULL, OPT_IMAGES},
         {"accel", required_argument, NULL, OPT_ACCEL},
         {"templates", required_argument, NULL, OPT_TEMPLATES},
+        {"pool", required_argument, NULL, OPT_POOL},
         {"on-boot", required_argument, NULL, OPT_ON_BOOT},
         {"log-level", required_argument, NULL, OPT_LOG_LEVEL},
         {"ready-fd", required_argument, NULL, OPT_READY_FD},
@@ -75,6 +80,19 @@ static int parse_templates(const char *text, struct daemon_options *options)
                 return -1;
         }
         options->no_templates = streq(text, "off");
+        return 0;
+}
+
+static int parse_pool(const char *text, struct daemon_options *options)
+{
+        struct err err = ERR_INIT;
+        int64_t n;
+
+        if (value_int(text, 0, POOL_SIZE_MAX, &n, &err) < 0) {
+                (void)fprintf(stderr, "berthd: --pool %s\n", err.msg);
+                return -1;
+        }
+        options->pool = (int)n;
         return 0;
 }
 
@@ -116,6 +134,8 @@ static int parse_option(int opt, const char *arg, struct daemon_options *options
                 return 0;
         case OPT_TEMPLATES:
                 return parse_templates(arg, options);
+        case OPT_POOL:
+                return parse_pool(arg, options);
         case OPT_ON_BOOT:
                 return parse_on_boot(arg, options);
         case OPT_LOG_LEVEL:
@@ -137,12 +157,15 @@ static int parse_option(int opt, const char *arg, struct daemon_options *options
 
 int main(int argc, char **argv)
 {
-        struct daemon_options options = {.accel = "auto", .ready_fd = -1, .owner_fd = -1};
+        struct daemon_options options = {
+                .accel = "auto", .pool = -1, .ready_fd = -1, .owner_fd = -1};
         const char *templates = getenv("BERTH_TEMPLATES");
+        const char *pool = getenv("BERTH_POOL");
         const char *on_boot = getenv("BERTH_ON_BOOT");
         int opt;
 
-        if (on_boot && parse_on_boot(on_boot, &options) < 0)
+        if ((pool && parse_pool(pool, &options) < 0) ||
+            (on_boot && parse_on_boot(on_boot, &options) < 0))
                 return 64;
         if (templates && parse_templates(templates, &options) < 0)
                 return 64;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/json.h"
@@ -12,10 +13,18 @@
 #include "base/mem.h"
 #include "base/value.h"
 #include "network/net.h"
+#include "network/taps.h"
 #include "orchestrator/networks_internal.h"
 #include "reconciler/reconcile.h"
 
 #define DESCRIPTION_MAX 4096
+
+static void close_namespace(struct network_state *n)
+{
+        if (n->netns_fd >= 0)
+                (void)close(steal_fd(&n->netns_fd)); /* a namespace has nothing to flush */
+        n->takes_taps = false;
+}
 
 static void network_free(void *p)
 {
@@ -24,12 +33,14 @@ static void network_free(void *p)
         free(n->entry.stack);
         free(n->entry.name);
         free(n->entry.message);
+        free(n->entry.egress_error);
         free(n->dir);
         for (size_t i = 0; i < n->slots_len; i++) {
                 free(n->slots[i].id);
                 free(n->slots[i].error);
         }
         free(n->slots);
+        close_namespace(n);
         free(n);
 }
 
@@ -69,6 +80,16 @@ static void tell_lost(struct network_state *n, const struct err *err)
         n->owner->env.on_event(n->owner->env.ctx, n->entry.stack, "network-lost", err->msg);
 }
 
+static void on_namespace(void *ctx, int netns_fd, const struct err *err)
+{
+        struct network_state *n = ctx;
+
+        if (err)
+                log_debug("network", n->entry.stack, "%s", err->msg); /* no tap is moved there */
+        close_namespace(n);
+        n->netns_fd = netns_fd;
+}
+
 static void on_net_ready(void *ctx)
 {
         struct network_state *n = ctx;
@@ -89,6 +110,8 @@ static void on_net_ready(void *ctx)
         n->entry.pid = net_pid(n->net);
         free(n->entry.message);
         n->entry.message = NULL;
+        if (n->owner->taps)
+                (void)net_open_namespace(n->net, on_namespace, n, NULL); /* as in on_namespace() */
         n->owner->env.on_change(n->owner->env.ctx);
 }
 
@@ -98,12 +121,35 @@ static void on_net_lost(void *ctx, const struct err *err)
         struct network_state *n = ctx;
 
         n->net = NULL;
+        close_namespace(n);
         n->entry.up = false;
         n->entry.pid = 0;
         n->zone_digest[0] = n->forwards_digest[0] = '\0';
         note_failure(n, err);
         tell_lost(n, err);
         n->owner->env.on_change(n->owner->env.ctx);
+}
+
+/* Told when it changes; services run on without a way out. */
+static void on_net_egress(void *ctx, const char *error)
+{
+        struct network_state *n = ctx;
+        struct networks *ns = n->owner;
+        AUTO_FREE char *text = NULL;
+
+        if (error)
+                text = xasprintf("network %s has no way out: %s%s", n->entry.name, error,
+                                 strstr(error, "not installed")
+                                         ? "; install it (Debian: apt install slirp4netns), or "
+                                           "make the network `internal: true`"
+                                         : "; it is tried again");
+        else if (n->entry.egress_error)
+                text = xasprintf("network %s has a way out again", n->entry.name);
+        if (text)
+                ns->env.on_event(ns->env.ctx, n->entry.stack,
+                                 error ? "egress-failed" : "egress-restored", text);
+        free(n->entry.egress_error);
+        n->entry.egress_error = xstrdup(error);
 }
 
 static void on_net_link_gone(void *ctx)
@@ -120,8 +166,10 @@ static int start_net(struct network_state *n, struct err *err)
                                       .stack = n->entry.stack,
                                       .name = n->entry.name,
                                       .subnet = n->entry.subnet,
-                                      .bits = n->entry.bits};
-        const struct net_events events = {on_net_ready, on_net_lost, on_net_link_gone, n};
+                                      .bits = n->entry.bits,
+                                      .egress = n->entry.egress};
+        const struct net_events events = {on_net_ready, on_net_lost, on_net_egress,
+                                          on_net_link_gone, n};
 
         return net_start(n->owner->env.loop, &spec, &events, &n->net, err);
 }
@@ -138,6 +186,7 @@ static int save_description(const struct network_state *n, struct err *err)
         json_set_str(j, "hash", n->entry.hash);
         json_set_int(j, "subnet", n->entry.subnet);
         json_set_int(j, "bits", n->entry.bits);
+        json_set_bool(j, "egress", n->entry.egress);
         text = json_text(j);
         return file_write_atomic(path, text, strlen(text), 0600, err);
 }
@@ -152,6 +201,7 @@ static struct network_state *add(struct networks *ns, const char *stack, const c
         n->owner = ns;
         n->entry.stack = xstrdup(stack);
         n->entry.name = xstrdup(name);
+        n->netns_fd = -1;
         n->dir = xasprintf("%s/net/%.12s", ns->run_dir, digest + strlen("sha256:"));
         *array_push(&ns->items, &ns->len) = n;
         return n;
@@ -185,6 +235,7 @@ void networks_create(struct networks *ns, const char *stack, const struct networ
         r = networks_choose_subnet(ns, stack, spec, &n->entry.subnet, &n->entry.bits, &err);
         if (r == 0) {
                 network_hash(spec, n->entry.hash);
+                n->entry.egress = !spec->internal && !spec->no_egress;
                 n->entry.gateway = net_gateway(n->entry.subnet, n->entry.bits);
                 r = file_mkdir_p(n->dir, 0700, &err);
         }
@@ -237,6 +288,41 @@ int networks_open_tap(struct networks *ns, const char *stack, const char *name,
         return net_open_tap(n->net, cb, ctx, err);
 }
 
+int networks_move_tap(struct networks *ns, const char *stack, const char *name, const char *tap,
+                      void (*cb)(void *ctx, int none, const struct err *err), void *ctx,
+                      struct err *err)
+{
+        const struct network_state *n = find(ns, stack, name);
+
+        if (!ns->taps || !n || !n->net || !n->entry.up || n->netns_fd < 0)
+                return err_set(err, ENETDOWN, "network %s cannot take a tap from outside", name);
+        return taps_move(ns->taps, tap, n->netns_fd, cb, ctx, err);
+}
+
+void networks_note_moved(struct networks *ns, const char *stack, const char *name)
+{
+        struct network_state *n = find(ns, stack, name);
+
+        if (n)
+                n->takes_taps = true;
+}
+
+bool networks_takes_taps(const struct networks *ns, const char *stack, const char *name)
+{
+        const struct network_state *n = find(ns, stack, name);
+
+        return n && n->takes_taps;
+}
+
+void networks_set_taps(struct networks *ns, struct taps *taps)
+{
+        ns->taps = taps;
+        for (size_t i = 0; taps && i < ns->len; i++)
+                if (ns->items[i]->entry.up) /* as in on_namespace() */
+                        (void)net_open_namespace(ns->items[i]->net, on_namespace, ns->items[i],
+                                                 NULL);
+}
+
 /* A network that a former daemon started: its description says what, netd says whether it lives. */
 static int adopt(struct networks *ns, const char *dir, struct err *err)
 {
@@ -260,6 +346,7 @@ static int adopt(struct networks *ns, const char *dir, struct err *err)
         (void)snprintf(n->entry.hash, sizeof(n->entry.hash), "%s", hash); /* compared, no more */
         n->entry.subnet = (uint32_t)subnet;
         n->entry.bits = (unsigned)bits;
+        n->entry.egress = json_bool(j, "egress", false);
         n->entry.gateway = net_gateway(n->entry.subnet, n->entry.bits);
         if (start_net(n, err) < 0)
                 note_failure(n, err);

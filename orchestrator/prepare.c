@@ -18,42 +18,10 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/value.h"
+#include "network/net.h"
 #include "orchestrator/instance.h"
 #include "orchestrator/machine_id.h"
 #include "storage/volume.h"
-
-/* One question to netd; it outlives an instance that gave up. */
-struct tap_request {
-        struct instance *instance; /* NULL: nobody waits any more */
-        size_t nic;
-};
-
-static void on_tap_opened(void *ctx, int tap_fd, const struct err *err)
-{
-        struct tap_request *request = ctx;
-        struct instance *in = request->instance;
-
-        if (in) {
-                in->nics[request->nic].request = NULL;
-                in->nics[request->nic].tap_fd = tap_fd;
-        } else if (tap_fd >= 0) {
-                (void)close(tap_fd); /* nobody waits: the tap goes away */
-        }
-        if (in && err)
-                instance_fail(in, EXIT_PREPARE, err->msg);
-        else if (in)
-                in->env->on_change(in->env, in);
-        free(request);
-}
-
-void instance_forget_taps(struct instance *in)
-{
-        for (size_t i = 0; i < in->nics_len; i++)
-                if (in->nics[i].request) {
-                        in->nics[i].request->instance = NULL;
-                        in->nics[i].request = NULL;
-                }
-}
 
 static void on_rootfs_ready(void *ctx, const char *path, const struct err *err)
 {
@@ -65,33 +33,6 @@ static void on_rootfs_ready(void *ctx, const char *path, const struct err *err)
         }
         in->rootfs = xstrdup(path);
         in->env->on_change(in->env, in);
-}
-
-static int copy_nic(struct instance *in, const struct network_ref *ref, struct err *err)
-{
-        const struct network_entry *net = networks_find(in->env->networks, in->stack, ref->network);
-        struct instance_nic *nic;
-        uint32_t wanted = 0, ip;
-        int r;
-
-        if (!net)
-                return err_set(err, ENETDOWN, "network %s does not exist", ref->network);
-        if (ref->ipv4_address && value_ip4(ref->ipv4_address, &wanted, err) < 0)
-                return -EINVAL;
-        r = networks_lease(in->env->networks, in->stack, ref->network, in->service,
-                           in->replica + in->lane * SERVICE_REPLICAS_MAX, wanted, &ip, err);
-        if (r < 0)
-                return r;
-        nic = array_push(&in->nics, &in->nics_len);
-        nic->network = xstrdup(ref->network);
-        nic->ip = ip;
-        nic->gateway = net->gateway;
-        nic->bits = net->bits;
-        nic->tap_fd = -1;
-        for (size_t i = 0; i < ref->aliases.len; i++)
-                *array_push(&nic->aliases.items, &nic->aliases.len) =
-                        xstrdup(ref->aliases.items[i]);
-        return 0;
 }
 
 static void copy_ports(struct instance *in, const struct service *service)
@@ -109,6 +50,61 @@ static void copy_ports(struct instance *in, const struct service *service)
         }
 }
 
+static int64_t vm_memory(const struct service *service)
+{
+        int64_t bytes = INSTANCE_MEMORY_DEFAULT;
+
+        if (service->vm_memory_bytes > 0)
+                return service->vm_memory_bytes;
+        if (service->mem_limit_bytes > 0)
+                bytes = service->mem_limit_bytes + INSTANCE_MEMORY_OVERHEAD;
+        return bytes < INSTANCE_MEMORY_FLOOR ? INSTANCE_MEMORY_FLOOR : bytes;
+}
+
+/* Emulated CPUs share few real ones and slow the boot; hardware ones are nearly free. */
+static unsigned vm_cpus(const struct service *service, enum vm_accel accel)
+{
+        unsigned host = (unsigned)get_nprocs(), n = accel == ACCEL_KVM ? 2 : 1;
+
+        if (service->vm_cpus)
+                return service->vm_cpus;
+        if (service->cpus > 0)
+                n = (unsigned)service->cpus + (service->cpus > (double)(unsigned)service->cpus);
+        return n < host ? n : host;
+}
+
+static void vm_shape(const struct instance *in, const struct service *service, int64_t *ret_memory,
+                     unsigned *ret_cpus)
+{
+        *ret_memory = templates_round_memory(vm_memory(service));
+        *ret_cpus = vm_cpus(service, in->env->accel);
+}
+
+/* What a waiting machine has room for: a network card, and disks that are written to. */
+static bool fits_pool(const struct service *service)
+{
+        size_t disks = 2;
+
+        for (size_t i = 0; i < service->volumes_len; i++)
+                disks += service->volumes[i].type != MOUNT_TMPFS;
+        return disks <= POOL_DISKS && service->networks_len == 1;
+}
+
+static void reserve_machine(struct instance *in, const struct service *service)
+{
+        int64_t memory;
+        unsigned cpus;
+
+        if (!in->env->pool || !fits_pool(service))
+                return;
+        vm_shape(in, service, &memory, &cpus);
+        pool_want(in->env->pool, memory, cpus);
+        in->member = pool_reserve(in->env->pool, memory, cpus, &in->member_tap);
+        in->pooled = in->member != NULL;
+        in->pool_memory = memory;
+        in->pool_cpus = cpus;
+}
+
 /* First turn: addresses and ports are settled, image and taps asked for. */
 static int ask(struct instance *in, const struct service *service, struct err *err)
 {
@@ -118,25 +114,12 @@ static int ask(struct instance *in, const struct service *service, struct err *e
         if (!image || image->state != IMAGE_READY)
                 return err_set(err, ENOENT, "image %s is not there any more", in->image);
         memcpy(in->digest, image->image->digest, sizeof(in->digest));
-        assert(service->networks_len <= VM_NICS_MAX); /* as schema/ checks */
-        for (size_t i = 0; r == 0 && i < service->networks_len; i++)
-                r = copy_nic(in, &service->networks[i], err);
+        r = instance_make_nics(in, service, err);
         if (r < 0)
                 return r;
         copy_ports(in, service);
-        for (size_t i = 0; r == 0 && i < in->nics_len; i++) {
-                struct tap_request *request = xnew(struct tap_request);
-
-                request->instance = in;
-                request->nic = i;
-                in->nics[i].request = request;
-                r = networks_open_tap(in->env->networks, in->stack, in->nics[i].network,
-                                      on_tap_opened, request, err);
-                if (r < 0) {
-                        in->nics[i].request = NULL;
-                        free(request);
-                }
-        }
+        reserve_machine(in, service);
+        r = instance_ask_taps(in, err);
         if (r == 0)
                 images_unpack(in->env->images, in->digest, on_rootfs_ready, in);
         return r;
@@ -349,9 +332,9 @@ static int attach(struct instance *in, struct attachments *at, const struct serv
 
         r = scratch_create(in->scratch, DISK_SIZE_DEFAULT, err);
         if (r == 0)
-                r = add_disk(at, in->rootfs, true, GUEST_SERIAL_IMAGE, err);
+                r = add_disk(at, in->rootfs, true, WIRE_SERIAL_IMAGE, err);
         if (r == 0)
-                r = add_disk(at, in->scratch, false, GUEST_SERIAL_SCRATCH, err);
+                r = add_disk(at, in->scratch, false, WIRE_SERIAL_SCRATCH, err);
         for (size_t i = 0; r == 0 && i < service->volumes_len; i++) {
                 const struct mount *m = &service->volumes[i];
 
@@ -363,36 +346,6 @@ static int attach(struct instance *in, struct attachments *at, const struct serv
                 r = add_volume(in, at, service, i, err);
         }
         return r;
-}
-
-static int64_t vm_memory(const struct service *service)
-{
-        int64_t bytes = INSTANCE_MEMORY_DEFAULT;
-
-        if (service->vm_memory_bytes > 0)
-                return service->vm_memory_bytes;
-        if (service->mem_limit_bytes > 0)
-                bytes = service->mem_limit_bytes + INSTANCE_MEMORY_OVERHEAD;
-        return bytes < INSTANCE_MEMORY_FLOOR ? INSTANCE_MEMORY_FLOOR : bytes;
-}
-
-/* Emulated CPUs share few real ones and slow the boot; hardware ones are nearly free. */
-static unsigned vm_cpus(const struct service *service, enum vm_accel accel)
-{
-        unsigned host = (unsigned)get_nprocs(), n = accel == ACCEL_KVM ? 2 : 1;
-
-        if (service->vm_cpus)
-                return service->vm_cpus;
-        if (service->cpus > 0)
-                n = (unsigned)service->cpus + (service->cpus > (double)(unsigned)service->cpus);
-        return n < host ? n : host;
-}
-
-static void vm_shape(const struct instance *in, const struct service *service, int64_t *ret_memory,
-                     unsigned *ret_cpus)
-{
-        *ret_memory = templates_round_memory(vm_memory(service));
-        *ret_cpus = vm_cpus(service, in->env->accel);
 }
 
 /* A template that is being made will be there sooner than a boot beside it would be done. */
@@ -407,11 +360,20 @@ static bool template_is_coming(const struct instance *in, const struct service *
         return templates_want(in->env->templates, memory, cpus, NULL) == TEMPLATE_BUILDING;
 }
 
+/* Without a way outside: the gateway, where nothing answers. */
+static void host_address(const struct instance *in, char *ret)
+{
+        uint32_t ip = net_host_address();
+
+        value_ip4_text(ip || !in->nics_len ? ip : in->nics[0].gateway, ret);
+}
+
 static int make_setup(struct instance *in, const struct attachments *at,
                       const struct service *service, struct err *err)
 {
         const struct image_entry *image = images_find(in->env->images, in->image);
         struct guest_nic nics[VM_NICS_MAX];
+        char host[VALUE_IP4_MAX];
         char machine_id[MACHINE_ID_MAX];
         const struct guest_input input = {.stack = in->desired->stack,
                                           .service = service,
@@ -420,6 +382,7 @@ static int make_setup(struct instance *in, const struct attachments *at,
                                           .machine_id = machine_id,
                                           .nics = nics,
                                           .nics_len = in->nics_len,
+                                          .host_address = host,
                                           .mount_names = at->names,
                                           .mount_shared = at->shared,
                                           .mount_seed = at->seed,
@@ -428,10 +391,12 @@ static int make_setup(struct instance *in, const struct attachments *at,
         if (!input.image)
                 return err_set(err, ENOENT, "image %s is not there any more", in->image);
         machine_id_derive(in->env->machine_id, in->stack, in->service, in->replica, machine_id);
+        host_address(in, host);
         for (size_t i = 0; i < in->nics_len; i++) {
                 nics[i] = (struct guest_nic){.ip = in->nics[i].ip,
                                              .gateway = in->nics[i].gateway,
-                                             .bits = in->nics[i].bits};
+                                             .bits = in->nics[i].bits,
+                                             .egress = in->nics[i].egress};
                 mac_of_address(nics[i].ip, nics[i].mac);
         }
         if (!in->stop_signal)
@@ -453,6 +418,8 @@ static int start_vm(struct instance *in, struct attachments *at, const struct se
         spec->initrd = in->env->initrd;
         spec->accel = in->env->accel;
         spec->templates = in->env->templates;
+        spec->member = STEAL(in->member);
+        spec->reason = in->pool_reason;
         vm_shape(in, service, &spec->memory_bytes, &spec->cpus);
         for (size_t i = 0; i < in->nics_len; i++) {
                 spec->nics[i].tap_fd = in->nics[i].tap_fd;
@@ -510,7 +477,7 @@ void instance_prepare(struct instance *in)
                 if (in->nics[i].tap_fd < 0)
                         return;
         r = ports_ready(in, &err);
-        if (r == 0 && in->rootfs && !template_is_coming(in, service)) {
+        if (r == 0 && in->rootfs && (in->member || !template_is_coming(in, service))) {
                 instance_arm(in, INSTANCE_BOOT_TIMEOUT_MS);
                 r = boot(in, service, &err);
                 if (r == 0)

@@ -18,6 +18,8 @@
 
 /* How long clients may take to read their last answer. */
 #define GOODBYE_MS 1000
+/* How long processes that were killed may take to be gone. */
+#define LAST_ENDS_S 2.0
 
 static void on_server_done(void *arg)
 {
@@ -92,6 +94,37 @@ static void open_templates(struct daemon *d)
         d->env.templates = d->templates;
 }
 
+/*
+ * A machine of the pool costs memory and saves the start of a QEMU and cold code. With KVM code is
+ * never cold, and what is left is little: there it must be asked for.
+ */
+static void open_pool(struct daemon *d)
+{
+        const int size = d->pool_size >= 0 ? d->pool_size : d->accel.accel == ACCEL_TCG ? 2 : 0;
+        const struct warm_env env = {.loop = d->loop,
+                                     .templates = d->templates,
+                                     .networks = d->networks,
+                                     .run_dir = d->roots.run,
+                                     .netd = d->netd,
+                                     .kernel = d->kernel,
+                                     .initrd = d->initrd,
+                                     .accel = d->accel.accel,
+                                     .size = (unsigned)size,
+                                     .on_change = on_template_change,
+                                     .ctx = d};
+        struct err err = ERR_INIT;
+
+        if (size == 0)
+                (void)snprintf(d->pool_reason, sizeof(d->pool_reason), "%s",
+                               d->pool_size == 0 ? "off" : "off: it does not pay with kvm");
+        else if (warm_new(&env, &d->warm, &err) < 0)
+                (void)snprintf(d->pool_reason, sizeof(d->pool_reason), "off: %.150s", err.msg);
+        else
+                d->env.pool = warm_pool(d->warm);
+        if (*d->pool_reason)
+                log_info("pool", "", "%s", d->pool_reason);
+}
+
 static void on_accel_decided(void *ctx, const struct accel_verdict *verdict, const struct err *err)
 {
         struct daemon *d = ctx;
@@ -108,6 +141,8 @@ static void on_accel_decided(void *ctx, const struct accel_verdict *verdict, con
         log_info("accel", "", "%s", verdict->reason);
         if (d->want_templates)
                 open_templates(d);
+        if (d->templates)
+                open_pool(d);
         daemon_dirty(d);
 }
 
@@ -204,6 +239,27 @@ static int open_all(struct daemon *d, const struct daemon_options *options, stru
         return r;
 }
 
+static void on_too_long(struct ev_loop *loop, ev_timer *w, int revents)
+{
+        (void)w;
+        (void)revents;
+        ev_break(loop, EVBREAK_ALL);
+}
+
+/* Wait for processes that were killed, so that nothing of ours is left when we are gone. */
+static void await_ends(struct daemon *d)
+{
+        ev_timer limit;
+
+        ev_signal_stop(d->loop, &d->sigterm);
+        ev_signal_stop(d->loop, &d->sigint);
+        ev_io_stop(d->loop, &d->owner);
+        ev_timer_init(&limit, on_too_long, LAST_ENDS_S, 0.0);
+        ev_timer_start(d->loop, &limit);
+        ev_unref(d->loop); /* alone it keeps nobody waiting */
+        (void)ev_run(d->loop, 0);
+}
+
 int daemon_run(const struct daemon_options *options)
 {
         struct daemon daemon;
@@ -212,6 +268,7 @@ int daemon_run(const struct daemon_options *options)
 
         daemon_init(d, ev_default_loop(0));
         d->want_templates = !options->no_templates;
+        d->pool_size = options->pool;
         watch_end(d, options);
         if (open_all(d, options, &err) < 0) {
                 log_error("daemon", "", "%s", err.msg);
@@ -227,6 +284,7 @@ int daemon_run(const struct daemon_options *options)
         }
         api_socket_free(d->api);
         daemon_close(d);
+        await_ends(d);
         ev_loop_destroy(d->loop);
         return d->exit_code;
 }

@@ -251,7 +251,7 @@ static void describe(const struct daemon *d, const struct instance *in, struct e
 {
         for (size_t k = 0; k < in->nics_len; k++)
                 nics[k] = (struct endpoint_nic){in->nics[k].network, in->nics[k].ip,
-                                                &in->nics[k].aliases};
+                                                &in->nics[k].aliases, in->nics[k].egress};
         ep->stack = in->stack;
         ep->service = in->service;
         ep->replica = in->replica;
@@ -342,6 +342,16 @@ static void decide(struct daemon *d, const struct facts *facts, int64_t now)
         free(hashes);
 }
 
+/* A machine for later starts is made while nothing starts now. */
+static void refill_pool(struct daemon *d)
+{
+        for (size_t i = 0; i < d->instances_len; i++)
+                if (d->instances[i]->state == VM_PREPARING || d->instances[i]->state == VM_BOOTING)
+                        return;
+        if (d->warm && !d->draining)
+                warm_refill(d->warm);
+}
+
 void daemon_turn(struct daemon *d)
 {
         struct facts facts = {0};
@@ -361,6 +371,7 @@ void daemon_turn(struct daemon *d)
         publish(d);
         daemon_finish_deletes(d);
         daemon_forget_former(d);
+        refill_pool(d);
         arm_wake(d, now);
         tell_followers(d);
         if (d->draining && d->instances_len == 0 && !networks_at(d->networks, 0))

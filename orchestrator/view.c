@@ -148,9 +148,9 @@ static json_t *instance_json(const struct daemon *d, const struct instance *in)
         if (in->vm) {
                 json_set_str(j, "isolation", vm_accel_name(vm_accel(in->vm)));
                 json_set_int(j, "pid", vm_pid(in->vm));
-                json_set_str(j, "birth", vm_birth(in->vm).clone ? "clone" : "boot");
+                json_set_str(j, "birth", vm_birth_name(vm_birth(in->vm)));
                 json_set_str(j, "birth_reason",
-                             *vm_birth(in->vm).reason ? vm_birth(in->vm).reason : NULL);
+                             *vm_birth_reason(in->vm) ? vm_birth_reason(in->vm) : NULL);
         }
         if (in->exit_reason != EXIT_NONE) {
                 json_set_str(j, "exit_reason", exit_reason_name(in->exit_reason));

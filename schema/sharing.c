@@ -39,10 +39,9 @@ static bool writes(const struct service *s, const char *volume)
 
 static struct volume *find_volume(struct stack *stack, const char *name)
 {
-        for (size_t i = 0; i < stack->volumes_len; i++)
-                if (streq(stack->volumes[i].name, name))
-                        return &stack->volumes[i];
-        return NULL;
+        const struct volume *found = stack_find_volume(stack, name);
+
+        return found ? &stack->volumes[found - stack->volumes] : NULL;
 }
 
 static void refuse_disk(struct reader *r, const struct use *writer, const struct use *other)

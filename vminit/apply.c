@@ -97,11 +97,10 @@ static int bind_devices(const struct config *c, struct fail *f)
         return devices_bind(c->n_disks + c->shares.n + c->n_interfaces, f);
 }
 
-int apply_config(const struct config *c, struct fail *f)
+int apply_service(const struct config *c, struct fail *f)
 {
         static int (*const steps[])(const struct config *, struct fail *) = {
-                seed_random, set_clock,   bind_devices, set_names,
-                net_apply,   set_sysctls, rootfs_build, cgroup_setup,
+                set_names, net_apply, set_sysctls, rootfs_build, cgroup_setup,
         };
         for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
                 int rc = steps[i](c, f);
@@ -109,4 +108,14 @@ int apply_config(const struct config *c, struct fail *f)
                         return rc;
         }
         return 0;
+}
+
+int apply_config(const struct config *c, struct fail *f)
+{
+        int rc = seed_random(c, f);
+        if (rc == 0)
+                rc = set_clock(c, f);
+        if (rc == 0)
+                rc = bind_devices(c, f);
+        return rc ? rc : apply_service(c, f);
 }

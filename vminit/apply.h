@@ -21,4 +21,9 @@ int apply_boot(struct fail *f);
  */
 int apply_config(const struct config *c, struct fail *f);
 
+/**
+ * The part of it behind seed, clock and devices: names, network, sysctls, file systems, cgroup.
+ */
+int apply_service(const struct config *c, struct fail *f);
+
 #endif

@@ -37,6 +37,13 @@ int cgroup_boot(struct fail *f)
         return 0;
 }
 
+int cgroup_renew(struct fail *f)
+{
+        if (rmdir(GROUP) || mkdir(GROUP, 0755))
+                return fail_set(f, errno, "make the service's cgroup anew");
+        return 0;
+}
+
 int cgroup_setup(const struct config *c, struct fail *f)
 {
         int rc = 0;

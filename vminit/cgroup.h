@@ -19,6 +19,11 @@
 int cgroup_boot(struct fail *f);
 
 /**
+ * Replace the service's cgroup, which must be empty, by a new one: its counters begin at 0.
+ */
+int cgroup_renew(struct fail *f);
+
+/**
  * Give the group the configured limits. A limit the kernel cannot enforce
  * fails.
  */

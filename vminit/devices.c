@@ -8,6 +8,18 @@
 
 #define DRIVER "/sys/bus/platform/drivers/virtio-mmio/"
 
+int devices_unbind(size_t n, struct fail *f)
+{
+        for (size_t slot = 1; slot <= n; slot++) {
+                char name[32];
+                (void)snprintf(name, sizeof(name), "virtio-mmio.%zu", slot);
+                int rc = sys_write_file(DRIVER "unbind", name);
+                if (rc)
+                        return fail_set(f, -rc, "unbind the device in slot %zu", slot);
+        }
+        return 0;
+}
+
 int devices_bind(size_t n, struct fail *f)
 {
         for (size_t slot = 1; slot <= n; slot++) {

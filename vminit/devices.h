@@ -17,4 +17,9 @@
  */
 int devices_bind(size_t n, struct fail *f);
 
+/**
+ * Take the drivers off the devices in slots 1 to n again.
+ */
+int devices_unbind(size_t n, struct fail *f);
+
 #endif

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <signal.h>
 #include <string.h>
 
 #include "vminit/init.h"
+#include "vminit/rehearse.h"
 #include "vminit/rootfs.h"
 
 /* The integer fields of a small message; what is missing is 0. */
@@ -100,7 +102,7 @@ static void on_attach(struct init *in, const struct wire_frame *frame)
         }
         memcpy(in->nonce, f.nonce, sizeof(in->nonce));
         port_drop_tx(&in->port);
-        in->tell_pong = in->tell_stats = false;
+        in->tell_pong = in->tell_stats = in->tell_rehearsed = false;
         in->attached = in->tell_hello = true;
 }
 
@@ -131,8 +133,22 @@ static void on_file_data(struct init *in, const struct wire_frame *frame)
 static void on_config_end(struct init *in, const struct wire_frame *frame)
 {
         (void)frame; /* empty */
-        if (in->state == WIRE_S_NEW)
+        struct fail f;
+        if (in->state != WIRE_S_NEW)
+                return;
+        if (!in->rehearsal) {
                 service_configure(in);
+                return;
+        }
+        (void)fail_set(&f, EBUSY, "a rehearsal is under way");
+        config_failed(in, &f);
+}
+
+static void on_rehearse(struct init *in, const struct wire_frame *frame)
+{
+        (void)frame; /* empty */
+        if (in->state == WIRE_S_NEW && !in->rehearsal)
+                rehearse_start(in);
 }
 
 static void on_run(struct init *in, const struct wire_frame *frame)
@@ -254,6 +270,7 @@ void host_frame(struct init *in, const struct wire_frame *frame)
                 [WIRE_RESIZE] = on_resize,
                 [WIRE_STATS] = on_stats,
                 [WIRE_PING] = on_ping,
+                [WIRE_REHEARSE] = on_rehearse,
                 [WIRE_DATA] = on_data,
                 [WIRE_EOF] = on_eof,
                 [WIRE_CREDIT] = on_credit,

@@ -53,11 +53,14 @@ struct init {
         uint64_t oom_base, oom_count;
         bool oom;
         struct fail fail; /* WIRE_S_BROKEN */
+        pid_t rehearsal;  /* under way, or 0; see rehearse.h */
+        int rehearsal_report;
+        struct fail rehearsal_fail;
 
         bool attached;
         uint8_t nonce[WIRE_MAGIC_LEN];
         bool tell_hello, tell_configured, tell_started, tell_exited, tell_oom, tell_end[2];
-        bool tell_pong, tell_stats;
+        bool tell_pong, tell_stats, tell_rehearsed;
         uint32_t pong_id, stats_id;
         struct init_phase phases[INIT_PHASES];
         size_t n_phases, phases_told;

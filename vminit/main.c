@@ -19,6 +19,7 @@
 
 #include "vminit/apply.h"
 #include "vminit/init.h"
+#include "vminit/rehearse.h"
 #include "vminit/rootfs.h"
 #include "vminit/sys.h"
 
@@ -161,10 +162,12 @@ static int boot(struct init *in, struct fail *f)
         return rc;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
         static struct init in;
         struct fail f;
+        if (argc == 2 && strcmp(argv[1], REHEARSE_ARGUMENT) == 0)
+                return 0; /* it plays a service */
         if (getpid() != 1) {
                 static const char usage[] = "vminit is the first process of a berth VM\n";
                 (void)!write(2, usage, sizeof(usage) - 1); /* there is nobody else to tell */

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -167,6 +168,24 @@ static int find_interface(int fd, const char *mac, char *ret_name)
         return 0;
 }
 
+/* A machine of the host's pool has its card longer than its address. */
+static int adopt_placeholder(int fd, const char *mac, char *ret_name)
+{
+        struct request r;
+        unsigned b[6];
+        unsigned char bytes[6];
+        int index = find_interface(fd, WIRE_PLACEHOLDER_MAC, ret_name);
+        if (!index ||
+            sscanf(mac, "%2x:%2x:%2x:%2x:%2x:%2x", &b[0], &b[1], &b[2], &b[3], &b[4], &b[5]) != 6)
+                return 0;
+        for (int i = 0; i < 6; i++)
+                bytes[i] = (unsigned char)b[i];
+        request_init(&r, RTM_NEWLINK, 0, sizeof(r.u.link));
+        r.u.link.ifi_index = index;
+        request_add(&r, IFLA_ADDRESS, bytes, sizeof(bytes));
+        return request_send(fd, &r) ? 0 : index;
+}
+
 /* First out of each other's way, then to the final names. */
 static int rename_all(int netlink, const struct config *c, int *indexes, struct fail *f)
 {
@@ -174,6 +193,8 @@ static int rename_all(int netlink, const struct config *c, int *indexes, struct 
         bool all_named = true;
         for (size_t i = 0; i < c->n_interfaces; i++) {
                 indexes[i] = find_interface(netlink, c->interfaces[i].mac, current);
+                if (!indexes[i])
+                        indexes[i] = adopt_placeholder(netlink, c->interfaces[i].mac, current);
                 if (!indexes[i])
                         return fail_set(f, ENODEV, "network interface %s", c->interfaces[i].mac);
                 (void)snprintf(name, sizeof(name), "eth%zu", i);
@@ -235,6 +256,26 @@ int net_apply(const struct config *c, struct fail *f)
                 rc = apply_interface(fd, &c->interfaces[i], indexes[i], f);
         close(fd);
         return rc;
+}
+
+int net_unshare(const char *mac, struct fail *f)
+{
+        struct request r;
+        char name[IFNAMSIZ];
+        uint32_t pid = (uint32_t)getpid();
+        int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+        int index = fd < 0 ? 0 : find_interface(fd, mac, name);
+        int code = fd < 0 ? errno : index ? 0 : ENODEV;
+        if (!code && unshare(CLONE_NEWNET))
+                code = errno;
+        request_init(&r, RTM_NEWLINK, 0, sizeof(r.u.link));
+        r.u.link.ifi_index = index;
+        request_add(&r, IFLA_NET_NS_PID, &pid, sizeof(pid));
+        if (!code)
+                code = -request_send(fd, &r);
+        if (fd >= 0)
+                close(fd);
+        return code ? fail_set(f, code, "take interface %s into a namespace", mac) : 0;
 }
 
 void net_counters(uint64_t *ret_rx, uint64_t *ret_tx)

@@ -23,6 +23,11 @@ int net_boot(struct fail *f);
 int net_apply(const struct config *c, struct fail *f);
 
 /**
+ * Go into a network namespace of our own, and take the interface with this MAC along.
+ */
+int net_unshare(const char *mac, struct fail *f);
+
+/**
  * Sum of received and sent bytes over all interfaces but lo.
  */
 void net_counters(uint64_t *ret_rx, uint64_t *ret_tx);

@@ -15,6 +15,7 @@
 #include "vminit/apply.h"
 #include "vminit/cgroup.h"
 #include "vminit/init.h"
+#include "vminit/rehearse.h"
 #include "vminit/rootfs.h"
 #include "vminit/sys.h"
 
@@ -247,6 +248,7 @@ void service_reap(struct init *in)
         int status;
         pid_t pid;
         while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+                rehearse_reaped(in, pid, status);
                 for (size_t i = 0; i < INIT_SESSIONS; i++) {
                         struct session *s = &in->sessions[i];
                         if (s->state == SESSION_FREE || s->pid != pid)

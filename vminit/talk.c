@@ -135,6 +135,15 @@ static void put_stats(struct init *in, struct wire_writer *w)
         (void)wire_end(w);
 }
 
+static void put_rehearsed(struct init *in, struct wire_writer *w)
+{
+        in->tell_rehearsed = false;
+        wire_begin(w, WIRE_REHEARSED, 0);
+        if (in->rehearsal_fail.code)
+                put_fail(w, &in->rehearsal_fail);
+        (void)wire_end(w);
+}
+
 /* One small frame that is due, most urgent first. The service's end waits for the output that came
  * before it. */
 static bool talk_small(struct init *in)
@@ -153,6 +162,7 @@ static bool talk_small(struct init *in)
                 {in->n_logs > 0, put_log},
                 {in->tell_pong, put_pong},
                 {in->tell_stats, put_stats},
+                {in->tell_rehearsed, put_rehearsed},
         };
 
         for (size_t i = 0; i < sizeof(messages) / sizeof(messages[0]); i++) {

@@ -41,6 +41,13 @@
 #define WIRE_HEADER    12
 #define WIRE_TRAILER   0x0a
 #define WIRE_MAGIC_LEN 16
+
+/* Serials of the disks that every service has; those of a machine that waits have them, too. */
+#define WIRE_SERIAL_IMAGE   "image"
+#define WIRE_SERIAL_SCRATCH "scratch"
+
+/* MAC of the network card of a machine that waits for a service: it gets the service's then. */
+#define WIRE_PLACEHOLDER_MAC "02:62:65:72:74:68"
 /* Longest body: one environment string of the kernel's own limit (128 KiB) and some TLV headers. */
 #define WIRE_BODY_MAX  (132u << 10)
 #define WIRE_FRAME_MAX (WIRE_HEADER + WIRE_BODY_MAX + 1)
@@ -76,6 +83,7 @@ enum wire_type {
         WIRE_RESIZE = 12,     /* id, ROWS, COLS */
         WIRE_STATS = 13,      /* id: request; answered by STATS_REPLY */
         WIRE_PING = 14,       /* id: request; answered by PONG */
+        WIRE_REHEARSE = 15,   /* play a start, before CONFIG; answered by REHEARSED */
         /* both ways, id: exec session or 0 for the service */
         WIRE_DATA = 32,   /* raw: u8 stream, 3 zeroes, bytes */
         WIRE_EOF = 33,    /* STREAM: no more DATA follows */
@@ -98,6 +106,7 @@ enum wire_type {
                 76, /* id, CODE or SIGNO, TEXT when it could not start; ends the session */
         WIRE_STATS_REPLY = 77, /* id, enum wire_stat */
         WIRE_PONG = 78,        /* id, NS */
+        WIRE_REHEARSED = 79,   /* ERRNO, TEXT when it failed */
 };
 
 /* Fields of all messages that are neither configuration, exec nor stats. */

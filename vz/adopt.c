@@ -80,7 +80,7 @@ int process_find(const char *dir, struct vm_process *ret, struct err *err)
                 *ret = (struct vm_process){.pid = file.pid,
                                            .pidfd = pidfd,
                                            .accel = file.accel,
-                                           .clone = file.clone,
+                                           .birth = file.birth,
                                            .spawned_ns = file.spawned_ns};
         return r;
 }

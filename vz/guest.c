@@ -262,6 +262,11 @@ int guest_ping(struct guest *g, struct err *err)
         return send_empty(g, WIRE_PING, 0, err);
 }
 
+int guest_rehearse(struct guest *g, struct err *err)
+{
+        return send_empty(g, WIRE_REHEARSE, 0, err);
+}
+
 /* ---- exec sessions ---- */
 
 struct guest_session *guest_find_session(struct guest *g, uint32_t id)

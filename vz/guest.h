@@ -221,6 +221,8 @@ struct guest_callbacks {
         void (*on_log)(void *arg, const char *text);
         void (*on_stats)(void *arg, const struct guest_stats *stats);
         void (*on_pong)(void *arg);
+        /* guest_rehearse is done. text: NULL on success, else what failed. */
+        void (*on_rehearsed)(void *arg, const char *text);
 
         /* Exec sessions; `exec` is what guest_exec_open got as its arg. */
         void (*on_exec_started)(void *arg, void *exec);
@@ -317,6 +319,12 @@ int guest_poweroff(struct guest *guest, struct err *err);
  */
 int guest_stats(struct guest *guest, struct err *err);
 int guest_ping(struct guest *guest, struct err *err);
+
+/**
+ * Have a guest that is not configured play a start of a service with its placeholder disks and card
+ * (vminit/rehearse.h). on_rehearsed answers; the guest is as new then.
+ */
+int guest_rehearse(struct guest *guest, struct err *err);
 
 /* ---- Exec sessions ---- */
 

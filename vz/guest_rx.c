@@ -258,6 +258,15 @@ static int on_pong(struct guest *g, const struct wire_frame *frame, struct err *
         return 0;
 }
 
+static int on_rehearsed(struct guest *g, const struct wire_frame *frame, struct err *err)
+{
+        struct fields f;
+        int rc = read_fields(frame, &f, err);
+        if (rc == 0 && g->cb->on_rehearsed)
+                g->cb->on_rehearsed(g->arg, f.has[WIRE_T_ERRNO] ? f.text : NULL);
+        return rc;
+}
+
 static int on_stats(struct guest *g, const struct wire_frame *frame, struct err *err)
 {
         struct fields f;
@@ -375,6 +384,7 @@ static int handle(struct guest *g, const struct wire_frame *frame, struct err *e
                 [WIRE_EXEC_EXITED] = on_exec_exited,
                 [WIRE_STATS_REPLY] = on_stats,
                 [WIRE_PONG] = on_pong,
+                [WIRE_REHEARSED] = on_rehearsed,
         };
         if (!g->live) {
                 if (frame->type != WIRE_HELLO)

@@ -3,9 +3,11 @@
  * Start a QEMU that needs nobody: its sockets listen already when it starts, so there is no moment
  * at which a daemon would have to wait for them, and it serves them to whichever daemon comes.
  */
+#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
@@ -66,6 +68,14 @@ static int check_spec(const struct vm_spec *spec, struct err *err)
         return 0;
 }
 
+/* Nice can be taken back by root, or where RLIMIT_NICE reaches 0. */
+static bool may_raise(void)
+{
+        struct rlimit limit;
+
+        return geteuid() == 0 || (getrlimit(RLIMIT_NICE, &limit) == 0 && limit.rlim_cur >= 20);
+}
+
 static int spawn_qemu(const struct vm_spec *spec, const struct process_mode *mode, char **argv,
                       struct vm_process *p, struct err *err)
 {
@@ -75,7 +85,9 @@ static int spawn_qemu(const struct vm_spec *spec, const struct process_mode *mod
                               .fds = fds.list,
                               .binds = spec->binds,
                               .bind_count = spec->binds_len,
-                              .die_with_us = mode->role == MACHINE_TEMPLATE};
+                              .die_with_us = mode->role == MACHINE_TEMPLATE,
+                              .leash = mode->leash,
+                              .nice = mode->leash && may_raise() ? PROCESS_NICE : 0};
         int r = listen_at(spec->dir, "qmp.sock", &qmp, err);
 
         if (r == 0)
@@ -89,6 +101,8 @@ static int spawn_qemu(const struct vm_spec *spec, const struct process_mode *mod
         pass(&fds, qmp, MACHINE_FD_QMP);
         pass(&fds, guest, MACHINE_FD_GUEST);
         pass(&fds, console, MACHINE_FD_CONSOLE);
+        if (mode->leash)
+                pass(&fds, mode->leash->theirs, MACHINE_FD_LEASH);
         if (mode->memory_fd >= 0)
                 pass(&fds, mode->memory_fd, MACHINE_FD_MEMORY);
         if (mode->state_fd >= 0)
@@ -130,16 +144,18 @@ static void free_argv(char ***argv)
 int process_launch(const struct vm_spec *spec, const struct process_mode *mode,
                    struct vm_process *ret, struct err *err)
 {
-        static const struct process_mode cold = {MACHINE_COLD, -1, -1, 0, NULL};
+        static const struct process_mode cold = {.memory_fd = -1, .state_fd = -1};
         const struct process_mode *how = mode ? mode : &cold;
+        enum vm_birth birth = how->leash                   ? VM_POOL
+                              : how->role == MACHINE_CLONE ? VM_CLONE
+                                                           : VM_BOOT;
         unsigned tsc_khz = mode || spec->accel != ACCEL_TCG ? how->tsc_khz : tsc_measure_khz();
         __attribute__((cleanup(free_argv))) char **argv = NULL;
-        struct vm_process p = {
-                .pidfd = -1, .accel = spec->accel, .clone = how->role == MACHINE_CLONE};
+        struct vm_process p = {.pidfd = -1, .accel = spec->accel, .birth = birth};
         struct vm_file file = {.accel = spec->accel,
                                .memory_bytes = spec->memory_bytes,
                                .cpus = spec->cpus,
-                               .clone = how->role == MACHINE_CLONE};
+                               .birth = birth};
         int r = check_spec(spec, err);
 
         if (r == 0)
@@ -155,4 +171,15 @@ int process_launch(const struct vm_spec *spec, const struct process_mode *mode,
         if (r == 0)
                 *ret = p;
         return r;
+}
+
+void process_unleash(pid_t pid)
+{
+        AUTO_FREE char *path = xasprintf("/proc/%d/task", (int)pid);
+        AUTO_DIR DIR *dir = opendir(path);
+        const struct dirent *de;
+
+        while (dir && (de = readdir(dir)))
+                if (de->d_name[0] != '.') /* a thread that ends meanwhile needs nothing */
+                        (void)setpriority(PRIO_PROCESS, (id_t)strtoul(de->d_name, NULL, 10), 0);
 }

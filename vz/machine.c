@@ -186,8 +186,8 @@ static void add_disk(struct words *w, size_t i, const struct vm_disk *disk)
              i, disk->read_only ? "on" : "off",
              disk->read_only ? "" : "discard=unmap,detect-zeroes=unmap,", fd);
         word(w, "-device");
-        word(w, "virtio-blk-device,bus=virtio-mmio-bus.%u,drive=disk%zu,serial=%s", w->slot++, i,
-             disk->serial);
+        word(w, "virtio-blk-device,id=blk%zu,bus=virtio-mmio-bus.%u,drive=disk%zu,serial=%s", i,
+             w->slot++, i, disk->serial);
 }
 
 static void add_nic(struct words *w, size_t i, const struct vm_nic *nic)
@@ -242,6 +242,26 @@ static void add_kernel(struct words *w, const struct vm_spec *spec, unsigned slo
         word(w, "%s", strbuf_str(&line));
 }
 
+/*
+ * What nearly every service has comes first, so that a machine of the pool has it in the same slots
+ * as any other, whatever else there is: two disks, a network card.
+ */
+static void add_devices(struct words *w, const struct vm_spec *spec)
+{
+        size_t first = spec->disks_len < 2 ? spec->disks_len : 2;
+
+        for (size_t i = 0; i < first; i++)
+                add_disk(w, i, &spec->disks[i]);
+        if (spec->nics_len)
+                add_nic(w, 0, &spec->nics[0]);
+        for (size_t i = first; i < spec->disks_len; i++)
+                add_disk(w, i, &spec->disks[i]);
+        for (size_t i = 1; i < spec->nics_len; i++)
+                add_nic(w, i, &spec->nics[i]);
+        for (size_t i = 0; i < spec->shares_len; i++)
+                add_share(w, i, &spec->shares[i]);
+}
+
 int machine_argv(const struct vm_spec *spec, enum machine_role role, unsigned tsc_khz,
                  char ***ret_argv, struct err *err)
 {
@@ -255,12 +275,7 @@ int machine_argv(const struct vm_spec *spec, enum machine_role role, unsigned ts
                 tsc_khz = 0;
         add_machine(&w, spec, role, spec->accel == ACCEL_TCG && !tsc_khz);
         add_channels(&w);
-        for (size_t i = 0; i < spec->disks_len; i++)
-                add_disk(&w, i, &spec->disks[i]);
-        for (size_t i = 0; i < spec->nics_len; i++)
-                add_nic(&w, i, &spec->nics[i]);
-        for (size_t i = 0; i < spec->shares_len; i++)
-                add_share(&w, i, &spec->shares[i]);
+        add_devices(&w, spec);
         if (role == MACHINE_CLONE) {
                 word(&w, "-incoming");
                 word(&w, "defer");

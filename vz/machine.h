@@ -5,8 +5,8 @@
  *
  * The machine is QEMU's microvm without ACPI, PCI, PIT, PIC and serial port: eight virtio-mmio
  * slots that the guest learns of by command line. Slot 0 is virtio-serial (console and guest
- * channel), the rest take disks, network cards and shares in this order. Every device names its
- * bus: saved machines can only be restored when a device keeps its slot.
+ * channel), then come two disks, a network card, and the rest of disks, cards and shares. Every
+ * device names its bus: saved machines can only be restored when a device keeps its slot.
  */
 #ifndef VZ_MACHINE_H
 #define VZ_MACHINE_H
@@ -23,6 +23,7 @@ enum machine_fd {
         MACHINE_FD_GUEST = 4,   /* listening socket */
         MACHINE_FD_CONSOLE = 5, /* open for appending */
         MACHINE_FD_MEMORY = 8,  /* a template's memory; not of a MACHINE_COLD */
+        MACHINE_FD_LEASH = 6,   /* of a machine that dies with us until it is let go */
         MACHINE_FD_STATE = 9,   /* a template's device state, of a MACHINE_CLONE, at its start */
         MACHINE_FD_DISK = 10,   /* and following, in the order of vm_spec.disks */
         MACHINE_FD_TAP = 20,    /* and following, in the order of vm_spec.nics */

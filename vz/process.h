@@ -11,14 +11,20 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "base/leash.h"
 #include "vz/machine.h"
+
+/* How much less a waiting machine counts than others until it is claimed; where nobody may take
+ * that back (an ordinary user) it is not done. 10 is a tenth of the processor beside one that
+ * works. */
+#define PROCESS_NICE 10
 
 struct vm_process {
         pid_t pid;
         int pidfd;  /* owned */
         bool child; /* ours to reap */
         enum vm_accel accel;
-        bool clone;         /* of a template */
+        enum vm_birth birth;
         int64_t spawned_ns; /* CLOCK_MONOTONIC */
 };
 
@@ -30,6 +36,7 @@ struct process_mode {
         unsigned tsc_khz; /* a clone's: its template's; a template's: measured by its maker */
         const char
                 *boot_log; /* a clone's: what its kernel said when the template booted; or NULL */
+        const struct leash *leash; /* a waiting machine's; NULL: none */
 };
 
 /**
@@ -38,6 +45,9 @@ struct process_mode {
  */
 int process_launch(const struct vm_spec *spec, const struct process_mode *mode,
                    struct vm_process *ret, struct err *err);
+
+/** All threads of a process that was started with a leash count as others do. */
+void process_unleash(pid_t pid);
 
 /** Find the live process of dir/vm.json. ESRCH: it is gone; err has its last trace. */
 int process_find(const char *dir, struct vm_process *ret, struct err *err);

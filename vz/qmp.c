@@ -2,6 +2,7 @@
 #include "vz/qmp.h"
 
 #include <assert.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -25,6 +26,12 @@ struct pending {
         void *ctx;
 };
 
+/* A descriptor that goes with the first byte of a command. */
+struct parcel {
+        int fd;
+        size_t at; /* where in `unsent` that byte is */
+};
+
 struct qmp {
         struct ev_loop *loop;
         enum state state;
@@ -33,6 +40,8 @@ struct qmp {
         ev_io in, out;
         ev_timer greeting;
         struct strbuf unread, unsent;
+        struct parcel parcels[QMP_PENDING_MAX];
+        size_t parcels_len;
         int64_t last_id;
         struct pending pending[QMP_PENDING_MAX];
         const struct qmp_events *events;
@@ -48,6 +57,9 @@ static void stop(struct qmp *q)
         if (q->fd >= 0)
                 (void)close(q->fd); /* a socket has nothing to lose here */
         q->fd = -1;
+        for (size_t i = 0; i < q->parcels_len; i++)
+                (void)close(q->parcels[i].fd); /* a copy for the road */
+        q->parcels_len = 0;
 }
 
 /* End a command. The slot is free before the callback, which may send the next one. */
@@ -97,10 +109,49 @@ static void on_greeting_late(struct ev_loop *loop, ev_timer *w, int revents)
         fail(q, &err);
 }
 
+/* What n sent bytes took along. */
+static void sent(struct qmp *q, size_t n)
+{
+        size_t gone = q->parcels_len && q->parcels[0].at < n;
+
+        if (gone)
+                (void)close(q->parcels[0].fd); /* QEMU has its own */
+        q->parcels_len -= gone;
+        memmove(q->parcels, q->parcels + gone, q->parcels_len * sizeof(q->parcels[0]));
+        for (size_t i = 0; i < q->parcels_len; i++)
+                q->parcels[i].at -= n;
+        strbuf_consume(&q->unsent, n);
+}
+
+/* One piece: up to the next descriptor, which has to come with the first byte of its command. */
+static ssize_t send_piece(struct qmp *q)
+{
+        bool with_fd = q->parcels_len && q->parcels[0].at == 0;
+        size_t next = with_fd ? 1 : 0;
+        struct iovec iov = {.iov_base = q->unsent.data, .iov_len = q->unsent.len};
+        _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {0};
+        struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+
+        if (next < q->parcels_len)
+                iov.iov_len = q->parcels[next].at;
+        if (with_fd) {
+                struct cmsghdr *head;
+
+                msg.msg_control = control;
+                msg.msg_controllen = sizeof(control);
+                head = CMSG_FIRSTHDR(&msg);
+                head->cmsg_level = SOL_SOCKET;
+                head->cmsg_type = SCM_RIGHTS;
+                head->cmsg_len = CMSG_LEN(sizeof(int));
+                memcpy(CMSG_DATA(head), &q->parcels[0].fd, sizeof(int));
+        }
+        return sendmsg(q->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 static int flush(struct qmp *q, struct err *err)
 {
         while (q->unsent.len) {
-                ssize_t n = send(q->fd, q->unsent.data, q->unsent.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+                ssize_t n = send_piece(q);
 
                 if (n < 0 && errno == EINTR)
                         continue;
@@ -108,7 +159,7 @@ static int flush(struct qmp *q, struct err *err)
                         break;
                 if (n < 0)
                         return err_errno(err, errno, "qmp: send");
-                strbuf_consume(&q->unsent, (size_t)n);
+                sent(q, (size_t)n);
         }
         if (q->unsent.len)
                 ev_io_start(q->loop, &q->out);
@@ -304,6 +355,24 @@ int qmp_connect(struct ev_loop *loop, const char *path, const struct qmp_events 
         if (r < 0)
                 return r;
         return qmp_attach_fd(loop, fd, events, ctx, ret_qmp, err);
+}
+
+int qmp_execute_fd(struct qmp *q, const char *command, json_t *arguments, int fd,
+                   unsigned timeout_ms, qmp_reply *reply, void *ctx, struct err *err)
+{
+        size_t at = q->unsent.len;
+        int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0), r;
+
+        if (copy < 0) {
+                json_decref(arguments);
+                return err_errno(err, errno, "qmp: %s: copy a descriptor", command);
+        }
+        r = qmp_execute(q, command, arguments, timeout_ms, reply, ctx, err);
+        if (r < 0)
+                (void)close(copy); /* not on its way */
+        else                       /* there is room: each has a pending command */
+                q->parcels[q->parcels_len++] = (struct parcel){copy, at};
+        return r;
 }
 
 int qmp_execute(struct qmp *q, const char *command, json_t *arguments, unsigned timeout_ms,

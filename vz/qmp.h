@@ -18,8 +18,8 @@
 #include "base/err.h"
 #include "base/json.h"
 
-/* Commands without an answer yet; berth sends one or two at a time. */
-#define QMP_PENDING_MAX 16
+/* Commands without an answer yet; exchanging the disks of a machine takes three a disk. */
+#define QMP_PENDING_MAX 32
 
 /* How long QEMU may take to greet; 20-30 ms are usual. */
 #define QMP_GREETING_MS 20000
@@ -50,6 +50,10 @@ int qmp_attach_fd(struct ev_loop *loop, int fd, const struct qmp_events *events,
  */
 int qmp_execute(struct qmp *qmp, const char *command, json_t *arguments, unsigned timeout_ms,
                 qmp_reply *reply, void *ctx, struct err *err);
+
+/** The same with a descriptor, which QEMU keeps a copy of (add-fd, getfd); fd: borrowed. */
+int qmp_execute_fd(struct qmp *qmp, const char *command, json_t *arguments, int fd,
+                   unsigned timeout_ms, qmp_reply *reply, void *ctx, struct err *err);
 
 /** Hang up; no callback comes from here on. NULL is fine. */
 void qmp_free(struct qmp *qmp);

@@ -46,6 +46,8 @@ int spec_copy(const struct vm_spec *from, struct vm_spec **ret, struct err *err)
         struct vm_spec *s = xmemdup(from, sizeof(*from));
         int r = 0;
 
+        s->member = NULL;
+        s->reason = NULL;
         s->id = xstrdup(from->id);
         s->dir = xstrdup(from->dir);
         s->qemu = xstrdup(from->qemu);

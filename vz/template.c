@@ -248,7 +248,7 @@ int templates_clone(struct templates *ts, const struct vm_spec *spec, struct pro
                     const char **ret_reason)
 {
         struct template *t = find(ts, spec->memory_bytes, spec->cpus);
-        struct process_mode mode = {MACHINE_CLONE, -1, -1, 0, NULL};
+        struct process_mode mode = {.role = MACHINE_CLONE, .memory_fd = -1, .state_fd = -1};
         struct err err = ERR_INIT;
 
         if (t)

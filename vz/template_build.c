@@ -276,8 +276,10 @@ static int boot(struct template_build *b, const struct vm_spec *spec, struct err
         if (r < 0)
                 return r;
         b->files.tsc_khz = spec->accel == ACCEL_TCG ? tsc_measure_khz() : 0;
-        mode = (struct process_mode){MACHINE_TEMPLATE, b->files.memory_fd, -1, b->files.tsc_khz,
-                                     NULL};
+        mode = (struct process_mode){.role = MACHINE_TEMPLATE,
+                                     .memory_fd = b->files.memory_fd,
+                                     .state_fd = -1,
+                                     .tsc_khz = b->files.tsc_khz};
         r = vm_start_as(b->loop, spec, &mode, &events, &b->vm, err);
         if (r < 0)
                 return r;

@@ -14,48 +14,12 @@
 #include "base/spawn.h"
 #include "vz/qmp.h"
 #include "vz/spec.h"
-#include "vz/template.h"
 #include "vz/vm_end.h"
 #include "vz/vm_impl.h"
 
 /* A guest can print without end; a boot has 10 KiB. */
 #define CONSOLE_MAX (1 << 20)
 #define CONSOLE_CUT "[berth: the console log was over 1 MiB; what was above this line is dropped]\n"
-
-/* From a clone's start to vm_confirm(); about 0.1 s on a machine with nothing else to do. */
-#define DOUBT_MS 15000
-/* For QEMU to load the state of a clone. */
-#define RESTORE_MS 10000
-
-enum state { STARTING, RESTORING, UP, GONE, STATES };
-
-enum event {
-        QMP_READY,
-        QMP_CLOSED, /* QEMU hung up, mostly because it ends */
-        QMP_BROKEN, /* silence or nonsense */
-        QMP_SHUTDOWN,
-        QMP_RESUME, /* a clone's guest runs */
-        KILL,
-        EXITED,
-        EVENTS
-};
-
-struct vm {
-        struct ev_loop *loop;
-        enum state state;
-        struct vm_process process;
-        struct loop_child child;
-        struct qmp *qmp;
-        ev_stat console;
-        char *dir, *console_path;
-        char kill_reason[160]; /* "" : on request */
-        bool killed, unwanted, shutdown_seen;
-        struct vm_spec *again; /* a clone's until vm_confirm(): to boot it instead */
-        ev_timer doubt;
-        char cold_reason[160];
-        int64_t up_ns;
-        struct vm_events events;
-};
 
 static int connect_qmp(struct vm *vm, struct err *err);
 static void on_process_exit(struct loop_child *child);
@@ -89,7 +53,7 @@ static void tell_end(struct vm *vm)
 }
 
 /* Watch a process that was started or found, and talk to it. */
-static void watch_process(struct vm *vm, const struct vm_process *process)
+void vm_watch(struct vm *vm, const struct vm_process *process)
 {
         struct err why = ERR_INIT;
         int r;
@@ -98,55 +62,13 @@ static void watch_process(struct vm *vm, const struct vm_process *process)
         loop_child_start(vm->loop, &vm->child, process->pidfd, on_process_exit);
         r = connect_qmp(vm, &why);
         /* Refused: QEMU is on its way out already, and its own words will come with its end. */
-        if (r < 0 && r != -ECONNREFUSED && vm->state == STARTING) {
-                (void)snprintf(vm->kill_reason, sizeof(vm->kill_reason), "%.150s", why.msg);
-                kill_qemu(vm);
-        }
-}
-
-/*
- * The clone is dead. What it says about its end goes to the template store; the VM starts over as
- * if nothing had been. Only once: the second process is not a clone.
- */
-static void boot_instead(struct vm *vm)
-{
-        AUTO_FREE char *console = xcalloc(1, VM_END_TAIL_MAX);
-        struct vm_process process = {.pidfd = -1};
-        struct vm_end_traces traces = {.console = console,
-                                       .killed_by_us = vm->killed,
-                                       .kill_reason = *vm->kill_reason ? vm->kill_reason : NULL};
-        struct vm_spec *spec = STEAL(vm->again);
-        char message[VM_END_MESSAGE_MAX];
-        struct err err = ERR_INIT;
-
-        ev_timer_stop(vm->loop, &vm->doubt);
-        traces.status_known = spawn_reap(vm->process.pid, &traces.wait_status, NULL) == 0;
-        traces.console_len = vm_end_read_console(vm->dir, console, VM_END_TAIL_MAX);
-        (void)vm_end_decide(&traces, message); /* the text says it all */
-        (void)snprintf(vm->cold_reason, sizeof(vm->cold_reason), "the clone failed: %.130s",
-                       message);
-        templates_distrust(spec->templates, spec->memory_bytes, spec->cpus, message);
-        loop_child_stop(vm->loop, &vm->child);
-        qmp_free(STEAL(vm->qmp));
-        vm->killed = vm->shutdown_seen = false;
-        vm->kill_reason[0] = '\0';
-        if (process_launch(spec, NULL, &process, &err) == 0) {
-                vm->state = STARTING;
-                watch_process(vm, &process);
-        } else {
-                vm->process.child = false; /* it is reaped */
-                vm->killed = true;
-                (void)snprintf(vm->kill_reason, sizeof(vm->kill_reason), "%.150s", err.msg);
-                tell_end(vm);
-        }
-        spec_free(spec);
+        if (r < 0 && r != -ECONNREFUSED && vm->step == VM_STARTING)
+                vm_kill_because(vm, "%.150s", why.msg);
 }
 
 static void end(struct vm *vm)
 {
-        if (vm->again && !vm->unwanted)
-                boot_instead(vm);
-        else
+        if (!vm->again || vm->unwanted || !vm_start_over(vm))
                 tell_end(vm);
 }
 
@@ -161,11 +83,9 @@ static void on_restore_answer(void *ctx, const json_t *value, const struct err *
 {
         struct vm *vm = ctx;
 
-        if (value || vm->state != RESTORING)
+        if (value || vm->step != VM_RESTORING)
                 return;
-        (void)snprintf(vm->kill_reason, sizeof(vm->kill_reason), "it could not be restored: %.120s",
-                       err->msg);
-        kill_qemu(vm);
+        vm_kill_because(vm, "it could not be restored: %.120s", err->msg);
 }
 
 /* QMP answers: a clone is given its template's device state, and runs as soon as it has it. */
@@ -181,10 +101,20 @@ static void ready(struct vm *vm)
         json_object_set_new(caps, "capabilities", list);
         json_set_str(incoming, "uri", uri);
         /* A failure here is one of the conversation: its end tells. */
-        (void)qmp_execute(vm->qmp, "migrate-set-capabilities", caps, RESTORE_MS, on_restore_answer,
+        (void)qmp_execute(vm->qmp, "migrate-set-capabilities", caps, VM_COMMAND_MS,
+                          on_restore_answer, vm, NULL);
+        (void)qmp_execute(vm->qmp, "migrate-incoming", incoming, VM_COMMAND_MS, on_restore_answer,
                           vm, NULL);
-        (void)qmp_execute(vm->qmp, "migrate-incoming", incoming, RESTORE_MS, on_restore_answer, vm,
-                          NULL);
+}
+
+void vm_kill_because(struct vm *vm, const char *fmt, ...)
+{
+        va_list ap;
+
+        va_start(ap, fmt);
+        (void)vsnprintf(vm->kill_reason, sizeof(vm->kill_reason), fmt, ap); /* for people */
+        va_end(ap);
+        kill_qemu(vm);
 }
 
 static void drop_qmp(struct vm *vm)
@@ -223,60 +153,73 @@ static void nothing(struct vm *vm)
 }
 
 static const struct {
-        enum state next;
+        enum vm_step next;
         void (*action)(struct vm *vm);
-} table[STATES][EVENTS] = {
-        [STARTING] = {[QMP_READY] = {UP, up},
-                      [QMP_CLOSED] = {STARTING, drop_qmp}, /* how it ends says more */
-                      [QMP_BROKEN] = {STARTING, give_up},
-                      [QMP_SHUTDOWN] = {STARTING, note_shutdown},
-                      [QMP_RESUME] = {STARTING, nothing},
-                      [KILL] = {STARTING, kill_unwanted},
-                      [EXITED] = {GONE, end}},
-        [RESTORING] = {[QMP_READY] = {RESTORING, ready},
-                       [QMP_CLOSED] = {RESTORING, drop_qmp},
-                       [QMP_BROKEN] = {RESTORING, give_up},
-                       [QMP_SHUTDOWN] = {RESTORING, note_shutdown},
-                       [QMP_RESUME] = {UP, up},
-                       [KILL] = {RESTORING, kill_unwanted},
-                       [EXITED] = {GONE, end}},
-        [UP] = {[QMP_READY] = {UP, up}, /* after an adoption */
-                [QMP_CLOSED] = {UP, drop_qmp},
-                [QMP_BROKEN] = {UP, drop_qmp}, /* only the reason of its end may get lost */
-                [QMP_SHUTDOWN] = {UP, note_shutdown},
-                [QMP_RESUME] = {UP, nothing},
-                [KILL] = {UP, kill_unwanted},
-                [EXITED] = {GONE, end}},
-        [GONE] = {[QMP_READY] = {GONE, nothing},
-                  [QMP_CLOSED] = {GONE, nothing},
-                  [QMP_BROKEN] = {GONE, nothing},
-                  [QMP_SHUTDOWN] = {GONE, nothing},
-                  [QMP_RESUME] = {GONE, nothing},
-                  [KILL] = {GONE, nothing},
-                  [EXITED] = {GONE, nothing}},
+} table[VM_STEPS][VM_EVENTS] = {
+        [VM_STARTING] = {[VM_QMP_READY] = {VM_UP, up},
+                         [VM_QMP_CLOSED] = {VM_STARTING, drop_qmp}, /* how it ends says more */
+                         [VM_QMP_BROKEN] = {VM_STARTING, give_up},
+                         [VM_SHUTDOWN] = {VM_STARTING, note_shutdown},
+                         [VM_RESUME] = {VM_STARTING, nothing},
+                         [VM_SWAPPED] = {VM_STARTING, nothing},
+                         [VM_KILL] = {VM_STARTING, kill_unwanted},
+                         [VM_EXITED] = {VM_GONE, end}},
+        [VM_RESTORING] = {[VM_QMP_READY] = {VM_RESTORING, ready},
+                          [VM_QMP_CLOSED] = {VM_RESTORING, drop_qmp},
+                          [VM_QMP_BROKEN] = {VM_RESTORING, give_up},
+                          [VM_SHUTDOWN] = {VM_RESTORING, note_shutdown},
+                          [VM_RESUME] = {VM_UP, up},
+                          [VM_SWAPPED] = {VM_RESTORING, nothing},
+                          [VM_KILL] = {VM_RESTORING, kill_unwanted},
+                          [VM_EXITED] = {VM_GONE, end}},
+        [VM_CLAIMED] = {[VM_QMP_READY] = {VM_CLAIMED, nothing},
+                        [VM_QMP_CLOSED] = {VM_CLAIMED, give_up},
+                        [VM_QMP_BROKEN] = {VM_CLAIMED, give_up},
+                        [VM_SHUTDOWN] = {VM_CLAIMED, note_shutdown},
+                        [VM_RESUME] = {VM_CLAIMED, nothing},
+                        [VM_SWAPPED] = {VM_UP, up},
+                        [VM_KILL] = {VM_CLAIMED, kill_unwanted},
+                        [VM_EXITED] = {VM_GONE, end}},
+        [VM_UP] = {[VM_QMP_READY] = {VM_UP, up}, /* after an adoption */
+                   [VM_QMP_CLOSED] = {VM_UP, drop_qmp},
+                   [VM_QMP_BROKEN] = {VM_UP,
+                                      drop_qmp}, /* only the reason of its end may get lost */
+                   [VM_SHUTDOWN] = {VM_UP, note_shutdown},
+                   [VM_RESUME] = {VM_UP, nothing},
+                   [VM_SWAPPED] = {VM_UP, nothing},
+                   [VM_KILL] = {VM_UP, kill_unwanted},
+                   [VM_EXITED] = {VM_GONE, end}},
+        [VM_GONE] = {[VM_QMP_READY] = {VM_GONE, nothing},
+                     [VM_QMP_CLOSED] = {VM_GONE, nothing},
+                     [VM_QMP_BROKEN] = {VM_GONE, nothing},
+                     [VM_SHUTDOWN] = {VM_GONE, nothing},
+                     [VM_RESUME] = {VM_GONE, nothing},
+                     [VM_SWAPPED] = {VM_GONE, nothing},
+                     [VM_KILL] = {VM_GONE, nothing},
+                     [VM_EXITED] = {VM_GONE, nothing}},
 };
 
 /* The state changes first: an action may end in the owner's callback, which may free the vm. */
-static void happen(struct vm *vm, enum event event)
+void vm_happen(struct vm *vm, enum vm_event event)
 {
-        void (*action)(struct vm *) = table[vm->state][event].action;
+        void (*action)(struct vm *) = table[vm->step][event].action;
 
         assert(action);
-        vm->state = table[vm->state][event].next;
+        vm->step = table[vm->step][event].next;
         action(vm);
 }
 
 static void on_qmp_ready(void *ctx)
 {
-        happen(ctx, QMP_READY);
+        vm_happen(ctx, VM_QMP_READY);
 }
 
 static void on_qmp_event(void *ctx, const char *name, const json_t *data)
 {
         if (streq(name, "SHUTDOWN") && json_bool(data, "guest", false))
-                happen(ctx, QMP_SHUTDOWN);
+                vm_happen(ctx, VM_SHUTDOWN);
         else if (streq(name, "RESUME"))
-                happen(ctx, QMP_RESUME);
+                vm_happen(ctx, VM_RESUME);
 }
 
 static void on_qmp_close(void *ctx, const struct err *err)
@@ -285,17 +228,17 @@ static void on_qmp_close(void *ctx, const struct err *err)
 
         bool closed = err->code == EPIPE || err->code == ECONNRESET;
 
-        if ((vm->state == STARTING || vm->state == RESTORING) && !closed)
+        if ((vm->step == VM_STARTING || vm->step == VM_RESTORING) && !closed)
                 (void)snprintf(vm->kill_reason, sizeof(vm->kill_reason),
                                "QEMU did not start: %.120s", err->msg);
-        happen(vm, closed ? QMP_CLOSED : QMP_BROKEN);
+        vm_happen(vm, closed ? VM_QMP_CLOSED : VM_QMP_BROKEN);
 }
 
 static const struct qmp_events qmp_events = {on_qmp_ready, on_qmp_event, on_qmp_close};
 
 static void on_process_exit(struct loop_child *child)
 {
-        happen(container_of(child, struct vm, child), EXITED);
+        vm_happen(container_of(child, struct vm, child), VM_EXITED);
 }
 
 static void on_doubt_late(struct ev_loop *loop, ev_timer *w, int revents)
@@ -304,9 +247,7 @@ static void on_doubt_late(struct ev_loop *loop, ev_timer *w, int revents)
 
         (void)loop;
         (void)revents;
-        (void)snprintf(vm->kill_reason, sizeof(vm->kill_reason), "it said nothing for %d s",
-                       DOUBT_MS / 1000);
-        kill_qemu(vm);
+        vm_kill_because(vm, "it said nothing for %d s", VM_DOUBT_MS / 1000);
 }
 
 /* QEMU appends, so it goes on at the new end. */
@@ -325,17 +266,26 @@ static void on_console_change(struct ev_loop *loop, ev_stat *w, int revents)
         (void)fd_write_all(fd, CONSOLE_CUT, sizeof(CONSOLE_CUT) - 1, NULL); /* it is only a note */
 }
 
-static struct vm *vm_new(struct ev_loop *loop, const char *dir, const struct vm_events *events)
+void vm_set_dir(struct vm *vm, const char *dir)
+{
+        ev_stat_stop(vm->loop, &vm->console);
+        free(vm->dir);
+        free(vm->console_path);
+        vm->dir = xstrdup(dir);
+        vm->console_path = file_join(dir, "console.log");
+        ev_stat_init(&vm->console, on_console_change, vm->console_path, 0.0);
+        ev_stat_start(vm->loop, &vm->console);
+}
+
+struct vm *vm_new(struct ev_loop *loop, const char *dir, const struct vm_events *events)
 {
         struct vm *vm = xnew(struct vm);
 
         vm->loop = loop;
         vm->events = *events;
-        vm->dir = xstrdup(dir);
-        vm->console_path = file_join(dir, "console.log");
-        ev_stat_init(&vm->console, on_console_change, vm->console_path, 0.0);
-        ev_stat_start(loop, &vm->console);
-        ev_timer_init(&vm->doubt, on_doubt_late, DOUBT_MS / 1e3, 0.0);
+        vm_set_dir(vm, dir);
+        vm->leash = (struct leash)LEASH_NONE;
+        ev_timer_init(&vm->doubt, on_doubt_late, VM_DOUBT_MS / 1e3, 0.0);
         return vm;
 }
 
@@ -346,90 +296,32 @@ static int connect_qmp(struct vm *vm, struct err *err)
         return qmp_connect(vm->loop, socket, &qmp_events, vm, &vm->qmp, err);
 }
 
-int vm_start_as(struct ev_loop *loop, const struct vm_spec *spec, const struct process_mode *mode,
-                const struct vm_events *events, struct vm **ret_vm, struct err *err)
-{
-        struct vm_process process = {.pidfd = -1};
-        int r = process_launch(spec, mode, &process, err);
-
-        if (r < 0)
-                return r;
-        *ret_vm = vm_new(loop, spec->dir, events);
-        if (process.clone)
-                (*ret_vm)->state = RESTORING;
-        watch_process(*ret_vm, &process);
-        return 0;
-}
-
-/* 1: not as a clone, reason says why not. */
-static int start_clone(struct ev_loop *loop, const struct vm_spec *spec,
-                       const struct vm_events *events, struct vm **ret_vm, char reason[160])
-{
-        struct process_mode mode = {MACHINE_CLONE, -1, -1, 0, NULL};
-        struct vm_spec *again = NULL;
-        struct err err = ERR_INIT;
-        const char *why = "";
-        int r = templates_clone(spec->templates, spec, &mode, &why);
-
-        if (r > 0) {
-                (void)snprintf(reason, 160, "%s", why);
-                return 1;
-        }
-        r = spec_copy(spec, &again, &err);
-        if (r == 0)
-                r = vm_start_as(loop, spec, &mode, events, ret_vm, &err);
-        (void)close(mode.memory_fd); /* QEMU has its own copies */
-        (void)close(mode.state_fd);
-        if (r < 0) {
-                (void)snprintf(reason, 160, "%.150s", err.msg);
-                spec_free(again);
-                return 1;
-        }
-        (*ret_vm)->again = again;
-        ev_timer_start(loop, &(*ret_vm)->doubt);
-        return 0;
-}
-
-int vm_start(struct ev_loop *loop, const struct vm_spec *spec, const struct vm_events *events,
-             struct vm **ret_vm, struct err *err)
-{
-        char reason[160] = "";
-        int r = 1;
-
-        if (spec->templates)
-                r = start_clone(loop, spec, events, ret_vm, reason);
-        if (r == 0)
-                return 0;
-        r = vm_start_as(loop, spec, NULL, events, ret_vm, err);
-        if (r == 0)
-                memcpy((*ret_vm)->cold_reason, reason, sizeof(reason));
-        return r;
-}
-
-int vm_adopt(struct ev_loop *loop, const char *dir, const struct vm_events *events,
-             struct vm **ret_vm, struct err *err)
-{
-        struct vm_process process = {.pidfd = -1};
-        int r = process_find(dir, &process, err);
-
-        if (r < 0)
-                return r;
-        *ret_vm = vm_new(loop, dir, events);
-        /* It was: a QMP that stays silent now is no reason to kill it. Without QMP the guest still
-         * works, and its process is watched all the same. */
-        (*ret_vm)->state = UP;
-        watch_process(*ret_vm, &process);
-        return 0;
-}
-
 void vm_confirm(struct vm *vm)
 {
         settle(vm);
 }
 
-struct vm_birth vm_birth(const struct vm *vm)
+bool vm_is_up(const struct vm *vm)
 {
-        return (struct vm_birth){vm->process.clone, vm->cold_reason};
+        return vm->step == VM_UP;
+}
+
+enum vm_birth vm_birth(const struct vm *vm)
+{
+        return vm->process.birth;
+}
+
+const char *vm_birth_reason(const struct vm *vm)
+{
+        return vm->birth_reason;
+}
+
+const char *vm_birth_name(enum vm_birth birth)
+{
+        static const char *const names[] = {
+                [VM_BOOT] = "boot", [VM_CLONE] = "clone", [VM_POOL] = "pool"};
+
+        return names[birth];
 }
 
 struct qmp *vm_qmp(const struct vm *vm)
@@ -439,7 +331,21 @@ struct qmp *vm_qmp(const struct vm *vm)
 
 void vm_kill(struct vm *vm)
 {
-        happen(vm, KILL);
+        vm_happen(vm, VM_KILL);
+}
+
+static void on_discarded_end(struct vm *vm, enum vm_end end, const char *message, void *ctx)
+{
+        (void)end;
+        (void)message;
+        (void)ctx;
+        vm_free(vm);
+}
+
+void vm_discard(struct vm *vm)
+{
+        vm->events = (struct vm_events){.on_end = on_discarded_end};
+        vm_kill(vm);
 }
 
 static void destroy(void *p)
@@ -455,8 +361,9 @@ void vm_free(struct vm *vm)
 {
         if (!vm)
                 return;
-        vm->state = GONE;
+        vm->step = VM_GONE;
         settle(vm);
+        leash_pull(&vm->leash);
         qmp_free(STEAL(vm->qmp));
         loop_child_stop(vm->loop, &vm->child);
         ev_stat_stop(vm->loop, &vm->console);

@@ -15,7 +15,8 @@
  *
  * With a template at hand (template.h) it is a clone of that, and RESTORING before it is UP. Until
  * its owner said vm_confirm() a clone that ends or keeps silent is replaced by a cold boot in the
- * same folder; only vm_birth() tells the difference.
+ * same folder; only vm_birth() tells the difference. One that waited in the pool (pool.h) runs
+ * already and is CLAIMED, given its disks, before it is UP; if that fails a clone takes its place.
  */
 #ifndef VZ_VM_H
 #define VZ_VM_H
@@ -56,6 +57,7 @@ struct vm_share {
 };
 
 struct templates;
+struct pool_member;
 
 struct vm_spec {
         const char *id;     /* for the process title: -name */
@@ -75,13 +77,14 @@ struct vm_spec {
         const struct spawn_bind *binds; /* what QEMU alone sees, in the shares */
         size_t binds_len;
         struct templates *templates; /* outlives the VM's start; NULL: always a cold boot */
+        /* A machine that waits (pool.h), taken in any case; NULL: none. Then nics[0].tap_fd is its
+         * tap. */
+        struct pool_member *member;
+        const char *reason; /* why there is no member, for vm_birth_reason(); NULL: no wish */
 };
 
-/* How a VM came to life. */
-struct vm_birth {
-        bool clone;
-        const char *reason; /* why it is not a clone, "" when that was not wanted; the VM's */
-};
+/* How a VM came to life; each falls back to the one before. */
+enum vm_birth { VM_BOOT, VM_CLONE, VM_POOL };
 
 enum vm_end {
         VM_END_POWEROFF, /* the guest powered off or reset: asked for */
@@ -123,8 +126,17 @@ AUTO_TYPE(vm)
  */
 void vm_confirm(struct vm *vm);
 
+/** QMP answers, and a claimed machine has its disks: the guest may be configured. */
+bool vm_is_up(const struct vm *vm);
+
 /** As it is now; final after vm_confirm(). */
-struct vm_birth vm_birth(const struct vm *vm);
+enum vm_birth vm_birth(const struct vm *vm);
+
+/** Why it is no better than that; "" when there was no wish. Borrowed, the VM's. */
+const char *vm_birth_reason(const struct vm *vm);
+
+/** "boot", "clone" or "pool". */
+const char *vm_birth_name(enum vm_birth birth);
 
 /** What is known of a VM: QEMU's pid, its accelerator, its folder (borrowed). */
 pid_t vm_pid(const struct vm *vm);

@@ -37,7 +37,7 @@ int vm_file_write(const char *dir, const struct vm_file *file, struct err *err)
         json_set_int(j, "memory_bytes", file->memory_bytes);
         json_set_int(j, "cpus", file->cpus);
         json_set_int(j, "spawned_ns", file->spawned_ns);
-        json_set_bool(j, "clone", file->clone);
+        json_set_str(j, "birth", vm_birth_name(file->birth));
         text = json_pretty(j);
         return file_write_atomic(path, text, strlen(text), 0600, err);
 }
@@ -73,7 +73,9 @@ static int fill(const json_t *j, const char *path, struct vm_file *f, struct err
         f->pid = (pid_t)pid;
         f->start_time = (uint64_t)start;
         f->cpus = (unsigned)cpus;
-        f->clone = json_bool(j, "clone", false);
+        for (int birth = VM_BOOT; birth <= VM_POOL; birth++)
+                if (streq(json_str(j, "birth", ""), vm_birth_name((enum vm_birth)birth)))
+                        f->birth = (enum vm_birth)birth;
         return 0;
 }
 

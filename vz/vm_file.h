@@ -25,7 +25,7 @@ struct vm_file {
         int64_t memory_bytes;
         unsigned cpus;
         int64_t spawned_ns; /* CLOCK_MONOTONIC */
-        bool clone;         /* of a template */
+        enum vm_birth birth;
 };
 
 /** The host's boot id. */

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/loop.h"
 #include "base/mem.h"
 #include "base/value.h"
 #include "orchestrator/api/handlers.h"
@@ -66,9 +68,31 @@ static json_t *templates_json(const struct daemon *d)
         return list;
 }
 
-void handle_info(struct request *req, void *ctx)
+/* {size: 0, reason} when no machines wait. */
+static json_t *pool_json(const struct daemon *d)
 {
-        const struct daemon *d = ctx;
+        json_t *j = json_object(), *list = json_array();
+        struct pool_info info;
+
+        for (size_t i = 0; d->env.pool && pool_at(d->env.pool, i, &info); i++) {
+                json_t *shape = json_object();
+
+                json_set_int(shape, "memory_bytes", info.memory_bytes);
+                json_set_int(shape, "cpus", info.cpus);
+                json_set_int(shape, "waiting", info.waiting);
+                json_set_int(shape, "making", info.making);
+                json_set_int(shape, "claims", info.claims);
+                json_set_str(shape, "reason", *info.reason ? info.reason : NULL);
+                json_array_append_new(list, shape);
+        }
+        json_set_int(j, "size", d->env.pool ? pool_size(d->env.pool) : 0);
+        json_set_str(j, "reason", *d->pool_reason ? d->pool_reason : NULL);
+        json_object_set_new(j, "shapes", list);
+        return j;
+}
+
+static json_t *info_json(const struct daemon *d)
+{
         json_t *j = version_json(d);
 
         json_set_str(j, "run", d->roots.run);
@@ -82,7 +106,45 @@ void handle_info(struct request *req, void *ctx)
         json_set_int(j, "memory_bytes", resident_bytes());
         set_time(j, "started", d->started_ms);
         json_object_set_new(j, "templates", templates_json(d));
-        response_json(req, 200, j);
+        json_object_set_new(j, "pool", pool_json(d));
+        return j;
+}
+
+/* Its answer waits for the version of QEMU. */
+struct info_call {
+        struct qemu_version_wait wait;
+        struct daemon *daemon;
+        struct request *req;
+};
+
+static void on_version(struct qemu_version_wait *wait, const char *version)
+{
+        struct info_call *call = container_of(wait, struct info_call, wait);
+        json_t *j = info_json(call->daemon);
+
+        json_set_str(j, "qemu", *version ? version : NULL);
+        response_json(call->req, 200, j);
+        loop_defer_free(call->daemon->loop, free, call);
+}
+
+static void on_info_client_gone(struct request *req, void *arg)
+{
+        struct info_call *call = arg;
+
+        (void)req;
+        qemu_version_forget(call->daemon->qemu_version, &call->wait);
+        loop_defer_free(call->daemon->loop, free, call);
+}
+
+void handle_info(struct request *req, void *ctx)
+{
+        struct info_call *call = xnew(struct info_call);
+
+        call->daemon = ctx;
+        call->req = req;
+        call->wait.on_version = on_version;
+        request_on_close(req, on_info_client_gone, call);
+        qemu_version_ask(call->daemon->qemu_version, &call->wait);
 }
 
 void handle_shutdown(struct request *req, void *ctx)

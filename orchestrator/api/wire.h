@@ -12,7 +12,9 @@
  *   GET    /v1/info                   {version, pid, root, isolation, isolation_reason, qemu, kernel,
  *                                      stacks, vms, memory_bytes, started,
  *                                      templates: [{memory_bytes, cpus, state, build_ms,
- *                                      resident_bytes, clones, reason}]}
+ *                                      resident_bytes, clones, reason}],
+ *                                      pool: {size, reason, shapes: [{memory_bytes, cpus, waiting,
+ *                                      making, claims, reason}]}}
  *   POST   /v1/shutdown               {stop_vms: bool} -> {} and the daemon ends (VMs stay unless asked)
  *   GET    /v1/stacks                 [{name, revision, source, services, ok, settled, created}]
  *   GET    /v1/stacks/STACK           {name, revision, source, manifest}

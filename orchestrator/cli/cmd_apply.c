@@ -28,12 +28,14 @@ static const struct option_def options[] = {
         {0, "timeout", "TIME", "give up waiting after TIME (default 5m); berth goes on trying"},
         {'d', "detach", NULL, "return when the manifest is accepted, do not wait"},
         {0, "dry-run", NULL, "show what would be done, as 'berth diff' does, and exit 0"},
-        {'v', "verbose", NULL, "show the changes field by field first"},
+        {'v', "verbose", NULL,
+         "show the changes field by field first, and the phases of each start"},
         OPTION_OUTPUT,
         {0, NULL, NULL, NULL},
 };
 
-static int show_end(struct cli *cli, const struct source *source, const struct progress *progress)
+static int show_end(struct cli *cli, const struct source *source, const struct progress *progress,
+                    bool verbose)
 {
         AUTO_JSON json_t *replicas = status_replicas(progress->status);
 
@@ -42,6 +44,8 @@ static int show_end(struct cli *cli, const struct source *source, const struct p
         if (json_array_size(replicas)) {
                 replicas_print(cli, replicas, false);
                 replicas_print_urls(replicas, stdout);
+                if (verbose)
+                        replicas_print_phases(replicas);
         } else {
                 (void)printf("Stack %s has no services.\n", source->stack->name);
         }
@@ -67,15 +71,15 @@ static int timed_out(const struct progress *progress, const char *stack)
 }
 
 static int finish(struct cli *cli, const struct source *source, const struct progress *progress,
-                  enum progress_end end)
+                  enum progress_end end, bool verbose)
 {
         const char *stack = source->stack->name;
 
         switch (end) {
         case PROGRESS_OK:
-                return show_end(cli, source, progress);
+                return show_end(cli, source, progress, verbose);
         case PROGRESS_FAILED:
-                (void)show_end(cli, source, progress); /* the failure counts more */
+                (void)show_end(cli, source, progress, verbose); /* the failure counts more */
                 (void)fflush(stdout);
                 progress_report(cli, stack, progress->status);
                 if (progress_undone(progress, progress->status))
@@ -103,7 +107,7 @@ static int finish(struct cli *cli, const struct source *source, const struct pro
 }
 
 static int wait_settled(struct cli *cli, const struct source *source, int64_t revision,
-                        int64_t timeout_ms)
+                        int64_t timeout_ms, bool verbose)
 {
         AUTO_CLOSE int interrupt = interrupt_open();
         struct progress progress = {
@@ -118,7 +122,7 @@ static int wait_settled(struct cli *cli, const struct source *source, int64_t re
         struct err err = ERR_INIT;
         int r = progress_follow(&progress, &end, &err);
 
-        r = r < 0 ? cli_fail(&err) : finish(cli, source, &progress, end);
+        r = r < 0 ? cli_fail(&err) : finish(cli, source, &progress, end, verbose);
         progress_release(&progress);
         return r;
 }
@@ -152,7 +156,7 @@ static int after_put(struct cli *cli, const struct args *args, const struct sour
                 (void)printf("Stack %s: revision %lld accepted, %s.\n", stack, revision, summary);
                 return CLI_OK; /* as above */
         }
-        return wait_settled(cli, source, revision, timeout_ms);
+        return wait_settled(cli, source, revision, timeout_ms, args_flag(args, "verbose"));
 }
 
 static int apply(struct cli *cli, const struct args *args, const struct source *source,

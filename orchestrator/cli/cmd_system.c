@@ -52,6 +52,31 @@ static void print_template(const json_t *t)
         row("template", text);
 }
 
+/* "2 for each size", then "128M, 1 CPU: 2 wait, 14 claimed" */
+static void print_pool(const json_t *pool)
+{
+        long long size = (long long)json_int(pool, "size", 0);
+        const char *why = json_str(pool, "reason", NULL);
+        AUTO_FREE char *sizes = xasprintf("%lld of each size", size);
+        const json_t *s;
+        size_t i;
+
+        row("pool", why ? why : sizes);
+        json_array_foreach(json_object_get(pool, "shapes"), i, s) {
+                char memory[16];
+                const char *reason = json_str(s, "reason", NULL);
+                AUTO_FREE char *text = NULL;
+
+                size_text(json_int(s, "memory_bytes", 0), memory);
+                text = xasprintf(
+                        "%s, %lld CPU: %lld wait, %lld being made, %lld claimed%s%s", memory,
+                        (long long)json_int(s, "cpus", 0), (long long)json_int(s, "waiting", 0),
+                        (long long)json_int(s, "making", 0), (long long)json_int(s, "claims", 0),
+                        reason ? "; " : "", reason ? reason : "");
+                row("", text);
+        }
+}
+
 static void print_info(const json_t *info)
 {
         AUTO_FREE char *pid = xasprintf("%lld", (long long)json_int(info, "pid", 0));
@@ -79,6 +104,7 @@ static void print_info(const json_t *info)
         row("kernel", json_str(info, "kernel", NULL));
         json_array_foreach(json_object_get(info, "templates"), i, template)
                 print_template(template);
+        print_pool(json_object_get(info, "pool"));
         if (streq(json_str(info, "isolation", ""), "tcg"))
                 (void)printf(
                         "\nVMs run in software emulation: slower, and no security boundary.\n");

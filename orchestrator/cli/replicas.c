@@ -184,3 +184,35 @@ void size_text(int64_t bytes, char *ret)
         }
         (void)snprintf(ret, 16, u && size < 10 ? "%.1f%c" : "%.0f%c", size, units[u]); /* fits */
 }
+
+void replicas_print_phases(const json_t *replicas)
+{
+        static const char *const headings[] = {"START",    "BORN AS", "PREPARE",   "QEMU",
+                                               "KERNEL",   "VMINIT",  "CONFIGURE", "EXEC",
+                                               "TOTAL MS", NULL};
+        static const char *const phases[] = {"prepare",   "qemu", "kernel", "vminit",
+                                             "configure", "exec", "total"};
+        struct table table;
+        const json_t *replica;
+        size_t i;
+
+        table_init(&table, headings);
+        json_array_foreach(replicas, i, replica) {
+                const json_t *ms = json_object_get(replica, "phases_ms");
+                const char *reason = json_str(replica, "birth_reason", NULL);
+                AUTO_FREE char *birth =
+                        xasprintf("%s%s%s%s", json_str(replica, "birth", "-"), reason ? " (" : "",
+                                  reason ? reason : "", reason ? ")" : "");
+
+                table_add(&table, json_str(replica, "name", NULL));
+                table_add(&table, birth);
+                for (size_t k = 0; k < ARRAY_SIZE(phases); k++)
+                        if (json_object_get(ms, phases[k]))
+                                table_addf(&table, "%lld", (long long)json_int(ms, phases[k], 0));
+                        else
+                                table_add(&table, NULL);
+        }
+        (void)printf("\n"); /* main() flushes and checks */
+        table_print(&table, stdout, 0);
+        table_release(&table);
+}

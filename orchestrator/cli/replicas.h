@@ -20,6 +20,9 @@ char *replica_ports(const json_t *replica);
 /** Print a table of an array of REPLICA on standard output; long: with restarts and pid. */
 void replicas_print(const struct cli *cli, const json_t *replicas, bool wide);
 
+/** Print how each came to life, and the phases of its start in ms: a table on standard output. */
+void replicas_print_phases(const json_t *replicas);
+
 /** "http://127.0.0.1:8080" for the i-th port if it is TCP and published, else NULL. On the heap. */
 char *port_url(const json_t *port);
 

@@ -1,24 +1,28 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# The figures of docs/bench.md: berth beside podman on this machine, interleaved, with the same
-# image. Raw data go to build/bench, one number a line; the table goes to standard output.
+# The figures of docs/bench.md: berth beside podman on this machine, run by run in turn, with the
+# same image. Raw data go to build/bench, one number a line; the table goes to standard output.
 #
-#   make bench                  all of it, about 6 minutes
+#   make bench                  all of it, about 8 minutes on an idle machine
 #   BENCH_RUNS=20 BENCH_VMS=50 BENCH_IDLE_S=60 sh tests/bench/run.sh [PART...]
 #
-# Parts: start clone stack exec memory idle. podman runs as root; without it its column is empty.
+# Parts: start run exec clone stack hello memory fit. podman runs as root; without it its column is
+# empty. `fit` adds VMs until the processes of berth hold 90 % of BERTH_BENCH_MEMORY (MiB, 2048), so
+# that it neither takes minutes nor the memory of who else uses the machine.
 
 . tests/vm/lib.sh
 
 runs=${BENCH_RUNS:-20}
 vms=${BENCH_VMS:-50}
 idle_s=${BENCH_IDLE_S:-60}
-parts=${*:-start clone stack exec memory idle}
+budget=${BERTH_BENCH_MEMORY:-2048}
+parts=${*:-start run exec clone stack hello memory fit}
 data=$PWD/build/bench
 mkdir -p "$data"
 archive=${BERTH_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/berth}/hello-images/hello-web.tar
-
 image=docker.io/library/hello-web:latest
+began=$(date +%s)
+load=$(cut -d' ' -f1 /proc/loadavg)
 
 # How podman can run it here: as it is, or with another runtime and limits that this machine allows.
 podman=
@@ -34,31 +38,47 @@ find_peer() {
 find_peer
 [ -n "$podman" ] || echo "no podman to compare with: $(tail -n 1 "$data/podman.err")" >&2
 
-now_us() {
-        echo $(($(date +%s%N) / 1000))
-}
-
 # timed FILE COMMAND...: its wall time in ms, appended to FILE
 timed() {
         file=$1
         shift
-        began=$(now_us)
+        from=$(date +%s%N)
         "$@" >/dev/null 2>"$data/last.err" || echo "failed: $* ($(tail -n 1 "$data/last.err"))" >&2
-        echo $(($(now_us) - began)) | awk '{printf "%.1f\n", $1 / 1000}' >>"$data/$file"
+        echo $(($(date +%s%N) - from)) | awk '{ printf "%.1f\n", $1 / 1000000 }' >>"$data/$file"
 }
 
-# stat_of FILE: median (minimum), or "-"
+# median FILE: the number alone, or nothing
+median() {
+        [ ! -s "$data/$1" ] || sort -n "$data/$1" | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'
+}
+
+# stat_of FILE [UNIT]: median (minimum, runs), or "-"
 stat_of() {
         [ -s "$data/$1" ] || {
                 echo "-"
                 return
         }
         sort -n "$data/$1" | awk -v unit="${2:-ms}" '{ v[NR] = $1 }
-                END { printf "%.4g %s (min %.4g, n %d)", v[int((NR + 1) / 2)], unit, v[1], NR }'
+                END { printf "%.4g %s (%.4g, %d)", v[int((NR + 1) / 2)], unit, v[1], NR }'
 }
 
+# row WHAT BERTH PEER [TARGET RESULT]
 row() {
-        printf '| %s | %s | %s |\n' "$1" "$2" "$3"
+        printf '| %s | %s | %s | %s | %s |\n' "$1" "$2" "$3" "${4:-}" "${5:-}"
+}
+
+# ratio BERTH-FILE PEER-FILE FACTOR: "0.47x: met"
+ratio() {
+        a=$(median "$1")
+        b=$(median "$2")
+        [ -n "$a" ] && [ -n "$b" ] || return
+        awk -v a="$a" -v b="$b" -v f="$3" 'BEGIN { printf "%.2fx: %s", a / b, a <= b * f ? "met" : "missed" }'
+}
+
+# below FILE LIMIT: "met" or "missed"
+below() {
+        value=$(median "$1")
+        [ -z "$value" ] || awk -v a="$value" -v l="$2" 'BEGIN { print a <= l ? "met" : "missed" }'
 }
 
 # stack_of N: a manifest of N services that sleep; the first publishes a port
@@ -72,57 +92,22 @@ stack_of() {
         done
 }
 
+# many N: N replicas of one idle service
+many() {
+        printf 'name: many\nservices:\n  s:\n    image: hello-web\n    command: [sleep, "100000"]\n'
+        printf '    stop_grace_period: 0s\n    x-berth: {memory: 128M}\n    deploy: {replicas: %d}\n' "$1"
+}
+
 # podman_run NUMBER [PORT]
 podman_run() {
         # shellcheck disable=SC2086 # several words
         podman run -d --rm $peer_options --name "bench-$1" ${2:+-p "$2"} "$image" sleep 1000
 }
 
-# berth_up N: the stack of N services, until all run. `berth apply` itself waits a second more to
-# see whether they stay up.
-berth_up() {
-        berth apply -f "$test_dir/b$1.yaml" --detach && berth wait "b$1" --for running
+podman_run_rm() {
+        # shellcheck disable=SC2086 # several words
+        podman run --rm $peer_options "$image" true
 }
-
-podman_stop() {
-        [ -z "$podman" ] || podman rm -f -t 0 $(seq -f 'bench-%g' 1 "$1") >/dev/null 2>&1
-}
-
-wants() {
-        case " $parts " in *" $1 "*) rm -f "$data/$1".* ;; *) return 1 ;; esac
-}
-
-port=$(free_port)
-peer_port=$(free_port)
-stack_of 1 >"$test_dir/b1.yaml"
-stack_of 10 >"$test_dir/b10.yaml"
-berth system start >/dev/null
-berth apply -f "$test_dir/b1.yaml" >/dev/null 2>&1 # builds the template
-berth delete b1 >/dev/null 2>&1
-
-if wants start; then
-        for _ in $(seq "$runs"); do
-                timed start.apply berth_up 1
-                berth ps -o json | jq '.[0].phases_ms.total' >>"$data/start.total"
-                for phase in prepare qemu kernel configure exec; do
-                        berth ps -o json | jq ".[0].phases_ms.$phase // 0" >>"$data/start.$phase"
-                done
-                berth delete b1 >/dev/null 2>&1
-                [ -z "$podman" ] || timed start.podman podman_run 1 "127.0.0.1:$peer_port:80"
-                podman_stop 1
-        done
-fi
-
-if wants exec; then
-        berth apply -f "$test_dir/b1.yaml" >/dev/null 2>&1
-        [ -z "$podman" ] || podman_run 1 >/dev/null
-        for _ in $(seq "$runs"); do
-                timed exec.berth berth exec b1/s1 -- true
-                [ -z "$podman" ] || timed exec.podman podman exec bench-1 true
-        done
-        berth delete b1 >/dev/null 2>&1
-        podman_stop 1
-fi
 
 podman_ten() {
         for i in $(seq 1 10); do podman_run "$i" || return 1; done
@@ -133,10 +118,118 @@ podman_ten_at_once() {
         wait
 }
 
+podman_stop() {
+        [ -z "$podman" ] || podman rm -f -t 0 $(seq -f 'bench-%g' 1 "$1") >/dev/null 2>&1
+}
+
+# berth_up N: the stack of N services, until all run. `berth apply` itself waits a second more to
+# see whether they stay up.
+berth_up() {
+        berth apply -f "$test_dir/b$1.yaml" --detach && berth wait "b$1" --for running
+}
+
+gone() {
+        berth delete "$1" >/dev/null 2>&1
+}
+
+in_parts() {
+        case " $parts " in *" $1 "*) ;; *) return 1 ;; esac
+}
+
+# wants PART: it is to be done, and its former data are gone
+wants() {
+        in_parts "$1" && rm -f "$data/$1".*
+}
+
+# qemus: pids of this test's machines
+qemus() {
+        for pid in $(ours); do
+                case $(cat "/proc/$pid/comm" 2>/dev/null) in qemu-system*) echo "$pid" ;; esac
+        done
+}
+
+cpu_ticks() {
+        for pid in $(qemus); do
+                sed 's/.*) //' "/proc/$pid/stat"
+        done | awk '{ s += $12 + $13 } END { print s }'
+}
+
+# held_mib: memory of all processes of berth; what they share is counted once
+held_mib() {
+        for pid in $(ours); do
+                cat "/proc/$pid/smaps_rollup" 2>/dev/null
+        done | awk '/^Pss:/ { s += $2 } END { printf "%d\n", s / 1024 }'
+}
+
+# exec_p99: the slowest of 20 commands in a VM, ms
+exec_p99() {
+        rm -f "$data/fit.exec"
+        for _ in $(seq 20); do timed fit.exec berth exec many/s -- true; done
+        sort -n "$data/fit.exec" | tail -n 1 | cut -d. -f1
+}
+
+# fit HOW: VMs until the budget is held, or commands in them take twice as long
+fit() {
+        n=4
+        many "$n" >"$test_dir/many.yaml"
+        berth apply -f "$test_dir/many.yaml" --timeout 5m >/dev/null 2>"$data/last.err" ||
+                tail -n 2 "$data/last.err" >&2
+        first=$(exec_p99)
+        while [ "$(held_mib)" -lt $((budget * 9 / 10)) ] && [ "$(exec_p99)" -lt $((first * 2)) ]; do
+                n=$((n + 4))
+                berth scale many/s=$n >/dev/null 2>&1
+                berth wait many --for running --timeout 2m >/dev/null 2>&1 || break
+        done
+        echo "$n" >"$data/fit.$1"
+        echo "fit: $1: $n VMs, $(held_mib) MiB, slowest exec $(exec_p99) ms, at first $first ms" >>"$data/notes"
+        gone many
+}
+
+: >"$data/notes"
+port=$(free_port)
+peer_port=$(free_port)
+stack_of 1 >"$test_dir/b1.yaml"
+stack_of 10 >"$test_dir/b10.yaml"
+berth system start >/dev/null
+berth apply -f "$test_dir/b1.yaml" >/dev/null 2>&1 # builds the template
+gone b1
+
+if wants start; then
+        for _ in $(seq "$runs"); do
+                timed start.apply berth_up 1
+                berth ps -o json >"$test_dir/ps"
+                for phase in total prepare qemu kernel configure exec; do
+                        jq ".[0].phases_ms.$phase // 0" "$test_dir/ps" >>"$data/start.$phase"
+                done
+                gone b1
+                [ -z "$podman" ] || timed start.podman podman_run 1 "127.0.0.1:$peer_port:80"
+                podman_stop 1
+        done
+fi
+
+if wants run; then
+        berth run --rm hello-web true # builds the template of its shape
+        for _ in $(seq "$runs"); do
+                timed run.berth berth run --rm hello-web true
+                [ -z "$podman" ] || timed run.podman podman_run_rm
+        done
+fi
+
+if wants exec; then
+        berth_up 1 >/dev/null 2>&1
+        [ -z "$podman" ] || podman_run 1 >/dev/null
+        for _ in $(seq "$runs"); do
+                timed exec.berth berth exec b1/s1 -- true
+                [ -z "$podman" ] || timed exec.podman podman exec bench-1 true
+        done
+        gone b1
+        podman_stop 1
+fi
+
 if wants stack; then
-        for _ in $(seq $(((runs + 3) / 4))); do
+        for _ in $(seq "$runs"); do
                 timed stack.berth berth_up 10
-                berth delete b10 >/dev/null 2>&1
+                gone b10
                 [ -n "$podman" ] || continue
                 timed stack.loop podman_ten
                 podman_stop 10
@@ -164,65 +257,80 @@ if wants clone; then
         done
 fi
 
-# qemus: pids of this test's machines
-qemus() {
-        for pid in $(ours); do
-                case $(cat "/proc/$pid/comm" 2>/dev/null) in qemu-system*) echo "$pid" ;; esac
+if wants hello; then
+        hello=$(hello_stack "$(free_port)")
+        berth apply -f "$hello" --timeout 2m >/dev/null 2>&1
+        for _ in 1 2 3 4 5; do
+                gone hello
+                timed hello.berth berth apply -f "$hello" --timeout 2m
         done
-}
+        berth delete hello --volumes >/dev/null 2>&1
+fi
 
-private_mib() {
-        for pid in $(qemus); do
-                awk '/^Private_/ { s += $2 } END { printf "%.1f\n", s / 1024 }' "/proc/$pid/smaps_rollup"
-        done
-}
-
-cpu_ticks() {
-        for pid in $(qemus); do
-                sed 's/.*) //' "/proc/$pid/stat"
-        done | awk '{ s += $12 + $13 } END { print s }'
-}
-
-# many N: N replicas of one idle service
-many() {
-        printf 'name: many\nservices:\n  s:\n    image: hello-web\n    command: [sleep, "100000"]\n'
-        printf '    stop_grace_period: 0s\n    x-berth: {memory: 128M}\n    deploy: {replicas: %d}\n' "$1"
-}
-
-if wants memory || wants idle; then
+if wants memory; then
         many "$vms" >"$test_dir/many.yaml"
         berth apply -f "$test_dir/many.yaml" --timeout 5m >"$data/last.err" 2>&1 ||
                 tail -n 2 "$data/last.err" >&2
-        private_mib >"$data/memory.clone"
-        berth system info -o json | jq '.templates[0].resident_bytes / 1048576' >"$data/memory.template"
+        berth stats --no-stream many -o json >"$data/memory.json"
+        # private memory of the 20th and later ones
+        jq 'sort_by(.replica)[19:][].host.private_bytes / 1048576' "$data/memory.json" >"$data/memory.clone"
+        berth system info -o json | jq '[.templates[] | select(.clones > 0)][0].resident_bytes / 1048576' \
+                >"$data/memory.template"
         before=$(cpu_ticks)
         sleep "$idle_s"
         echo "$(cpu_ticks) $before $idle_s $(getconf CLK_TCK) $(qemus | wc -l)" |
-                awk '{ printf "%.2f\n", ($1 - $2) / $4 / $3 * 100 / $5 * 100 }' >"$data/idle.berth"
-        berth delete many >/dev/null 2>&1
-        berth system stop >/dev/null 2>&1
-        many $((vms / 5)) >"$test_dir/many.yaml"
-        BERTH_TEMPLATES=off berth system start >/dev/null
-        berth apply -f "$test_dir/many.yaml" --timeout 5m >/dev/null 2>&1
-        private_mib >"$data/memory.boot"
-        berth delete many >/dev/null 2>&1
-        berth system stop >/dev/null 2>&1
+                awk '{ printf "%.2f\n", ($1 - $2) / $4 / $3 * 100 / $5 * 100 }' >"$data/memory.idle"
+        gone many
 fi
 
-printf '%s, %s CPUs, %s, load %s\n\n' "$(date -u +%Y-%m-%d)" "$(nproc)" \
-        "$(berth system info -o json | jq -r .isolation)" "$(cut -d' ' -f1 /proc/loadavg)"
-row "what (median)" "berth" "peer"
-row "---" "---" "---"
-row "start: request to the service's exec, network and port" "$(stat_of start.total)" "podman run -d: $(stat_of start.podman)"
+! wants fit || fit clone
+berth system stop --vms >/dev/null 2>&1
+BERTH_TEMPLATES=off berth system start >/dev/null
+if in_parts memory; then
+        many 10 >"$test_dir/many.yaml"
+        berth apply -f "$test_dir/many.yaml" --timeout 5m >/dev/null 2>&1
+        berth stats --no-stream many -o json |
+                jq '.[].host.private_bytes / 1048576' >"$data/memory.boot"
+        gone many
+fi
+! in_parts fit || fit boot
+berth system stop --vms >/dev/null 2>&1
+
+printf '%s, commit %s, %s, %s CPUs, %s MiB, Linux %s, %s, load %s before, %s, %d s\n\n' \
+        "$(date -u +%Y-%m-%d)" "$(git rev-parse --short HEAD 2>/dev/null || echo unknown)" \
+        "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)" "$(nproc)" \
+        "$(awk '/^MemTotal/ { print int($2 / 1024) }' /proc/meminfo)" "$(uname -r)" \
+        "$(qemu-system-x86_64 --version | sed -n '1s/QEMU emulator version/QEMU/p')" "$load" \
+        "$(podman --version 2>/dev/null || echo 'no podman')" "$(($(date +%s) - began))"
+row "what: median (minimum, runs)" "berth" "peer" "target" ""
+row "---" "---" "---" "---" "---"
+row "start: request to the service's exec, network and port" "$(stat_of start.total)" \
+        "\`podman run -d\` $(stat_of start.podman)" 0.5x "$(ratio start.total start.podman 0.5)"
 row "the same as whole commands, with a network made for it, until it runs" "$(stat_of start.apply)" ""
 for phase in prepare qemu kernel configure exec; do
         row "- of which $phase" "$(stat_of start.$phase)" ""
 done
-row "clone: QEMU started to vminit's hello" "$(stat_of clone.clone-hello)" "boot: $(stat_of clone.boot-hello)"
-row "clone: QEMU started to configured (seed, clock, devices, root mounted)" "$(stat_of clone.clone-configured)" "boot: $(stat_of clone.boot-configured)"
-row "clone: QEMU started to the service's exec" "$(stat_of clone.clone-started)" "boot: $(stat_of clone.boot-started)"
-row "10 services, apply to all running" "$(stat_of stack.berth)" "podman in a loop: $(stat_of stack.loop); at once: $(stat_of stack.parallel)"
-row "exec of \`true\`" "$(stat_of exec.berth)" "podman exec: $(stat_of exec.podman)"
-row "private host memory of an idle 128 MiB VM" "$(stat_of memory.clone MiB)" "booted: $(stat_of memory.boot MiB)"
-row "its template, once for all" "$(stat_of memory.template MiB)" ""
-row "CPU of 100 idle VMs" "$(stat_of idle.berth '% of a core')" ""
+row "clone: QEMU started to vminit's hello" "$(stat_of clone.clone-hello)" "own boot $(stat_of clone.boot-hello)"
+row "clone: QEMU started to vminit ready (seed, clock, devices bound, root mounted)" \
+        "$(stat_of clone.clone-configured)" "own boot $(stat_of clone.boot-configured)" 1/5 \
+        "$(ratio clone.clone-configured clone.boot-configured 0.2)"
+row "clone: QEMU started to the service's exec" "$(stat_of clone.clone-started)" "own boot $(stat_of clone.boot-started)"
+row "\`berth run --rm IMAGE true\`, the whole command" "$(stat_of run.berth)" \
+        "\`podman run --rm\` $(stat_of run.podman)" 0.6x "$(ratio run.berth run.podman 0.6)"
+row "10 services, apply to all running" "$(stat_of stack.berth)" "podman in a loop $(stat_of stack.loop)" 0.7x \
+        "$(ratio stack.berth stack.loop 0.7)"
+row "the same" "" "podman, all at once $(stat_of stack.parallel)" 0.7x "$(ratio stack.berth stack.parallel 0.7)"
+row "exec of \`true\` in a running VM" "$(stat_of exec.berth)" "\`podman exec\` $(stat_of exec.podman)" 1.0x \
+        "$(ratio exec.berth exec.podman 1)"
+row "\`berth apply\` of the hello example, all healthy, not the first time" "$(stat_of hello.berth)" "" "4 s" \
+        "$(below hello.berth 4000)"
+row "private host memory of an idle 128 MiB VM, the 20th and later of $vms" "$(stat_of memory.clone MiB)" \
+        "booted $(stat_of memory.boot MiB)" "1/2" "$(ratio memory.clone memory.boot 0.5)"
+row "the same" "" "" "30 MiB" "$(below memory.clone 30)"
+row "the template they share" "$(stat_of memory.template MiB)" ""
+row "CPU of 100 idle VMs ($vms for $idle_s s, scaled)" "$(stat_of memory.idle '% of a core')" "" "10 %" \
+        "$(below memory.idle 10)"
+row "idle 128 MiB VMs that fit into 90 % of $budget MiB" "$(stat_of fit.clone VMs)" \
+        "booted $(stat_of fit.boot VMs)" "2x" "$(ratio fit.boot fit.clone 0.5)"
+echo
+sed 's/^/    /' "$data/notes"

@@ -51,6 +51,8 @@ mke2fs -q -t ext4 -d "$dir/img" "$dir/root.ext4" 16M >"$dir/log" 2>&1 || {
         echo "Bail out! cannot make the disk"
         exit 1
 }
+mkdir "$dir/none"
+mke2fs -q -t ext4 -O ^has_journal -d "$dir/none" "$dir/empty.ext4" 16M >"$dir/log" 2>&1
 cp "$build/guest/initramfs" "$dir/initramfs"
 
 # wrapper NAME LINE: a QEMU that runs LINE first
@@ -64,6 +66,9 @@ wrapper qemu-dies-at-save 'case "$*" in *share=on*) (sleep 0.25; kill -9 $$) & ;
 wrapper qemu-no-restore 'case "$*" in *-incoming*) exit 1 ;; esac'
 # What QEMU is given as device state is not what was saved.
 wrapper qemu-bad-state 'case "$*" in *-incoming*) exec 9</bin/sh ;; esac'
+# No memory: a template's 128 MiB, or a clone's, cannot be mapped any more.
+wrapper qemu-build-no-memory 'case "$*" in *share=on*) ulimit -v 200000 ;; esac'
+wrapper qemu-clone-no-memory 'case "$*" in *-incoming*) ulimit -v 200000 ;; esac'
 
 "$build/bin/tests/system/template_driver" "$dir" "$build/guest/vmlinux" "$dir/initramfs" \
         "${BERTH_TEST_CLONES:-100}" >"$dir/tap"

@@ -1,8 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <fcntl.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/auto.h"
@@ -13,6 +19,7 @@
 #include "base/strbuf.h"
 #include "tests/tap.h"
 #include "vz/guest.h"
+#include "vz/pool.h"
 #include "vz/template.h"
 #include "vz/vm.h"
 
@@ -32,6 +39,7 @@
 static struct {
         struct ev_loop *loop;
         struct templates *templates;
+        struct pool *pool;
         const char *folder, *kernel, *initrd, *qemu;
         int changes;
         bool timed_out;
@@ -46,7 +54,8 @@ struct one {
         char *dir;
         struct strbuf out;
         char birth_reason[200];
-        bool started, exited, gone, clone, failed;
+        bool started, exited, gone, failed, greeted;
+        enum vm_birth birth;
         ev_timer retry;
         int64_t spawned, up, hello, configured, started_ns;
 };
@@ -84,32 +93,63 @@ static void on_change(void *ctx)
 
 /* ---- the guest of one VM ---- */
 
+/* Of each VM; only its own host would tell two cards with one address apart, and there is none. */
+static const uint8_t mac[6] = {0x02, 0xbe, 10, 88, 0, 5};
+
 static const char script[] = "head -c 32 /dev/urandom | hexdump -v -e '1/1 \"%02x\"'; echo\n"
                              "cat /proc/sys/kernel/random/uuid /proc/sys/kernel/random/boot_id\n"
-                             "date +%s; hostname\n";
+                             "date +%s; hostname; cat /sys/class/net/eth0/address\n"
+                             "[ -e /mark ] && echo old || echo new; : >/mark\n";
 
-static void on_hello(void *arg, const struct guest_hello *hello)
+static void configure(struct one *o)
 {
-        static const struct guest_disk disks[] = {{WIRE_DISK_IMAGE, "root"}};
+        static const struct guest_disk disks[] = {{WIRE_DISK_IMAGE, WIRE_SERIAL_IMAGE},
+                                                  {WIRE_DISK_SCRATCH, WIRE_SERIAL_SCRATCH}};
+        static const struct guest_interface interface = {
+                .mac = "02:be:0a:58:00:05", .addresses = {"10.88.0.5/24"}, .mtu = 1500};
         const char *const argv[] = {"sh", "-c", script};
-        struct one *o = arg;
         char hostname[32];
-        struct guest_config c = {
-                .hostname = hostname, .disks = disks, .n_disks = 1, .argv = argv, .n_argv = 3};
+        struct guest_config c = {.hostname = hostname,
+                                 .disks = disks,
+                                 .n_disks = 2,
+                                 .interfaces = &interface,
+                                 .n_interfaces = 1,
+                                 .argv = argv,
+                                 .n_argv = 3};
         struct err err = ERR_INIT;
 
         (void)snprintf(hostname, sizeof(hostname), "%s", strrchr(o->dir, '/') + 1);
-        vm_confirm(o->vm);
-        o->hello = clock_mono_ns();
-        o->spawned = vm_spawned_ns(o->vm);
-        o->up = vm_up_ns(o->vm);
         random_bytes(c.seed, sizeof(c.seed));
         c.clock_ns = (uint64_t)clock_wall_ns();
-        if (hello->state != WIRE_S_NEW || guest_configure(o->guest, &c, &err) < 0 ||
-            guest_run(o->guest, &err) < 0) {
+        if (guest_configure(o->guest, &c, &err) < 0 || guest_run(o->guest, &err) < 0) {
                 printf("# %s\n", err.msg);
                 o->failed = true;
         }
+}
+
+static void on_hello(void *arg, const struct guest_hello *hello)
+{
+        struct one *o = arg;
+
+        o->hello = clock_mono_ns();
+        o->failed = hello->state != WIRE_S_NEW;
+        o->greeted = true;
+        if (vm_is_up(o->vm)) {
+                vm_confirm(o->vm);
+                configure(o);
+        }
+}
+
+/* A machine of the pool greets before it has its disks. */
+static void on_up(struct vm *vm, void *ctx)
+{
+        struct one *o = ctx;
+
+        o->up = clock_mono_ns();
+        if (!o->greeted)
+                return;
+        vm_confirm(vm);
+        configure(o);
 }
 
 static void on_configured(void *arg, const char *text)
@@ -145,13 +185,12 @@ static void on_output(void *arg, enum guest_stream stream, uint64_t offset, cons
 static void on_exited(void *arg, uint64_t run, const struct guest_exit *end)
 {
         struct one *o = arg;
-        struct vm_birth birth = vm_birth(o->vm);
 
         (void)run;
         (void)end;
         o->exited = true;
-        o->clone = birth.clone;
-        (void)snprintf(o->birth_reason, sizeof(o->birth_reason), "%s", birth.reason);
+        o->birth = vm_birth(o->vm);
+        (void)snprintf(o->birth_reason, sizeof(o->birth_reason), "%s", vm_birth_reason(o->vm));
         vm_kill(o->vm);
 }
 
@@ -207,32 +246,69 @@ static void on_end(struct vm *vm, enum vm_end end, const char *message, void *ct
         o->vm = NULL;
 }
 
-static struct one *one_start(void)
+static int open_tap(const char *name, int *ret)
 {
-        const struct vm_events events = {.on_end = on_end};
+        struct ifreq ifr = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
+        int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
+
+        (void)snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
+        if (fd < 0 || ioctl(fd, TUNSETIFF, &ifr) < 0) {
+                perror("# tap");
+                return -errno;
+        }
+        *ret = fd;
+        return 0;
+}
+
+static int make_scratch(const char *dir)
+{
+        AUTO_FREE char *from = file_join(t.folder, "empty.ext4");
+        AUTO_FREE char *to = file_join(dir, "scratch");
+        AUTO_FREE char *bytes = NULL;
+        size_t len = 0;
+
+        if (file_read(from, 64 << 20, &bytes, &len, NULL) < 0 ||
+            file_write_atomic(to, bytes, len, 0600, NULL) < 0)
+                return -1;
+        return open(to, O_RDWR | O_CLOEXEC);
+}
+
+/* member: NULL, or a machine with its tap. */
+static struct one *one_start(struct pool_member *member, int tap)
+{
         AUTO_FREE char *image = file_join(t.folder, "root.ext4");
         AUTO_CLOSE int fd = open(image, O_RDONLY | O_CLOEXEC);
+        AUTO_CLOSE int scratch = -1;
+        AUTO_CLOSE int nic = tap;
         struct one *o = xnew(struct one);
-        struct vm_events with = events;
+        struct vm_events events = {.on_up = on_up, .on_end = on_end, .ctx = o};
         struct vm_spec spec = {.id = "clone",
                                .qemu = t.qemu,
                                .kernel = t.kernel,
                                .initrd = t.initrd,
                                .memory_bytes = MEMORY,
                                .cpus = 1,
-                               .disks = {{fd, true, "root"}},
-                               .disks_len = 1,
-                               .templates = t.templates};
+                               .templates = t.templates,
+                               .member = member};
         struct err err = ERR_INIT;
 
-        with.ctx = o;
         ev_timer_init(&o->retry, on_retry, 0.2, 0.0);
         o->retry.data = o;
         o->out = (struct strbuf)STRBUF_INIT(4096);
         o->dir = xasprintf("%s/vm%u", t.folder, ++t.serial);
         spec.dir = o->dir;
+        scratch = make_scratch(t.folder);
+        if (nic < 0)
+                (void)open_tap("", &nic);
+        spec.disks[0] = (struct vm_disk){fd, true, WIRE_SERIAL_IMAGE};
+        spec.disks[1] = (struct vm_disk){scratch, false, WIRE_SERIAL_SCRATCH};
+        spec.disks_len = 2;
+        spec.nics[0].tap_fd = nic;
+        memcpy(spec.nics[0].mac, mac, sizeof(mac));
+        spec.nics_len = 1;
+        o->spawned = clock_mono_ns();
         if (file_mkdir_p(o->dir, 0700, &err) < 0 ||
-            vm_start(t.loop, &spec, &with, &o->vm, &err) < 0) {
+            vm_start(t.loop, &spec, &events, &o->vm, &err) < 0) {
                 printf("# %s\n", err.msg);
                 o->failed = o->gone = true;
                 return o;
@@ -258,7 +334,7 @@ static void tell_times(const struct one *o)
 {
         if (getenv("BERTH_BENCH"))
                 printf("# bench %s up %lld hello %lld configured %lld started %lld\n",
-                       o->clone ? "clone" : "boot", (long long)(o->up - o->spawned) / 1000,
+                       vm_birth_name(o->birth), (long long)(o->up - o->spawned) / 1000,
                        (long long)(o->hello - o->spawned) / 1000,
                        (long long)(o->configured - o->spawned) / 1000,
                        (long long)(o->started_ns - o->spawned) / 1000);
@@ -346,7 +422,8 @@ static size_t count_different(char **words, size_t n)
 
 struct tally {
         char **words[3]; /* random bytes, uuids, boot ids */
-        size_t n, clones, in_time, named;
+        enum vm_birth birth;
+        size_t n, born, in_time, named, carded, fresh;
 };
 
 static void tally_one(struct tally *tally, const struct one *o)
@@ -360,38 +437,76 @@ static void tally_one(struct tally *tally, const struct one *o)
 
                 *array_push(&tally->words[i], &len) = line_of(strbuf_str(&o->out), i);
         }
+        {
+                AUTO_FREE char *card = line_of(strbuf_str(&o->out), 5);
+                AUTO_FREE char *mark = line_of(strbuf_str(&o->out), 6);
+
+                tally->carded += streq(card, "02:be:0a:58:00:05");
+                tally->fresh += streq(mark, "new");
+        }
         tally->n++;
-        tally->clones += o->clone;
+        tally->born += o->birth == tally->birth;
         tally->in_time += off >= -2 && off <= 2;
         tally->named += streq(name, strrchr(o->dir, '/') + 1);
         tell_times(o);
 }
 
-static void test_independence(size_t wanted)
+/* The next machine that waits; NULL when none comes. */
+static struct pool_member *reserve(int *ret_tap)
 {
-        static const char *const names[] = {"first 32 bytes of /dev/urandom", "kernel uuids",
-                                            "boot ids"};
-        struct one *running[4];
-        struct tally tally = {.n = 0};
-        size_t begun = 0;
-        int64_t began = clock_mono_ms();
+        struct pool_member *member = NULL;
 
-        while (tally.n < wanted && begun < wanted) {
+        t.changes = 0;
+        while (!(member = pool_reserve(t.pool, MEMORY, 1, ret_tap))) {
+                pool_refill(t.pool);
+                if (!wait_for(t.changes))
+                        return NULL;
+                t.changes = 0;
+        }
+        return member;
+}
+
+static struct one *start_as(enum vm_birth birth)
+{
+        int tap = -1;
+        struct pool_member *member = birth == VM_POOL ? reserve(&tap) : NULL;
+
+        return one_start(member, tap);
+}
+
+static void run_all(struct tally *tally, size_t wanted)
+{
+        struct one *running[4];
+        size_t begun = 0;
+
+        while (tally->n < wanted && begun < wanted) {
                 size_t n = 0;
 
                 for (; n < PARALLEL && begun < wanted; begun++)
-                        running[n++] = one_start();
+                        running[n++] = start_as(tally->birth);
                 for (size_t i = 0; i < n; i++) {
                         if (!wait_for(running[i]->gone))
                                 printf("# VM %zu hangs\n", begun - n + i);
-                        tally_one(&tally, running[i]);
+                        tally_one(tally, running[i]);
                         one_free(running[i]);
                 }
         }
-        printf("# %zu clones in %lld ms\n", tally.n, (long long)(clock_mono_ms() - began));
-        is_int(tally.clones, wanted, "%zu VMs are clones", wanted);
+}
+
+static void test_independence(enum vm_birth birth, size_t wanted)
+{
+        static const char *const names[] = {"first 32 bytes of /dev/urandom", "kernel uuids",
+                                            "boot ids"};
+        struct tally tally = {.birth = birth};
+        int64_t began = clock_mono_ms();
+
+        run_all(&tally, wanted);
+        printf("# %zu in %lld ms\n", tally.n, (long long)(clock_mono_ms() - began));
+        is_int(tally.born, wanted, "%zu VMs are born by %s", wanted, vm_birth_name(birth));
         is_int(tally.in_time, wanted, "their clocks are right");
         is_int(tally.named, wanted, "they have names of their own");
+        is_int(tally.carded, wanted, "their cards have the right address");
+        is_int(tally.fresh, wanted, "their disks are new");
         for (int i = 0; i < 3; i++) {
                 is_int(count_different(tally.words[i], tally.n), wanted, "%s: all different",
                        names[i]);
@@ -401,6 +516,56 @@ static void test_independence(size_t wanted)
                         free(tally.words[i][k]);
                 free(tally.words[i]);
         }
+}
+
+static int on_tap_wanted(void *ctx, const char *name, struct pool_member *member, struct err *err)
+{
+        int fd = -1;
+
+        (void)ctx;
+        if (open_tap(name, &fd) < 0)
+                return err_set(err, EIO, "no tap");
+        pool_give_tap(member, fd, NULL);
+        return 0;
+}
+
+static void open_pool(unsigned size)
+{
+        AUTO_FREE char *dir = file_join(t.folder, "pool");
+        AUTO_FREE char *disk = file_join(t.folder, "empty.ext4");
+        const struct pool_env env = {.loop = t.loop,
+                                     .templates = t.templates,
+                                     .kernel = t.kernel,
+                                     .initrd = t.initrd,
+                                     .dir = dir,
+                                     .disk = disk,
+                                     .size = size,
+                                     .open_tap = on_tap_wanted,
+                                     .on_change = on_change};
+        struct err err = ERR_INIT;
+
+        ok(pool_new(&env, &t.pool, &err) == 0, "a pool (%s)", err.msg);
+        pool_want(t.pool, MEMORY, 1);
+}
+
+/* Their times beside each other. */
+static void bench(size_t runs)
+{
+        struct tally tally = {.n = 0};
+
+        for (size_t i = 0; i < runs; i++)
+                for (int birth = VM_POOL; birth >= VM_BOOT; birth--) {
+                        struct templates *templates = t.templates;
+                        struct one *o;
+
+                        if (birth == VM_BOOT)
+                                t.templates = NULL;
+                        o = start_as((enum vm_birth)birth);
+                        (void)wait_for(o->gone);
+                        t.templates = templates;
+                        tally_one(&tally, o);
+                        one_free(o);
+                }
 }
 
 static void test_clones(size_t wanted)
@@ -416,7 +581,7 @@ static void test_clones(size_t wanted)
                (long long)info.resident_bytes >> 10);
         digest_templates(before, &files);
         is_int(files, 2, "it is two memory files");
-        test_independence(wanted);
+        test_independence(VM_CLONE, wanted);
         digest_templates(after, &files);
         is_str(after, before, "its bytes are what they were");
         (void)templates_at(t.templates, 0, &info);
@@ -427,10 +592,10 @@ static void test_clones(size_t wanted)
 /* Everything about one more VM, with the reason why it is not a clone. */
 static void expect_boot(const char *what, const char *reason)
 {
-        struct one *o = one_start();
+        struct one *o = one_start(NULL, -1);
 
         ok(wait_for(o->gone) && o->exited && !o->failed, "%s: the service ran", what);
-        ok(!o->clone, "%s: in a VM that booted", what);
+        ok(o->birth == VM_BOOT, "%s: in a VM that booted", what);
         has_str(o->birth_reason, reason, "%s: and it is said why", what);
         tell_times(o);
         one_free(o);
@@ -445,8 +610,8 @@ static void test_key(void)
         is_int(utimensat(AT_FDCWD, t.initrd, times, 0), 0, "the initramfs is another one");
         expect_boot("stale template", "changed since it was built");
         is_int(want(), TEMPLATE_READY, "a new template");
-        o = one_start();
-        ok(wait_for(o->gone) && o->clone, "a clone of it");
+        o = one_start(NULL, -1);
+        ok(wait_for(o->gone) && o->birth == VM_CLONE, "a clone of it");
         one_free(o);
 }
 
@@ -474,8 +639,33 @@ static void test_spoiled(const char *wrapper, enum template_state state, const c
         t.qemu = NULL;
 }
 
+static void test_pool(size_t runs)
+{
+        open_pool(2);
+        test_independence(VM_POOL, runs);
+        pool_free(STEAL(t.pool));
+}
+
+/* The memory file itself cannot be as large as it should be. */
+static void test_no_file(void)
+{
+        struct rlimit old, low;
+
+        (void)signal(SIGXFSZ, SIG_IGN);
+        templates_free(STEAL(t.templates));
+        (void)open_templates();
+        is_int(getrlimit(RLIMIT_FSIZE, &old), 0, "the limit of file sizes");
+        low = (struct rlimit){.rlim_cur = MEMORY / 2, .rlim_max = old.rlim_max};
+        is_int(setrlimit(RLIMIT_FSIZE, &low), 0, "is below that of a template");
+        is_int(want(), TEMPLATE_FAILED, "no memory file: no template");
+        is_int(setrlimit(RLIMIT_FSIZE, &old), 0, "the limit is gone");
+        is_int(want(), TEMPLATE_READY, "it is tried again, and built");
+}
+
 int main(int argc, char **argv)
 {
+        size_t runs;
+
         if (argc < 5) {
                 (void)fprintf(stderr,
                               "usage: template_driver FOLDER KERNEL INITRAMFS CLONES [QEMU]\n");
@@ -487,17 +677,28 @@ int main(int argc, char **argv)
         t.kernel = argv[2];
         t.initrd = argv[3];
         t.qemu = argv[5];
-        test_clones((size_t)strtoul(argv[4], NULL, 10));
-        if (!getenv("BERTH_BENCH")) {
+        runs = (size_t)strtoul(argv[4], NULL, 10);
+        if (unshare(CLONE_NEWNET) < 0) { /* for taps */
+                perror("network namespace");
+                return 1;
+        }
+        if (getenv("BERTH_BENCH")) {
+                (void)open_templates();
+                (void)want();
+                open_pool(1);
+                bench(runs);
+                pool_free(t.pool);
+        } else {
+                test_clones(runs);
+                test_pool(runs / 4);
                 test_key();
                 test_spoiled("qemu-no-save", TEMPLATE_FAILED, "no template: ");
                 test_spoiled("qemu-dies-at-save", TEMPLATE_FAILED, "no template: ");
                 test_spoiled("qemu-no-restore", TEMPLATE_READY, "the clone failed: ");
                 test_spoiled("qemu-bad-state", TEMPLATE_READY, "the clone failed: ");
-        } else {
-                templates_free(STEAL(t.templates));
-                for (size_t i = 0; i < strtoul(argv[4], NULL, 10); i++)
-                        expect_boot("boot", "");
+                test_spoiled("qemu-build-no-memory", TEMPLATE_FAILED, "no template: ");
+                test_spoiled("qemu-clone-no-memory", TEMPLATE_READY, "the clone failed: ");
+                test_no_file();
         }
         templates_free(t.templates);
         return tap_done();

@@ -116,6 +116,52 @@ static void test_volume(const char *dir)
         free(list);
 }
 
+static void test_shared(const char *dir)
+{
+        AUTO_FREE char *volumes = file_join(dir, "shared"), *big = NULL, *inner = NULL;
+        AUTO_FREE char *link = NULL;
+        AUTO(volume_info) struct volume_info *info = NULL;
+        AUTO(volume_info) struct volume_info *again = NULL;
+        struct err err = ERR_INIT;
+        bool created = false;
+        struct stat st;
+
+        is_int(volume_ensure_shared(volumes, "shop_up", "shop", &created, &err), 0, "shared: %s",
+               err.msg);
+        ok(created, "is created");
+        is_int(volume_ensure_shared(volumes, "shop_up", "shop", &created, &err), 0, "again");
+        ok(!created, "is there already");
+        if (volume_find(volumes, "shop_up", &info, &err) < 0) {
+                ok(false, "found: %s", err.msg);
+                return;
+        }
+        ok(info->shared && stat(info->path, &st) == 0 && S_ISDIR(st.st_mode), "is a folder");
+        is_str(info->stack, "shop", "knows its stack");
+        is_int(info->size_bytes, 0, "has no size of its own");
+        inner = file_join(info->path, "folder");
+        big = file_join(inner, "file");
+        link = file_join(info->path, "link");
+        ok(mkdir(inner, 0755) == 0 && symlink("/", link) == 0 &&
+                   file_write_atomic(big, "some text", 9, 0644, &err) == 0,
+           "a folder with a file, and a link to outside");
+        is_int(volume_find(volumes, "shop_up", &again, &err), 0, "found again");
+        ok(again && again->used_bytes > info->used_bytes && again->used_bytes < 1 << 20,
+           "what is in it counts, and nothing else");
+        is_int(volume_check_class(volumes, "shop_up", true, &err), 0, "its class");
+        is_int(volume_ensure(volumes, "shop_up", "shop", INT64_C(1) << 30, NULL, NULL, &created,
+                             &err),
+               -EEXIST, "it becomes no disk");
+        has_str(err.msg, "shared folder, not a disk", "the reason");
+        is_int(volume_ensure(volumes, "disk", "shop", INT64_C(1) << 30, NULL, NULL, &created, &err),
+               0, "a disk beside it");
+        ok(volume_ensure_shared(volumes, "disk", "shop", &created, &err) < 0,
+           "becomes no shared folder");
+        is_int(volume_ensure_shared(volumes, "../x", NULL, &created, &err), -EINVAL,
+               "no path as a name");
+        is_int(volume_remove(volumes, "shop_up", &err), 0, "removed with what is in it");
+        ok(stat(info->path, &st) < 0, "gone");
+}
+
 int main(void)
 {
         char dir[] = "/tmp/volume_test.XXXXXX";
@@ -125,6 +171,7 @@ int main(void)
                 return 1;
         test_scratch(dir);
         test_volume(dir);
+        test_shared(dir);
         is_int(file_remove_tree(dir, &err), 0, "nothing is left");
         return tap_done();
 }

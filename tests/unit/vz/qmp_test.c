@@ -137,6 +137,43 @@ static void test_course(struct ev_loop *loop)
         finish(&s);
 }
 
+/* A descriptor comes with the first byte of its command, which no other one can then come with. */
+static void test_descriptor(struct ev_loop *loop)
+{
+        struct err err = ERR_INIT;
+        struct seen s;
+        int fds[2], got[2][FD_PASS_MAX];
+
+        shake_hands(&s, loop);
+        (void)!pipe(fds);
+        (void)qmp_execute(s.qmp, "a", NULL, 1000, on_reply, &s, &err);
+        for (int i = 0; i < 2; i++)
+                is_int(qmp_execute_fd(s.qmp, "add-fd", NULL, fds[i], 1000, on_reply, &s, &err), 0,
+                       "a command with a descriptor");
+        turns(&s);
+        for (int i = 0; i < 2; i++) {
+                char text[200] = "";
+
+                (void)fd_recv(s.peer, text, sizeof(text) - 1, got[i], &err);
+                is_str(text,
+                       i ? "{\"execute\":\"add-fd\",\"id\":4}\n"
+                         : "{\"execute\":\"a\",\"id\":2}\n{\"execute\":\"add-fd\",\"id\":3}\n",
+                       "a whole command");
+                ok(got[i][0] >= 0, "and its descriptor");
+        }
+        is_int(write(got[1][0], "x", 1), 1, "the second");
+        {
+                char byte = 0;
+
+                is_int(read(got[0][0], &byte, 1), 1, "and the first are what they were");
+        }
+        for (int i = 0; i < 2; i++) {
+                (void)close(fds[i]);
+                (void)close(got[i][0]);
+        }
+        finish(&s);
+}
+
 static void test_time_out(struct ev_loop *loop)
 {
         struct err err = ERR_INIT;
@@ -220,6 +257,7 @@ int main(void)
         struct ev_loop *loop = ev_loop_new(0);
 
         test_course(loop);
+        test_descriptor(loop);
         test_time_out(loop);
         test_free_in_callback(loop);
         test_nonsense(loop);

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The network side of preparing a VM: addresses, and a tap on each network. netd makes one, or the
+ * tap of a machine that waits is moved there; when that fails the machine is given up, and netd is
+ * asked as for any other VM.
+ */
+#include <assert.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/value.h"
+#include "orchestrator/instance.h"
+
+/* One question to netd; it outlives an instance that gave up. */
+struct tap_request {
+        struct instance *instance; /* NULL: nobody waits any more */
+        size_t nic;
+};
+
+static void on_tap_opened(void *ctx, int tap_fd, const struct err *err)
+{
+        struct tap_request *request = ctx;
+        struct instance *in = request->instance;
+
+        if (in) {
+                in->nics[request->nic].request = NULL;
+                in->nics[request->nic].tap_fd = tap_fd;
+        } else if (tap_fd >= 0) {
+                (void)close(tap_fd); /* nobody waits: the tap goes away */
+        }
+        if (in && err)
+                instance_fail(in, EXIT_PREPARE, err->msg);
+        else if (in)
+                in->env->on_change(in->env, in);
+        free(request);
+}
+
+void instance_forget_taps(struct instance *in)
+{
+        for (size_t i = 0; i < in->nics_len; i++)
+                if (in->nics[i].request) {
+                        in->nics[i].request->instance = NULL;
+                        in->nics[i].request = NULL;
+                }
+}
+
+static int copy_nic(struct instance *in, const struct network_ref *ref, bool no_egress,
+                    struct err *err)
+{
+        const struct network_entry *net = networks_find(in->env->networks, in->stack, ref->network);
+        struct instance_nic *nic;
+        uint32_t wanted = 0, ip;
+        int r;
+
+        if (!net)
+                return err_set(err, ENETDOWN, "network %s does not exist", ref->network);
+        if (ref->ipv4_address && value_ip4(ref->ipv4_address, &wanted, err) < 0)
+                return -EINVAL;
+        r = networks_lease(in->env->networks, in->stack, ref->network, in->service,
+                           in->replica + in->lane * SERVICE_REPLICAS_MAX, wanted, &ip, err);
+        if (r < 0)
+                return r;
+        nic = array_push(&in->nics, &in->nics_len);
+        nic->network = xstrdup(ref->network);
+        nic->ip = ip;
+        nic->gateway = net->gateway;
+        nic->bits = net->bits;
+        nic->egress = net->egress && !no_egress;
+        nic->tap_fd = -1;
+        for (size_t i = 0; i < ref->aliases.len; i++)
+                *array_push(&nic->aliases.items, &nic->aliases.len) =
+                        xstrdup(ref->aliases.items[i]);
+        return 0;
+}
+
+int instance_make_nics(struct instance *in, const struct service *service, struct err *err)
+{
+        int r = 0;
+
+        assert(service->networks_len <= VM_NICS_MAX); /* as schema/ checks */
+        for (size_t i = 0; r == 0 && i < service->networks_len; i++)
+                r = copy_nic(in, &service->networks[i], service->no_egress, err);
+        return r;
+}
+
+static struct tap_request *request_new(struct instance *in, size_t nic)
+{
+        struct tap_request *request = xnew(struct tap_request);
+
+        request->instance = in;
+        request->nic = nic;
+        in->nics[nic].request = request;
+        return request;
+}
+
+static int open_taps(struct instance *in, struct err *err)
+{
+        int r = 0;
+
+        for (size_t i = 0; r == 0 && i < in->nics_len; i++) {
+                struct tap_request *request = request_new(in, i);
+
+                r = networks_open_tap(in->env->networks, in->stack, in->nics[i].network,
+                                      on_tap_opened, request, err);
+                if (r < 0) {
+                        in->nics[i].request = NULL;
+                        free(request);
+                }
+        }
+        return r;
+}
+
+void instance_drop_member(struct instance *in)
+{
+        pool_member_free(STEAL(in->member));
+        if (in->member_tap >= 0)
+                (void)close(steal_fd(&in->member_tap)); /* a tap has no data to lose */
+}
+
+static void give_up_member(struct instance *in, const struct err *why)
+{
+        instance_drop_member(in);
+        free(in->pool_reason);
+        in->pool_reason = xasprintf("no machine of the pool: %s", why->msg);
+}
+
+static void on_tap_moved(void *ctx, int none, const struct err *err)
+{
+        struct tap_request *request = ctx;
+        struct instance *in = request->instance;
+        struct err why = ERR_INIT;
+
+        (void)none;
+        free(request);
+        if (!in)
+                return;
+        in->nics[0].request = NULL;
+        if (!err)
+                networks_note_moved(in->env->networks, in->stack, in->nics[0].network);
+        if (in->nics[0].tap_fd >= 0 || in->vm) { /* the VM did not wait for it */
+                if (err)
+                        instance_fail(in, EXIT_PREPARE, err->msg);
+                else
+                        instance_run(in);
+        } else if (!err) {
+                in->nics[0].tap_fd = steal_fd(&in->member_tap);
+                in->env->on_change(in->env, in);
+        } else {
+                give_up_member(in, err);
+                if (open_taps(in, &why) < 0)
+                        instance_fail(in, EXIT_PREPARE, why.msg);
+        }
+}
+
+/*
+ * A move takes 16 ms, in which the VM can be configured: only the service has to wait. But where it
+ * was never done before it may be impossible, and then it is not too late for another tap.
+ */
+int instance_ask_taps(struct instance *in, struct err *err)
+{
+        struct err why = ERR_INIT;
+        struct tap_request *request;
+
+        if (!in->member)
+                return open_taps(in, err);
+        request = request_new(in, 0);
+        if (networks_move_tap(in->env->networks, in->stack, in->nics[0].network,
+                              pool_member_tap_name(in->member), on_tap_moved, request, &why) == 0) {
+                if (networks_takes_taps(in->env->networks, in->stack, in->nics[0].network))
+                        in->nics[0].tap_fd = steal_fd(&in->member_tap);
+                return 0;
+        }
+        in->nics[0].request = NULL;
+        free(request);
+        give_up_member(in, &why);
+        return open_taps(in, err);
+}
+
+bool instance_has_taps(const struct instance *in)
+{
+        for (size_t i = 0; i < in->nics_len; i++)
+                if (in->nics[i].request)
+                        return false;
+        return true;
+}

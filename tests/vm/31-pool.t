@@ -1,0 +1,173 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# The warm pool in the running system: services start in machines that wait, which are like any
+# other; whatever does not fit or fails is cloned; kill -9 of the daemon leaves nothing behind.
+# Machines of the pool themselves are tested by tests/system/template.t.
+. tests/vm/lib.sh
+
+[ "$(id -u)" = 0 ] || {
+        echo "1..0 # SKIP an ordinary user's networks cannot take the tap of a waiting machine"
+        exit 0
+}
+
+cat >"$test_dir/s.yaml" <<'END'
+name: pool
+services:
+  a: &service
+    image: hello-web
+    command: [sh, -c, "head -c 32 /dev/urandom | sha256sum; cat /proc/sys/kernel/random/uuid; exec sleep 1000"]
+    stop_grace_period: 0s
+    deploy: {resources: {limits: {memory: 40M}}}
+  b: *service
+END
+
+# pool FIELD: of the one shape that is used here
+pool() {
+        berth system info -o json | jq -r ".pool.shapes[0] | $1"
+}
+# wait_pool N [waiting|making]: until N machines wait, or are being made
+wait_pool() {
+        # shellcheck disable=SC2016 # $1 and $2 are the inner shell's
+        timeout 150 sh -c 'until [ "$(berth system info -o json |
+                jq -r ".pool.shapes[0].$2")" = "$1" ]; do :; done' sh "$1" "${2:-waiting}"
+}
+# births: how the running VMs came to life
+births() {
+        berth ps -o json | jq -r '.[] | select(.state == "running") | .birth' | sort | uniq -c | tr -s ' \n' ' '
+}
+# waiting: pids of QEMUs of this test that wait or are being made
+waiting() {
+        find "$BERTH_ROOT/run/pool" -name vm.json -exec jq .pid {} +
+}
+daemon() {
+        for pid in $(ours); do
+                [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = berthd ] && echo "$pid"
+        done
+}
+# each COMMAND: its output in both services, how many different lines
+each() {
+        for n in a b; do berth exec "pool/$n" -- sh -c "$1"; done | sort -u | wc -l
+}
+
+run berth apply -f "$test_dir/s.yaml" --timeout 2m
+is "$code" 0 "apply" || printf '%s\n' "$out" | sed 's/^/# /'
+is "$(births)" " 2 clone " "the first VMs of a shape are clones"
+wait_pool 2
+ok $? "then two machines wait"
+like "$(berth system info)" '128M, 1 CPU: 2 wait' "system info shows them"
+
+berth restart pool >/dev/null 2>&1
+run berth apply -f "$test_dir/s.yaml" --timeout 2m
+is "$(births)" " 2 pool " "the next start takes them"
+like "$(berth events)" 'pool/a/1 .*started.*pool: ' "events tell"
+like "$(berth inspect pool/a)" '"birth": "pool"' "inspect tells"
+is "$(each 'cat /proc/sys/kernel/random/boot_id')" 2 "boot ids differ"
+is "$(each 'cat /proc/sys/kernel/random/uuid')" 2 "uuids differ"
+is "$(each 'head -c 32 /dev/urandom | sha256sum')" 2 "random bytes differ"
+is "$(each hostname)" 2 "names differ"
+is "$(each 'cat /sys/class/net/eth0/address')" 2 "network cards differ"
+unlike "$(berth exec pool/a -- cat /sys/class/net/eth0/address)" '^02:62:65:72:74:68' \
+        "none has the placeholder's address"
+is "$(berth logs pool --no-prefix 2>/dev/null | grep -E '^[0-9a-f-]{36}|^[0-9a-f]{64}' | sort | uniq -d)" "" \
+        "what the services read first is different in every life"
+off=$(($(berth exec pool/a -- date +%s) - $(date +%s)))
+ok "$([ "$off" -ge -3 ] && [ "$off" -le 3 ]; echo $?)" "the clock is right"
+like "$(berth exec pool/a -- nslookup b 2>&1)" "$(berth inspect pool/b | jq -r '.. | .addresses? // empty | .default' | head -n 1)" \
+        "names resolve"
+is "$(berth exec pool/a -- ping -c 1 -W 10 b 2>&1 | grep -c '1 packets received')" 1 \
+        "and packets come back"
+is "$(berth exec pool/a -- sh -c 'ls /files /image 2>/dev/null; mount | grep -c rehearsal')" 0 \
+        "nothing of the rehearsal is there"
+
+# A service that does not fit is cloned, and its volume works.
+cat >"$test_dir/v.yaml" <<'END'
+name: vol
+services:
+  v:
+    image: hello-web
+    command: [sleep, "1000"]
+    stop_grace_period: 0s
+    volumes: ["data:/data"]
+    deploy: {resources: {limits: {memory: 40M}}}
+volumes: {data: {}}
+END
+wait_pool 2
+run berth apply -f "$test_dir/v.yaml" --timeout 2m
+is "$(berth ps vol -o json | jq -r '.[0].birth')" clone "a service with a volume is a clone"
+is "$(berth exec vol/v -- sh -c 'echo x >/data/f && cat /data/f')" x "and has it"
+berth delete vol >/dev/null 2>&1
+
+# kill -9 with machines that wait, and one that is being made.
+wait_pool 2
+ok $? "two machines wait"
+victims=$(waiting | wc -l)
+daemon=$(daemon)
+kill -9 "$daemon"
+timeout 5 tail --pid="$daemon" -f /dev/null
+for pid in $(waiting); do
+        timeout 10 tail --pid="$pid" -f /dev/null
+        ok "$([ ! -e "/proc/$pid" ]; echo $?)" "kill -9 of berthd ends a machine that waits"
+done
+ok "$([ "$victims" -ge 2 ]; echo $?)" "there were some ($victims)"
+is "$(berth ps -o json | jq '[.[] | select(.state == "running")] | length')" 2 "the services live on"
+berth restart pool >/dev/null 2>&1
+run berth apply -f "$test_dir/s.yaml" --timeout 2m
+is "$code" 0 "the next daemon starts them anew"
+wait_pool 2
+berth restart pool >/dev/null 2>&1
+run berth apply -f "$test_dir/s.yaml" --timeout 2m
+is "$(births)" " 2 pool " "and in machines of its pool, on the networks that it found"
+for _ in 1 2 3; do
+        wait_pool 1 making
+        daemon=$(daemon)
+        kill -9 "$daemon"
+        timeout 5 tail --pid="$daemon" -f /dev/null
+        for pid in $(waiting); do
+                [ "$pid" = 0 ] || timeout 10 tail --pid="$pid" -f /dev/null
+        done
+        berth restart pool >/dev/null 2>&1
+        run berth apply -f "$test_dir/s.yaml" --timeout 2m
+        is "$code" 0 "kill -9 while a machine is made: the next daemon goes on"
+done
+berth delete pool >/dev/null 2>&1
+berth system stop >/dev/null 2>&1
+is "$(ours | wc -l)" 0 "nothing is left when the daemon ends"
+
+# Without it.
+BERTH_POOL=0
+export BERTH_POOL
+run berth apply -f "$test_dir/s.yaml" --timeout 2m
+is "$(births)" " 2 clone " "BERTH_POOL=0: clones"
+like "$(berth system info)" 'pool +off' "and system info says so"
+berth delete pool >/dev/null 2>&1
+berth system stop >/dev/null 2>&1
+unset BERTH_POOL
+
+# Machines that do not survive their claim: clones, with the reason, and not for ever.
+mkdir "$test_dir/bin"
+cat >"$test_dir/bin/qemu-system-x86_64" <<END
+#!/bin/bash
+[[ \$* == *guest=pool* ]] && exec $(command -v qemu-system-x86_64) "\${@//id=blk/id=lost}"
+exec $(command -v qemu-system-x86_64) "\$@"
+END
+chmod +x "$test_dir/bin/qemu-system-x86_64"
+PATH=$test_dir/bin:$PATH
+run berth apply -f "$test_dir/s.yaml" --timeout 2m
+wait_pool 2
+ok $? "machines whose disks cannot be exchanged wait"
+berth restart pool >/dev/null 2>&1
+run berth apply -f "$test_dir/s.yaml" --timeout 2m
+is "$code" 0 "services start"
+is "$(births)" " 2 clone " "as clones"
+like "$(berth events)" 'started.*cloned: the machine of the pool failed: ' "and the events say why"
+is "$(berth ps -o json | jq '[.[].restarts] | add')" 0 "without a restart"
+wait_pool 2
+berth restart pool >/dev/null 2>&1
+run berth apply -f "$test_dir/s.yaml" --timeout 2m
+berth restart pool >/dev/null 2>&1
+run berth apply -f "$test_dir/s.yaml" --timeout 2m
+is "$(births)" " 2 clone " "clones again"
+is "$(pool '[.waiting, .making] | join(" ")')" "0 0" "and no more machines after some failures"
+like "$(pool .reason)" 'machine of the pool failed' "system info says why"
+berth delete pool >/dev/null 2>&1
+finish

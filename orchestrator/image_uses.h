@@ -9,6 +9,8 @@ struct daemon;
 
 /** Manifest digests, on the heap: of each instance, and of what stacks name and are pinned to. */
 char **image_uses(const struct daemon *d, size_t *ret_len);
+
+/** Free what image_uses() gave. */
 void image_uses_free(char **digests, size_t len);
 
 /**

@@ -281,7 +281,7 @@ is "$code" 0 'a registry that is configured as insecure needs no authority'
 
 # --------------------------------------------------------------------------------------- token server
 
-token_registry
+token_registry token
 run image tag "$plain/team/web:1" "$token/team/web:1"
 run image push "$token/team/web:1"
 like "$out" 'token denied' 'a token server refuses who is nobody'

@@ -99,6 +99,20 @@ int image_tag(struct image_store *store, const char *source, const char *target,
 int image_prune(struct image_store *store, bool references_too, const char *const *in_use,
                 size_t in_use_len, int64_t *ret_bytes, json_t **ret_names, struct err *err);
 
+/* Files of one kind: allocated bytes, and how many of them a prune would give back. */
+struct store_class {
+        int64_t count, bytes, reclaimable_bytes;
+};
+
+struct image_usage {
+        int64_t images;                           /* names */
+        struct store_class blobs, disks, partial; /* layers and documents; unpacked; of pulls */
+};
+
+/** What the store takes, and what image_prune() with references_too would give back. */
+int image_store_usage(struct image_store *store, const char *const *in_use, size_t in_use_len,
+                      struct image_usage *ret, struct err *err);
+
 /** What a normalised reference is in the store, to be put back; NULL: nothing. A new reference. */
 json_t *image_reference(struct image_store *store, const char *ref);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who uses what of a store that several daemons share: DIR/users/<hex of the owner's path>, written by
- * each daemon for itself. A daemon that does not run still has its stacks, and VMs that outlive it: its
- * file counts for as long as its folder of state is there.
+ * Who uses what of a store that several daemons share: DIR/users/<hex of the owner's path>, written
+ * by each daemon for itself. A daemon that does not run still has its stacks, and VMs that outlive
+ * it: its file counts for as long as its folder of state is there.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -29,7 +29,8 @@ int image_store_use(struct image_store *store, const char *owner, const char *co
 
         for (size_t i = 0; i < len; i++)
                 (void)json_array_append_new(list, json_string(digests[i])); /* OOM only */
-        json = json_pack("{s:i, s:s, s:o}", "version", USERS_VERSION, "owner", owner, "digests", list);
+        json = json_pack("{s:i, s:s, s:o}", "version", USERS_VERSION, "owner", owner, "digests",
+                         list);
         if (!json)
                 return err_set(err, EINVAL, "%s: not valid UTF-8", owner);
         digest_text(owner, strlen(owner), name);

@@ -11,6 +11,7 @@ struct daemon;
 /** handle_system.c; the routes of each in api/wire.h. */
 void handle_version(struct request *req, void *ctx);
 void handle_info(struct request *req, void *ctx);
+void handle_df(struct request *req, void *ctx);
 void handle_shutdown(struct request *req, void *ctx);
 void handle_volumes(struct request *req, void *ctx);
 void handle_volume_delete(struct request *req, void *ctx);

@@ -309,11 +309,22 @@ is "$code" 0 'a mirror serves what its registry cannot'
 run image ls -q
 like "$out" '^registry.invalid/team/web:1$' 'under the name that was asked for'
 
+df() { berth system df -o json | jq -r ".[] | select(.class == \"$1\") | .$2"; }
+run system df
+like "$out" 'WHAT +FILES +SIZE +RECLAIMABLE' 'system df, for people'
+is "$(berth system df -o json | jq -r '[.[].class] | join(" ")')" \
+        'layers disks partial pulls volumes scratch disks logs state' 'system df: each class'
+is "$(df layers count)" "$(find "$BERTH_ROOT/images/blobs/sha256" -type f | wc -l)" 'system df: as many blobs as there are'
+is "$(df layers bytes)" "$(find "$BERTH_ROOT/images/blobs/sha256" -type f -printf '%b\n' |
+        awk '{n += $1 * 512} END {print n}')" 'system df: what they take'
+is "$(df disks reclaimable_bytes)" "$(df disks bytes)" 'system df: nothing runs, so all disks could go'
+
 run image rm "$plain/team/zstd:1"
 used=$(du -s "$BERTH_ROOT/images" | cut -f1)
 run image prune --all
 like "$out" 'given back' 'prune'
 is "$(berth image ls -q | wc -l)" 0 'nothing is left when nothing uses it'
+is "$(df layers bytes)-$(df disks bytes)" '0-0' 'system df sees that'
 [ "$(du -s "$BERTH_ROOT/images" | cut -f1)" -lt "$used" ]
 ok $? 'and its space is free'
 

@@ -221,7 +221,7 @@ simulate: $(BUILD)/bin/tests/unit/reconciler/converge_test ## a million simulate
 test-images: all
 	$(q)sh tests/vm/images.sh $(BUILD)/bin build/tests/images
 
-bench: tests test-images         ## berth's figures beside podman's, about 6 minutes (docs/bench.md)
+bench: tests test-images         ## berth's figures beside podman's, about 8 minutes (docs/bench.md)
 	$(q)BUILD=$(BUILD) BERTH_TEST_IMAGES=$(CURDIR)/build/tests/images sh tests/bench/run.sh
 
 lint: lint-layers lint-source lint-shell lint-format lint-cppcheck ## read the code without running it

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/auto.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "orchestrator/machine_id.h"

@@ -18,6 +18,11 @@
 /* The child answers in microseconds; past this it is broken. */
 #define BINDER_TIMEOUT_S 5
 
+struct bind_request {
+        struct bind_address at;
+        bool unbound; /* of at, only udp counts: a socket to connect from */
+};
+
 struct bind_reply {
         int32_t code; /* errno, 0 when a descriptor comes along */
         uint32_t port;
@@ -49,8 +54,9 @@ static socklen_t fill_address(const struct bind_address *at, struct sockaddr_sto
         return sizeof(*four);
 }
 
-static int open_bound(const struct bind_address *at, int *ret_fd, uint32_t *ret_port)
+static int open_socket(const struct bind_request *rq, int *ret_fd, uint32_t *ret_port)
 {
+        const struct bind_address *at = &rq->at;
         int type = (at->udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, on = 1;
         struct sockaddr_storage sa;
         socklen_t len = fill_address(at, &sa);
@@ -58,6 +64,10 @@ static int open_bound(const struct bind_address *at, int *ret_fd, uint32_t *ret_
 
         if (fd < 0)
                 return errno;
+        if (rq->unbound) {
+                *ret_fd = steal_fd(&fd);
+                return 0;
+        }
         /* For TCP only: over UDP it would let two processes share a port unnoticed. */
         if (!at->udp && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
                 return errno;
@@ -81,7 +91,7 @@ static void child_serve(int sock) __attribute__((noreturn));
 
 static void child_serve(int sock)
 {
-        struct bind_address rq;
+        struct bind_request rq;
 
         (void)prctl(PR_SET_NAME, "netd-host"); /* for people who look at ps */
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -93,7 +103,7 @@ static void child_serve(int sock)
                 struct bind_reply reply = {0, 0};
                 int fd = -1;
 
-                reply.code = open_bound(&rq, &fd, &reply.port);
+                reply.code = open_socket(&rq, &fd, &reply.port);
                 if (fd_send(sock, &reply, sizeof(reply), &fd, fd >= 0, NULL) < 0)
                         break;
                 if (fd >= 0)
@@ -176,21 +186,47 @@ static int bind_failure(int code, const struct bind_address *at, struct err *err
                        at->ip6 ? "]" : "", at->port, proto, hint, strerror(code));
 }
 
-int binder_open(struct binder *b, const struct bind_address *at, int *ret_fd, uint16_t *ret_port,
-                struct err *err)
+static int binder_ask(struct binder *b, const struct bind_request *rq, struct bind_reply *reply,
+                      int *ret_fd, struct err *err)
 {
-        struct bind_reply reply;
         int fds[FD_PASS_MAX];
         ssize_t n;
 
-        if (send(b->sock, at, sizeof(*at), MSG_NOSIGNAL) != (ssize_t)sizeof(*at))
+        if (send(b->sock, rq, sizeof(*rq), MSG_NOSIGNAL) != (ssize_t)sizeof(*rq))
                 return err_errno(err, errno, "the process that opens host ports is gone");
-        n = fd_recv(b->sock, &reply, sizeof(reply), fds, err);
-        if (n != (ssize_t)sizeof(reply) || (reply.code == 0) != (fds[0] >= 0))
+        n = fd_recv(b->sock, reply, sizeof(*reply), fds, err);
+        if (n != (ssize_t)sizeof(*reply) || (reply->code == 0) != (fds[0] >= 0))
                 return err_set(err, EPIPE, "the process that opens host ports does not answer");
+        *ret_fd = fds[0];
+        return 0;
+}
+
+int binder_socket(struct binder *b, bool udp, int *ret_fd, struct err *err)
+{
+        const struct bind_request rq = {.at = {.udp = udp}, .unbound = true};
+        struct bind_reply reply;
+        int fd, r = binder_ask(b, &rq, &reply, &fd, err);
+
+        if (r < 0)
+                return r;
+        if (reply.code)
+                return err_errno(err, reply.code, "socket of the host");
+        *ret_fd = fd;
+        return 0;
+}
+
+int binder_open(struct binder *b, const struct bind_address *at, int *ret_fd, uint16_t *ret_port,
+                struct err *err)
+{
+        const struct bind_request rq = {.at = *at};
+        struct bind_reply reply;
+        int fd, r = binder_ask(b, &rq, &reply, &fd, err);
+
+        if (r < 0)
+                return r;
         if (reply.code)
                 return bind_failure(reply.code, at, err);
-        *ret_fd = fds[0];
+        *ret_fd = fd;
         *ret_port = (uint16_t)reply.port;
         return 0;
 }

@@ -49,4 +49,10 @@ struct bind_address {
 int binder_open(struct binder *b, const struct bind_address *at, int *ret_fd, uint16_t *ret_port,
                 struct err *err);
 
+/**
+ * A non-blocking socket of the host's namespace that is bound to nothing, to connect from. As
+ * binder_open() else.
+ */
+int binder_socket(struct binder *b, bool udp, int *ret_fd, struct err *err);
+
 #endif

@@ -25,8 +25,7 @@ struct control {
         int listener;
         ev_io acceptor;
         struct netd_identity id;
-        struct dns_server *dns;
-        struct forwarder *forwarder;
+        struct control_parts parts;
         void (*on_stop)(void *ctx);
         void *ctx;
         uint64_t accepted;
@@ -61,6 +60,7 @@ static int op_hello(struct control *c, const json_t *request, json_t *reply, int
         json_set_str(reply, "stack", c->id.stack);
         json_set_str(reply, "name", c->id.name);
         json_set_str(reply, "subnet", subnet);
+        json_set_bool(reply, "egress", c->id.egress);
         return 0;
 }
 
@@ -71,6 +71,17 @@ static int op_tap(struct control *c, const json_t *request, json_t *reply, int *
         (void)request;
         (void)reply;
         return netns_open_tap(ret_fd, err);
+}
+
+static int route_clients(struct control *c, const struct zone *zone, struct err *err)
+{
+        AUTO_FREE uint32_t *ips = xcalloc(zone->clients_len + 1, sizeof(*ips));
+        size_t n = 0;
+
+        for (size_t i = 0; i < zone->clients_len; i++)
+                if (zone->clients[i].egress)
+                        ips[n++] = zone->clients[i].ip;
+        return egress_set_clients(c->parts.egress, ips, n, err);
 }
 
 static int op_namespace(struct control *c, const json_t *request, json_t *reply, int *ret_fd,
@@ -97,9 +108,11 @@ static int op_zone(struct control *c, const json_t *request, json_t *reply, int 
         (void)ret_fd;
         if (r < 0)
                 return r;
-        dns_server_set_zone(c->dns, &zone);
+        dns_server_set_zone(c->parts.dns, &zone);
+        if (c->parts.egress)
+                r = route_clients(c, &zone, err);
         proto_zone_release(&zone);
-        return 0;
+        return r;
 }
 
 static void on_forward_result(void *ctx, const struct forward_result *result, int code)
@@ -117,7 +130,7 @@ static int op_forwards(struct control *c, const json_t *request, json_t *reply, 
         (void)ret_fd;
         if (r < 0)
                 return r;
-        forwarder_replace(c->forwarder, forwards, n, on_forward_result, reply);
+        forwarder_replace(c->parts.forwarder, forwards, n, on_forward_result, reply);
         return 0;
 }
 
@@ -157,11 +170,21 @@ static void peer_drop(struct peer *p)
         p->channel = NULL;
 }
 
+static json_t *egress_event(const struct control *c)
+{
+        const struct egress *e = c->parts.egress;
+
+        if (!e || (!egress_up(e) && !egress_error(e)))
+                return NULL;
+        return json_pack("{s:s, s:s?}", "event", PROTO_EGRESS, "error", egress_error(e));
+}
+
 static void on_peer_message(void *ctx, const json_t *message, int fd)
 {
         struct peer *p = ctx;
         int64_t id = json_int(message, "id", 0);
         AUTO_JSON json_t *reply = proto_reply(id);
+        AUTO_JSON json_t *event = NULL;
         struct err err = ERR_INIT;
         int out = -1;
 
@@ -171,7 +194,9 @@ static void on_peer_message(void *ctx, const json_t *message, int fd)
                 json_decref(reply);
                 reply = proto_error(id, &err);
         }
-        if (channel_send(p->channel, reply, out, &err) < 0)
+        event = streq(json_str(message, "op", NULL), "hello") ? egress_event(p->control) : NULL;
+        if (channel_send(p->channel, reply, out, &err) < 0 ||
+            (event && channel_send(p->channel, event, -1, &err) < 0))
                 peer_drop(p); /* it does not read: a daemon that hangs comes back by itself */
 }
 
@@ -219,8 +244,8 @@ static void on_control_acceptable(struct ev_loop *loop, ev_io *w, int revents)
 }
 
 struct control *control_new(struct ev_loop *loop, int listener, const struct netd_identity *id,
-                            struct dns_server *dns, struct forwarder *forwarder,
-                            void (*on_stop)(void *ctx), void *ctx)
+                            const struct control_parts *parts, void (*on_stop)(void *ctx),
+                            void *ctx)
 {
         struct control *c = xnew(struct control);
 
@@ -228,8 +253,7 @@ struct control *control_new(struct ev_loop *loop, int listener, const struct net
         c->loop = loop;
         c->listener = listener;
         c->id = *id;
-        c->dns = dns;
-        c->forwarder = forwarder;
+        c->parts = *parts;
         c->on_stop = on_stop;
         c->ctx = ctx;
         ev_io_init(&c->acceptor, on_control_acceptable, listener, EV_READ);
@@ -248,12 +272,23 @@ void control_free(struct control *c)
         free(c);
 }
 
-void control_tell_link_gone(struct control *c)
+static void tell_all(struct control *c, json_t *event)
 {
-        for (size_t i = 0; i < CONTROL_PEERS_MAX; i++) {
-                AUTO_JSON json_t *event = json_pack("{s:s}", "event", PROTO_LINK_GONE);
-
+        for (size_t i = 0; event && i < CONTROL_PEERS_MAX; i++)
                 if (c->peers[i].channel && channel_send(c->peers[i].channel, event, -1, NULL) < 0)
                         peer_drop(&c->peers[i]); /* as in on_peer_message() */
-        }
+}
+
+void control_tell_link_gone(struct control *c)
+{
+        AUTO_JSON json_t *event = json_pack("{s:s}", "event", PROTO_LINK_GONE);
+
+        tell_all(c, event);
+}
+
+void control_tell_egress(struct control *c)
+{
+        AUTO_JSON json_t *event = egress_event(c);
+
+        tell_all(c, event);
 }

@@ -8,10 +8,12 @@
 #define NETWORK_CONTROL_H
 
 #include <ev.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/auto.h"
 #include "network/dns_server.h"
+#include "network/egress.h"
 #include "network/forwarder.h"
 
 /* Connections at a time; a daemon that restarts has two for a moment. The oldest makes room. */
@@ -22,21 +24,29 @@ struct netd_identity {
         const char *stack, *name;
         uint32_t subnet;
         unsigned bits;
+        bool egress;
+};
+
+/* What it drives; borrowed for the life of the control. */
+struct control_parts {
+        struct dns_server *dns;
+        struct forwarder *forwarder;
+        struct egress *egress; /* NULL: none */
 };
 
 struct control;
 
-/**
- * Serve a listening socket (taken, non-blocking). The rest is borrowed for the life of the control.
- * on_stop: a peer asked netd to end.
- */
+/** Serve a listening socket (taken, non-blocking). on_stop: a peer asked netd to end. */
 struct control *control_new(struct ev_loop *loop, int listener, const struct netd_identity *id,
-                            struct dns_server *dns, struct forwarder *forwarder,
-                            void (*on_stop)(void *ctx), void *ctx);
+                            const struct control_parts *parts, void (*on_stop)(void *ctx),
+                            void *ctx);
 void control_free(struct control *c);
 
 /** Tell every daemon that a link of the namespace is gone (proto.h). */
 void control_tell_link_gone(struct control *c);
+
+/** Tell every daemon how egress is, once that is known. */
+void control_tell_egress(struct control *c);
 AUTO_TYPE(control)
 
 #endif

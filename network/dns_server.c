@@ -7,10 +7,12 @@
 #include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 
 #include "base/loop.h"
 #include "base/mem.h"
 #include "base/value.h"
+#include "network/dns_forward.h"
 #include "network/dns_msg.h"
 #include "network/dns_zone.h"
 
@@ -21,6 +23,14 @@
 /* What an answer of ours can need: 64 addresses, or one name. */
 #define DNS_ANSWER_MAX 4096
 
+/* A question by UDP that the host's resolvers are asked. */
+struct udp_question {
+        struct dns_server *server;
+        struct sockaddr_in from;
+        size_t n;
+        uint8_t message[DNS_QUERY_MAX];
+};
+
 struct tcp_client {
         struct dns_server *server;
         struct tcp_client *next, *prev;
@@ -30,12 +40,14 @@ struct tcp_client {
         ev_timer idle;
         uint8_t in[2 + DNS_QUERY_MAX];
         size_t in_len;
+        struct dns_forward_query *forwarded; /* until it is answered, the next message waits */
 };
 
 struct dns_server {
         struct ev_loop *loop;
         char *stack, *network;
         struct dns_zone *zone;
+        struct dns_forward *forward; /* NULL: there is nobody else to ask */
         size_t turn;
         int udp, tcp;
         ev_io udp_reader, acceptor;
@@ -43,25 +55,48 @@ struct dns_server {
         size_t clients_len;
 };
 
-size_t dns_server_answer(struct dns_server *s, uint32_t client, const uint8_t *message, size_t n,
-                         bool tcp, uint8_t *answer, size_t size)
+/* As dns_server_answer(); *ret_foreign: it is for others to answer, where there are any. */
+static size_t answer_ours(struct dns_server *s, uint32_t client, const uint8_t *message, size_t n,
+                          bool tcp, uint8_t *answer, size_t size, bool *ret_foreign)
 {
         struct dns_query query;
         struct dns_result result = {.rcode = DNS_RCODE_OK};
         struct dns_answer a;
         int code = dns_query_parse(message, n, &query);
 
+        *ret_foreign = false;
         if (code < 0)
                 return 0;
         dns_answer_begin(&a, &query, answer, size, tcp ? DNS_TCP_MAX : dns_udp_limit(&query));
         if (code > 0)
                 return dns_answer_end(&a, (enum dns_rcode)code);
         dns_zone_lookup(s->zone, client, &query, s->turn++, &result);
+        *ret_foreign = result.foreign;
         for (size_t i = 0; i < result.addresses_len; i++)
                 dns_answer_add_a(&a, result.addresses[i], DNS_TTL_S);
         if (*result.pointer)
                 dns_answer_add_ptr(&a, result.pointer, DNS_TTL_S);
         return dns_answer_end(&a, result.rcode);
+}
+
+size_t dns_server_answer(struct dns_server *s, uint32_t client, const uint8_t *message, size_t n,
+                         bool tcp, uint8_t *answer, size_t size)
+{
+        bool foreign;
+
+        return answer_ours(s, client, message, n, tcp, answer, size, &foreign);
+}
+
+/* Nobody answered, or nobody could be asked: the client may try again. */
+static size_t answer_failure(const uint8_t *message, size_t n, uint8_t *answer, size_t size)
+{
+        struct dns_query query;
+        struct dns_answer a;
+
+        if (dns_query_parse(message, n, &query) < 0)
+                return 0;
+        dns_answer_begin(&a, &query, answer, size, DNS_UDP_PLAIN);
+        return dns_answer_end(&a, DNS_RCODE_FAILURE);
 }
 
 static void tcp_client_close(struct tcp_client *c)
@@ -71,6 +106,8 @@ static void tcp_client_close(struct tcp_client *c)
         *(c->prev ? &c->prev->next : &s->clients) = c->next;
         *(c->next ? &c->next->prev : &s->oldest) = c->prev;
         s->clients_len--;
+        if (c->forwarded)
+                dns_forward_cancel(STEAL(c->forwarded));
         ev_io_stop(s->loop, &c->reader);
         ev_timer_stop(s->loop, &c->idle);
         (void)close(c->fd); /* answers were sent whole, or the client is given up */
@@ -84,29 +121,79 @@ static void on_tcp_client_idle(struct ev_loop *loop, ev_timer *w, int revents)
         tcp_client_close(container_of(w, struct tcp_client, idle));
 }
 
+static bool tcp_client_send(struct tcp_client *c, const uint8_t *answer, size_t len)
+{
+        uint8_t head[2] = {(uint8_t)(len >> 8), (uint8_t)len};
+        struct iovec parts[2] = {{head, sizeof(head)}, {(void *)(uintptr_t)answer, len}};
+        const struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+
+        return len && sendmsg(c->fd, &message, MSG_NOSIGNAL) == (ssize_t)(len + 2);
+}
+
+static void tcp_client_shift(struct tcp_client *c)
+{
+        size_t n = 2U + (size_t)(c->in[0] << 8 | c->in[1]);
+
+        c->in_len -= n;
+        memmove(c->in, c->in + n, c->in_len);
+}
+
+static bool tcp_client_answer(struct tcp_client *c);
+
+static void on_tcp_forwarded(void *ctx, const uint8_t *answer, size_t n)
+{
+        struct tcp_client *c = ctx;
+        uint8_t failure[DNS_UDP_PLAIN];
+
+        c->forwarded = NULL;
+        if (!n) {
+                n = answer_failure(c->in + 2, (size_t)(c->in[0] << 8 | c->in[1]), failure,
+                                   sizeof(failure));
+                answer = failure;
+        }
+        tcp_client_shift(c);
+        ev_io_start(c->server->loop, &c->reader);
+        if (!tcp_client_send(c, answer, n) || !tcp_client_answer(c))
+                tcp_client_close(c);
+}
+
+/* One whole message. false: the client is to be dropped. */
+static bool tcp_client_answer_one(struct tcp_client *c, size_t n)
+{
+        uint8_t answer[DNS_ANSWER_MAX];
+        struct dns_server *s = c->server;
+        bool foreign;
+        size_t len = answer_ours(s, c->ip, c->in + 2, n, true, answer, sizeof(answer), &foreign);
+
+        if (foreign && s->forward) {
+                c->forwarded = dns_forward_ask(s->forward, c->in + 2, n, true, on_tcp_forwarded, c);
+                if (c->forwarded) {
+                        ev_io_stop(s->loop, &c->reader); /* one at a time */
+                        return true;
+                }
+                len = answer_failure(c->in + 2, n, answer, sizeof(answer));
+        }
+        if (!tcp_client_send(c, answer, len))
+                return false;
+        tcp_client_shift(c);
+        return true;
+}
+
 /*
  * Answer the whole messages that are there; false when the client is to be dropped: a message above
  * the limit, or answers that it does not read.
  */
 static bool tcp_client_answer(struct tcp_client *c)
 {
-        uint8_t answer[2 + DNS_ANSWER_MAX];
-
-        while (c->in_len >= 2) {
-                size_t n = (size_t)(c->in[0] << 8 | c->in[1]), len;
+        while (c->in_len >= 2 && !c->forwarded) {
+                size_t n = (size_t)(c->in[0] << 8 | c->in[1]);
 
                 if (n > DNS_QUERY_MAX)
                         return false;
                 if (c->in_len < n + 2)
                         return true;
-                len = dns_server_answer(c->server, c->ip, c->in + 2, n, true, answer + 2,
-                                        sizeof(answer) - 2);
-                answer[0] = (uint8_t)(len >> 8);
-                answer[1] = (uint8_t)len;
-                if (!len || send(c->fd, answer, len + 2, MSG_NOSIGNAL) != (ssize_t)(len + 2))
+                if (!tcp_client_answer_one(c, n))
                         return false;
-                c->in_len -= n + 2;
-                memmove(c->in, c->in + n + 2, c->in_len);
         }
         return true;
 }
@@ -163,20 +250,63 @@ static void on_server_acceptable(struct ev_loop *loop, ev_io *w, int revents)
                 tcp_client_close(s->oldest);
 }
 
+/* An answer that does not get out is asked for again. */
+static void udp_send(const struct dns_server *s, const struct sockaddr_in *to,
+                     const uint8_t *answer, size_t n)
+{
+        if (n)
+                (void)sendto(s->udp, answer, n, MSG_NOSIGNAL, (const struct sockaddr *)to,
+                             sizeof(*to));
+}
+
+static void on_udp_forwarded(void *ctx, const uint8_t *answer, size_t n)
+{
+        struct udp_question *u = ctx;
+        uint8_t failure[DNS_UDP_PLAIN];
+
+        if (!n) {
+                n = answer_failure(u->message, u->n, failure, sizeof(failure));
+                answer = failure;
+        }
+        udp_send(u->server, &u->from, answer, n);
+        free(u);
+}
+
+/* false: too many are under way. */
+static bool udp_forward(struct dns_server *s, const uint8_t *message, size_t n,
+                        const struct sockaddr_in *from)
+{
+        struct udp_question *u = xnew(struct udp_question);
+
+        u->server = s;
+        u->from = *from;
+        u->n = n;
+        memcpy(u->message, message, n);
+        if (dns_forward_ask(s->forward, message, n, false, on_udp_forwarded, u))
+                return true;
+        free(u);
+        return false;
+}
+
 static bool udp_serve_one(struct dns_server *s)
 {
         uint8_t message[DNS_QUERY_MAX], answer[DNS_ANSWER_MAX];
         struct sockaddr_in from = {0};
         socklen_t len = sizeof(from);
         ssize_t n = recvfrom(s->udp, message, sizeof(message), 0, (struct sockaddr *)&from, &len);
+        bool foreign;
         size_t out;
 
         if (n < 0)
                 return false;
-        out = dns_server_answer(s, ntohl(from.sin_addr.s_addr), message, (size_t)n, false, answer,
-                                sizeof(answer));
-        if (out) /* an answer that does not get out is asked for again */
-                (void)sendto(s->udp, answer, out, MSG_NOSIGNAL, (struct sockaddr *)&from, len);
+        out = answer_ours(s, ntohl(from.sin_addr.s_addr), message, (size_t)n, false, answer,
+                          sizeof(answer), &foreign);
+        if (foreign && s->forward) {
+                if (udp_forward(s, message, (size_t)n, &from))
+                        return true;
+                out = answer_failure(message, (size_t)n, answer, sizeof(answer));
+        }
+        udp_send(s, &from, answer, out);
         return true;
 }
 
@@ -236,10 +366,16 @@ int dns_server_new(struct ev_loop *loop, uint32_t ip, uint16_t port, const char 
         return 0;
 }
 
+void dns_server_set_forward(struct dns_server *s, struct dns_forward *forward)
+{
+        s->forward = forward;
+}
+
 void dns_server_free(struct dns_server *s)
 {
         if (!s)
                 return;
+        dns_forward_free(s->forward); /* tells the clients */
         while (s->oldest)
                 tcp_client_close(s->oldest);
         ev_io_stop(s->loop, &s->udp_reader);

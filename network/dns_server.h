@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The DNS server of a network: UDP and TCP on the gateway's port 53, from one zone. */
+/*
+ * The DNS server of a network: UDP and TCP on the gateway's port 53, from one zone; what is not in
+ * it from the host's resolvers, for clients that may go out.
+ */
 #ifndef NETWORK_DNS_SERVER_H
 #define NETWORK_DNS_SERVER_H
 
@@ -8,6 +11,7 @@
 
 #include "base/auto.h"
 #include "base/err.h"
+#include "network/dns_forward.h"
 #include "network/net.h"
 
 /* Answers change when a replica comes, goes or turns unhealthy; so nobody shall keep them long. */
@@ -24,6 +28,9 @@ int dns_server_new(struct ev_loop *loop, uint32_t ip, uint16_t port, const char 
                    const char *network, struct dns_server **ret, struct err *err);
 void dns_server_free(struct dns_server *s);
 AUTO_TYPE(dns_server)
+
+/** Ask others (taken) for names that are not in the zone, where the zone lets the client. Once. */
+void dns_server_set_forward(struct dns_server *s, struct dns_forward *forward);
 
 /** Replace the zone. */
 void dns_server_set_zone(struct dns_server *s, const struct zone *zone);

@@ -25,6 +25,7 @@ struct record {
 
 struct client {
         uint32_t ip;
+        bool egress;
         struct names networks;
 };
 
@@ -91,6 +92,7 @@ struct dns_zone *dns_zone_new(const char *stack, const char *network, const stru
                 const struct zone_client *c = &zone->clients[i];
 
                 z->clients[i].ip = c->ip;
+                z->clients[i].egress = c->egress;
                 z->clients[i].networks = names_copy(c->networks, c->networks_len);
         }
         return z;
@@ -303,6 +305,21 @@ static void lookup_pointer(const struct dns_zone *z, const struct client *client
         }
 }
 
+/* Single labels and the top level "test" are never asked for outside: they would only leak. */
+static bool name_is_ours(const char *name)
+{
+        size_t n = strlen(name), top = strlen("." TOP);
+
+        return !strchr(name, '.') || (n > top && streq(name + n - top, "." TOP));
+}
+
+/* Addresses that every network has for itself: their names are nobody else's (RFC 6303). */
+static bool address_is_private(uint32_t ip)
+{
+        return ip >> 24 == 10 || ip >> 20 == 0xac1 || ip >> 16 == 0xc0a8 || ip >> 24 == 127 ||
+               ip >> 16 == 0xa9fe;
+}
+
 void dns_zone_lookup(const struct dns_zone *z, uint32_t client, const struct dns_query *query,
                      size_t turn, struct dns_result *ret)
 {
@@ -313,8 +330,12 @@ void dns_zone_lookup(const struct dns_zone *z, uint32_t client, const struct dns
         if ((query->class != DNS_CLASS_IN && query->class != DNS_CLASS_ANY) ||
             query->type == DNS_TYPE_AXFR || query->type == DNS_TYPE_IXFR)
                 ret->rcode = DNS_RCODE_REFUSED;
-        else if (reverse_address(query->name, &ip))
+        else if (reverse_address(query->name, &ip)) {
                 lookup_pointer(z, c, ip, query, ret);
-        else
+                ret->foreign = !address_is_private(ip);
+        } else {
                 lookup_name(z, c, query, turn, ret);
+                ret->foreign = !name_is_ours(query->name);
+        }
+        ret->foreign &= c && c->egress && ret->rcode == DNS_RCODE_NO_NAME;
 }

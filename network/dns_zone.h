@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The names of a network: who sees which addresses under which name. Pure: a zone and a question
- * give an answer. It is all there is for its clients (a private name space without parents), so
- * what is not in it does not exist: see docs/network.md for why that is NXDOMAIN, not REFUSED.
+ * give an answer. For clients that may not go out it is all there is (a private name space without
+ * parents), so what is not in it does not exist: see docs/network.md for why that is NXDOMAIN, not
+ * REFUSED.
  */
 #ifndef NETWORK_DNS_ZONE_H
 #define NETWORK_DNS_ZONE_H
@@ -20,6 +21,7 @@
 struct dns_zone;
 
 struct dns_result {
+        bool foreign;         /* no name of ours, and the client may ask others: rcode is NO_NAME */
         enum dns_rcode rcode; /* OK with nothing below: the name exists, but has no such record */
         uint32_t addresses[DNS_ZONE_ADDRESSES_MAX];
         size_t addresses_len;

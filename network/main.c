@@ -24,6 +24,7 @@
 #include "network/binder.h"
 #include "network/control.h"
 #include "network/dns_server.h"
+#include "network/egress.h"
 #include "network/forwarder.h"
 #include "network/links.h"
 #include "network/net.h"
@@ -34,11 +35,14 @@
 #define LISTEN_FD 3
 #define DNS_PORT  53
 
+#define RESOLV_CONF "/etc/resolv.conf"
+
 static const char usage[] =
         "usage: berth-netd --taps\n"
-        "       berth-netd --dir DIR --stack NAME --name NETWORK --subnet A.B.C.D/N\n"
+        "       berth-netd --dir DIR --stack NAME --name NETWORK --subnet A.B.C.D/N [--egress]\n"
         "\n"
-        "Serves one network: namespace, bridge, taps, DNS, port forwards. berthd starts it, with "
+        "Serves one network: namespace, bridge, taps, DNS, port forwards, egress. berthd starts "
+        "it, with "
         "a\n"
         "listening unix socket as descriptor 3; it is of no use by hand.\n";
 
@@ -69,13 +73,10 @@ static int check_options(struct options *o, struct err *err)
 static int parse_options(int argc, char **argv, struct options *o, struct err *err)
 {
         static const struct option longs[] = {
-                {"dir", required_argument, NULL, 'd'},
-                {"stack", required_argument, NULL, 's'},
-                {"name", required_argument, NULL, 'n'},
-                {"subnet", required_argument, NULL, 'a'},
-                {"help", no_argument, NULL, 'h'},
-                {"version", no_argument, NULL, 'v'},
-                {NULL, 0, NULL, 0},
+                {"dir", required_argument, NULL, 'd'},  {"stack", required_argument, NULL, 's'},
+                {"name", required_argument, NULL, 'n'}, {"subnet", required_argument, NULL, 'a'},
+                {"egress", no_argument, NULL, 'e'},     {"help", no_argument, NULL, 'h'},
+                {"version", no_argument, NULL, 'v'},    {NULL, 0, NULL, 0},
         };
         int c;
 
@@ -92,6 +93,9 @@ static int parse_options(int argc, char **argv, struct options *o, struct err *e
                         break;
                 case 'a':
                         o->subnet_text = optarg;
+                        break;
+                case 'e':
+                        o->id.egress = true;
                         break;
                 case 'h':
                         (void)fputs(usage, stdout);
@@ -161,6 +165,13 @@ static void on_link_gone(void *ctx)
         control_tell_link_gone(life->control);
 }
 
+static void on_egress_change(void *ctx)
+{
+        const struct life *life = ctx;
+
+        control_tell_egress(life->control);
+}
+
 static void on_stop_signal(struct ev_loop *loop, ev_signal *w, int revents)
 {
         (void)w;
@@ -168,14 +179,21 @@ static void on_stop_signal(struct ev_loop *loop, ev_signal *w, int revents)
         on_stop(loop);
 }
 
+/* The outside world: binder, and with egress a keeper. */
+struct outside {
+        struct binder *binder;
+        struct slirp_keeper *keeper; /* NULL: no egress */
+};
+
 /* 0: it was asked to end; 1: it had to, and said why. */
-static int serve(const struct options *o, struct binder *binder, struct err *err)
+static int serve(const struct options *o, const struct outside *outside, struct err *err)
 {
         struct ev_loop *loop = ev_default_loop(EVFLAG_AUTO);
         AUTO(dns_server) struct dns_server *dns = NULL;
         AUTO(forwarder) struct forwarder *forwarder = NULL;
         AUTO(control) struct control *control = NULL;
         AUTO(links) struct links *links = NULL;
+        AUTO(egress) struct egress *egress = NULL;
         struct life life = {.loop = loop};
         const struct links_events events = {on_bridge_gone, on_link_gone, &life};
         ev_signal term;
@@ -193,10 +211,15 @@ static int serve(const struct options *o, struct binder *binder, struct err *err
         r = fd_set_nonblock(LISTEN_FD, err);
         if (r < 0)
                 return err_wrap(err, "control socket (descriptor %d)", LISTEN_FD);
-        forwarder = forwarder_new(loop, binder);
-        control = control_new(loop, LISTEN_FD, &o->id, dns, forwarder, on_stop, loop);
+        forwarder = forwarder_new(loop, outside->binder);
+        if (outside->keeper) {
+                egress = egress_new(loop, outside->keeper, on_egress_change, &life);
+                dns_server_set_forward(dns, dns_forward_new(loop, outside->binder, RESOLV_CONF));
+        }
+        control = control_new(loop, LISTEN_FD, &o->id,
+                              &(struct control_parts){dns, forwarder, egress}, on_stop, loop);
         life.control = control;
-        binder_watch(binder, loop, on_binder_gone, &life);
+        binder_watch(outside->binder, loop, on_binder_gone, &life);
         r = links_new(loop, NETNS_BRIDGE, &events, &links, err);
         if (r < 0)
                 return r;
@@ -211,6 +234,7 @@ static int serve(const struct options *o, struct binder *binder, struct err *err
 static int netd(const struct options *o, struct err *err)
 {
         AUTO(binder) struct binder *binder = NULL;
+        AUTO(slirp_keeper) struct slirp_keeper *keeper = NULL;
         int r = netns_check_tun(err);
 
         if (r < 0)
@@ -223,13 +247,17 @@ static int netd(const struct options *o, struct err *err)
         r = binder_start(&binder, err);
         if (r < 0)
                 return r;
+        if (o->id.egress)
+                r = slirp_keeper_start(&keeper, err);
+        if (r < 0)
+                return r;
         r = netns_enter(err);
         if (r < 0)
                 return r;
         r = netns_setup(net_gateway(o->id.subnet, o->id.bits), o->id.bits, NET_MTU, err);
-        if (r < 0)
-                return r;
-        return serve(o, binder, err);
+        if (r == 0 && o->id.egress)
+                r = netns_route_setup(err);
+        return r < 0 ? r : serve(o, &(struct outside){binder, keeper}, err);
 }
 
 int main(int argc, char **argv)

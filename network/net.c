@@ -6,7 +6,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/wait.h>
 
 #include "base/auto.h"
 #include "base/fd.h"
@@ -18,13 +17,12 @@
 #include "base/value.h"
 #include "network/channel.h"
 #include "network/net_request.h"
+#include "network/netd_end.h"
 #include "network/netd_file.h"
 #include "network/proto.h"
 
 /* netd is up within 50 ms; on a machine that swaps, a hundred times that. */
 #define NET_HELLO_TIMEOUT_S 10.0
-/* What is read of netd's last words. */
-#define NET_LOG_MAX 65536
 
 /*
  *  net_start --somebody serves the socket--> ADOPTING --hello fits--> READY
@@ -42,6 +40,7 @@ struct net {
         char *label; /* "network STACK/NAME", in front of errors */
         uint32_t subnet;
         unsigned bits;
+        bool egress;
         struct net_events events;
         enum net_state state;
         bool adopted, closed;
@@ -77,36 +76,13 @@ static void subnet_text(const struct net *net, char *ret, size_t size)
         (void)snprintf(ret, size, "%s/%u", address, net->bits); /* fits: VALUE_IP4_MAX */
 }
 
-/* A process that was killed, until it can be reaped. */
-struct corpse {
-        struct loop_child child;
-        struct ev_loop *loop;
-        pid_t pid;
-};
-
-static void on_corpse_exit(struct loop_child *child)
-{
-        struct corpse *c = container_of(child, struct corpse, child);
-        int status;
-
-        loop_child_stop(c->loop, child);
-        (void)spawn_reap(c->pid, &status, NULL); /* fails for one that we adopted: not our child */
-        loop_defer_free(c->loop, free, c);
-}
-
 /* Kill netd for good; it is reaped when it is gone. Nothing of it needs an orderly end. */
 static void net_kill(struct net *net)
 {
-        struct corpse *c;
-
         loop_child_stop(net->loop, &net->child);
         if (net->pidfd < 0)
                 return;
-        (void)fd_pidfd_signal(net->pidfd, SIGKILL, NULL); /* fails when it is gone already */
-        c = xnew(struct corpse);
-        c->loop = net->loop;
-        c->pid = net->pid;
-        loop_child_start(net->loop, &c->child, steal_fd(&net->pidfd), on_corpse_exit);
+        netd_end_kill(net->loop, net->pid, steal_fd(&net->pidfd));
         net->pid = 0;
 }
 
@@ -122,25 +98,6 @@ static void net_close(struct net *net)
         if (net->pidfd >= 0)
                 (void)close(steal_fd(&net->pidfd)); /* a pidfd has nothing to flush */
         loop_defer_free(net->loop, net_free, net);
-}
-
-/* netd's last words, without its name: the cause that err is to tell. */
-static void read_last_words(const struct net *net, struct err *err)
-{
-        AUTO_FREE char *path = file_join(net->dir, NETD_LOG);
-        AUTO_FREE char *text = NULL;
-        const char *line;
-        size_t n;
-
-        if (file_read(path, NET_LOG_MAX, &text, &n, NULL) < 0 || n == 0)
-                return;
-        if (text[n - 1] == '\n')
-                text[n - 1] = '\0';
-        line = strrchr(text, '\n');
-        line = line ? line + 1 : text;
-        if (has_prefix(line, "berth-netd: "))
-                line += strlen("berth-netd: ");
-        (void)err_set(err, EIO, "%s: %s", net->label, line);
 }
 
 static void on_loss_due(struct ev_loop *loop, ev_timer *w, int revents)
@@ -164,25 +121,12 @@ static void net_lose(struct net *net, const struct err *err)
                 return;
         net->state = NET_LOST;
         net->loss_reason = *err;
-        read_last_words(net, &net->loss_reason);
+        netd_end_words(net->dir, net->label, &net->loss_reason);
         channel_close(STEAL(net->channel));
         ev_timer_stop(net->loop, &net->hello_timeout);
         net_kill(net);
         netd_file_remove(net->dir);
         ev_timer_start(net->loop, &net->loss);
-}
-
-/* How it ended, where the kernel tells us: it does of our children only. */
-static void describe_exit(pid_t pid, char *ret, size_t size)
-{
-        siginfo_t info = {.si_pid = 0};
-
-        if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || !info.si_pid)
-                (void)snprintf(ret, size, "ended");
-        else if (info.si_code == CLD_EXITED)
-                (void)snprintf(ret, size, "ended with status %d", info.si_status);
-        else
-                (void)snprintf(ret, size, "was killed by signal %d", info.si_status);
 }
 
 static void on_netd_exit(struct loop_child *child)
@@ -191,7 +135,7 @@ static void on_netd_exit(struct loop_child *child)
         struct err err = ERR_INIT;
         char how[64];
 
-        describe_exit(net->pid, how, sizeof(how));
+        netd_end_describe(net->pid, how, sizeof(how));
         (void)err_set(&err, EPIPE, "%s: netd (process %d) %s", net->label, (int)net->pid, how);
         net_lose(net, &err);
 }
@@ -253,7 +197,8 @@ static bool hello_fits(struct net *net, const json_t *m)
         return net->pidfd >= 0 && pid == net->pid && json_int(m, "protocol", 0) == PROTO_VERSION &&
                streq(json_str(m, "stack", NULL), net->stack) &&
                streq(json_str(m, "name", NULL), net->name) &&
-               streq(json_str(m, "subnet", NULL), subnet);
+               streq(json_str(m, "subnet", NULL), subnet) &&
+               json_bool(m, "egress", false) == net->egress;
 }
 
 static void send_requests(struct net *net)
@@ -289,14 +234,22 @@ static void net_hello(struct net *net, const json_t *message)
                 net->events.on_ready(net->events.ctx);
 }
 
+static void net_event(struct net *net, const json_t *message, const char *event)
+{
+        if (streq(event, PROTO_LINK_GONE))
+                net->events.on_link_gone(net->events.ctx);
+        else if (streq(event, PROTO_EGRESS))
+                net->events.on_egress(net->events.ctx, json_str(message, "error", NULL));
+}
+
 static void on_net_message(void *ctx, const json_t *message, int fd)
 {
         struct net *net = ctx;
 
-        if (net->state == NET_READY && streq(json_str(message, "event", NULL), PROTO_LINK_GONE)) {
+        if (net->state == NET_READY && json_str(message, "event", NULL)) {
                 if (fd >= 0)
                         (void)close(fd); /* an event has none */
-                net->events.on_link_gone(net->events.ctx);
+                net_event(net, message, json_str(message, "event", NULL));
                 return;
         }
         if (net->state == NET_READY) {
@@ -341,11 +294,13 @@ static void net_connect(struct net *net, int fd)
 static int exec_netd(struct net *net, int listener, int log, struct err *err)
 {
         char subnet[VALUE_IP4_MAX + 4];
-        const char *argv[] = {net->netd, "--dir",   net->dir,   "--stack", net->stack,
-                              "--name",  net->name, "--subnet", subnet,    NULL};
+        const char *argv[] = {net->netd, "--dir",    net->dir, "--stack", net->stack, "--name",
+                              net->name, "--subnet", subnet,   NULL,      NULL};
         const struct spawn_fd fds[] = {{log, 2}, {listener, 3}};
         const struct spawn spec = {.argv = argv, .fds = fds, .fd_count = ARRAY_SIZE(fds)};
 
+        if (net->egress)
+                argv[ARRAY_SIZE(argv) - 2] = "--egress";
         subnet_text(net, subnet, sizeof(subnet));
         return spawn_start(&spec, &net->pid, &net->pidfd, err);
 }
@@ -393,6 +348,7 @@ static struct net *net_new(struct ev_loop *loop, const struct net_spec *spec,
         net->label = xasprintf("network %s/%s", spec->stack, spec->name);
         net->subnet = spec->subnet;
         net->bits = spec->bits;
+        net->egress = spec->egress;
         net->events = *events;
         net->pidfd = -1;
         requests_init(&net->requests);

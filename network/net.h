@@ -2,9 +2,9 @@
 /*
  * One network of a stack, as the daemon sees it: a berth-netd process that owns a network namespace
  * (inside a user namespace when not root) with a bridge, the addresses, the DNS server on the
- * gateway address, and the port forwards from the host. netd outlives the daemon: it is adopted
- * again by its control socket, and everything it is told is a whole desired state (zone, forwards),
- * so that telling it twice does no harm.
+ * gateway address, the port forwards from the host, and the way out. netd outlives the daemon: it
+ * is adopted again by its control socket, and everything it is told is a whole desired state (zone,
+ * forwards), so that telling it twice does no harm.
  *
  *   DIR/netd.sock   control socket (JSON lines, descriptors by SCM_RIGHTS)
  *   DIR/netd.json   pid, start time, subnet
@@ -32,6 +32,7 @@ struct net_spec {
         const char *name;  /* of the network, unique within the stack */
         uint32_t subnet;   /* host byte order */
         unsigned bits;     /* 16..29 */
+        bool egress;       /* there is a way out, for clients that may use it */
 };
 
 struct net;
@@ -41,6 +42,9 @@ struct net_events {
         /* netd ended or never came up. Requests have failed by now; net is gone when this returns,
          * and net_detach() or net_stop() are not called any more, but within. */
         void (*on_lost)(void *ctx, const struct err *err);
+        /* After on_ready, when the network has egress: the way out is there, or it is not, and why.
+         * error: borrowed, NULL when up. netd goes on trying. */
+        void (*on_egress)(void *ctx, const char *error);
         void (*on_link_gone)(void *ctx); /* a VM ended, or somebody removed its tap: look */
         void *ctx;
 };
@@ -60,6 +64,7 @@ struct zone_client {
         uint32_t ip; /* on this net */
         const char *const *networks;
         size_t networks_len;
+        bool egress; /* it may go out here: packets are let through, other names are asked for */
 };
 
 struct zone {
@@ -131,6 +136,12 @@ int net_set_forwards(struct net *net, const struct forward *forwards, size_t n,
 /** Gateway address of the subnet, and whether an address can be given to a VM. */
 uint32_t net_gateway(uint32_t subnet, unsigned bits);
 bool net_address_usable(uint32_t subnet, unsigned bits, uint32_t ip);
+
+/**
+ * The host's own address that it shows to the outside, where its default route leads; host byte
+ * order. Nothing is sent. 0: there is no way outside.
+ */
+uint32_t net_host_address(void);
 
 /** pid of netd, for display; 0 until it is known. */
 int net_pid(const struct net *net);

@@ -19,6 +19,10 @@
 
 #define TUN_PATH "/dev/net/tun"
 
+/* Rules of routing: who may pass, before that nobody may. Local delivery (0) comes first. */
+#define PRIORITY_CLIENT 100
+#define PRIORITY_NOBODY 200
+
 static int write_proc(const char *path, const char *text, struct err *err)
 {
         AUTO_CLOSE int fd = open(path, O_WRONLY | O_CLOEXEC);
@@ -46,6 +50,23 @@ static int map_ids(uid_t uid, gid_t gid, struct err *err)
         return write_proc("/proc/self/gid_map", text, err);
 }
 
+static int no_namespaces(int code, struct err *err)
+{
+        return err_errno(err, code,
+                         "cannot create a network namespace; allow unprivileged user namespaces "
+                         "(sysctl user.max_user_namespaces) or run as root");
+}
+
+int netns_enter_user(struct err *err)
+{
+        uid_t uid = geteuid();
+        gid_t gid = getegid();
+
+        if (unshare(CLONE_NEWUSER) == 0)
+                return map_ids(uid, gid, err);
+        return uid == 0 ? 0 : no_namespaces(errno, err);
+}
+
 int netns_enter(struct err *err)
 {
         uid_t uid = geteuid();
@@ -55,9 +76,7 @@ int netns_enter(struct err *err)
                 return map_ids(uid, gid, err);
         if (uid == 0 && unshare(CLONE_NEWNET) == 0)
                 return 0;
-        return err_errno(err, errno,
-                         "cannot create a network namespace; allow unprivileged user namespaces "
-                         "(sysctl user.max_user_namespaces) or run as root");
+        return no_namespaces(errno, err);
 }
 
 int netns_enter_waiting(struct err *err)
@@ -96,6 +115,54 @@ int netns_setup(uint32_t gateway, unsigned bits, unsigned mtu, struct err *err)
         if (r < 0)
                 return r;
         return rtnl_addr_add(fd, NETNS_BRIDGE, gateway, bits, err);
+}
+
+/* Addresses beyond the uplink have no route back while it is down, or prohibited: do not care. */
+static int no_reverse_path_filter(const char *link, struct err *err)
+{
+        char path[128];
+
+        (void)snprintf(path, sizeof(path), "/proc/sys/net/ipv4/conf/%s/rp_filter", link); /* fits */
+        return write_proc(path, "0", err);
+}
+
+int netns_route_setup(struct err *err)
+{
+        const struct rtnl_rule nobody = {.link = NETNS_BRIDGE, .priority = PRIORITY_NOBODY};
+        AUTO_CLOSE int fd = -1;
+        int r = rtnl_open(&fd, err);
+
+        if (r == 0)
+                r = rtnl_rule_set(fd, &nobody, true, err);
+        if (r == 0)
+                r = write_proc("/proc/sys/net/ipv4/ip_forward", "1", err);
+        if (r == 0)
+                r = no_reverse_path_filter("all", err);
+        if (r == 0)
+                r = no_reverse_path_filter("default", err);
+        return r < 0 ? r : no_reverse_path_filter(NETNS_BRIDGE, err);
+}
+
+int netns_route_client(uint32_t ip, bool pass, struct err *err)
+{
+        const struct rtnl_rule client = {
+                .link = NETNS_BRIDGE, .source = ip, .pass = true, .priority = PRIORITY_CLIENT};
+        AUTO_CLOSE int fd = -1;
+        int r = rtnl_open(&fd, err);
+
+        return r < 0 ? r : rtnl_rule_set(fd, &client, pass, err);
+}
+
+int netns_uplink_setup(const char *link, struct err *err)
+{
+        char proxy[128], delay[128];
+        int r = no_reverse_path_filter(link, err);
+
+        (void)snprintf(proxy, sizeof(proxy), "/proc/sys/net/ipv4/conf/%s/proxy_arp", link);
+        (void)snprintf(delay, sizeof(delay), "/proc/sys/net/ipv4/neigh/%s/proxy_delay", link);
+        if (r == 0)
+                r = write_proc(delay, "0", err);
+        return r < 0 ? r : write_proc(proxy, "1", err);
 }
 
 int netns_check_tun(struct err *err)

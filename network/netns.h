@@ -9,6 +9,7 @@
 #ifndef NETWORK_NETNS_H
 #define NETWORK_NETNS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -24,6 +25,9 @@
  */
 int netns_enter(struct err *err);
 
+/** The user namespace alone; root goes on without where they are forbidden. EPERM as above. */
+int netns_enter_user(struct err *err);
+
 /**
  * The same for the namespace of taps that wait. As root it has no user namespace of its own, whose
  * rights would end where another network begins.
@@ -32,6 +36,21 @@ int netns_enter_waiting(struct err *err);
 
 /** Loopback and bridge up, gateway address on the bridge. Called once, after netns_enter(). */
 int netns_setup(uint32_t gateway, unsigned bits, unsigned mtu, struct err *err);
+
+/**
+ * Route packets of VMs, for now of none: what comes in by the bridge is prohibited until
+ * netns_route_client() lets its source pass.
+ */
+int netns_route_setup(struct err *err);
+
+/** Let packets of the VM with that address pass, or no more. */
+int netns_route_client(uint32_t ip, bool pass, struct err *err);
+
+/**
+ * The link out is up: answer there for VMs' addresses (proxy ARP), so that what is behind it sees
+ * them as neighbours and needs no address translation.
+ */
+int netns_uplink_setup(const char *link, struct err *err);
 
 /** A new tap (IFF_VNET_HDR, no packet information) as a port of the bridge; gone when closed. */
 int netns_open_tap(int *ret_fd, struct err *err);

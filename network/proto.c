@@ -89,6 +89,7 @@ void proto_put_zone(json_t *request, const struct zone *zone)
 
                 put_ip(j, "ip", c->ip);
                 put_strings(j, "networks", c->networks, c->networks_len);
+                json_set_bool(j, "egress", c->egress);
         }
 }
 
@@ -162,6 +163,7 @@ static int get_client(const json_t *j, struct zone_client *ret, struct err *err)
 
         if (r < 0)
                 return r;
+        ret->egress = json_bool(j, "egress", false);
         return get_names(j, "networks", PROTO_NETWORKS_MAX, value_name_valid, &ret->networks,
                          &ret->networks_len, err);
 }

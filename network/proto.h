@@ -3,7 +3,8 @@
  * The messages between the daemon and netd, as JSON. A request has "op" and "id", its reply the
  * same "id" and either what the operation gives or "error" and "code" (an errno value).
  *
- *   hello                      -> protocol, pid, start_time, stack, name, subnet ("a.b.c.d/n")
+ *   hello                      -> protocol, pid, start_time, stack, name, subnet ("a.b.c.d/n"),
+ *                                 egress
  *   tap                        -> a descriptor
  *   namespace                  -> a descriptor, of the network namespace
  *   zone      records, clients -> nothing
@@ -16,7 +17,8 @@
  *   move      tap, descriptor  -> nothing; the tap is in that namespace's bridge
  *
  * By itself netd says "event": "link-gone" when a link of its namespace went: a VM ended, or
- * somebody removed its tap.
+ * somebody removed its tap; and "event": "egress" when the way out came or went, with "error" in
+ * the second case (after hello, too).
  *
  * Everything that is read is checked and bounded: netd serves whoever may open its socket.
  */
@@ -31,6 +33,7 @@
 
 #define PROTO_VERSION   1
 #define PROTO_LINK_GONE "link-gone"
+#define PROTO_EGRESS    "egress"
 
 /* Twice what a /20 full of replicas needs; larger stacks are a mistake of the caller. */
 #define PROTO_RECORDS_MAX  8192

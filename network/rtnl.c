@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <assert.h>
+#include <linux/fib_rules.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/netlink.h>
@@ -170,6 +171,28 @@ int rtnl_addr_add(int fd, const char *name, uint32_t ip, unsigned bits, struct e
         (void)attr_add(&rq, IFA_BROADCAST, &broadcast, sizeof(broadcast));
         r = request_run(fd, &rq);
         return r < 0 ? err_errno(err, -r, "give link %s its address", name) : 0;
+}
+
+int rtnl_rule_set(int fd, const struct rtnl_rule *rule, bool add, struct err *err)
+{
+        struct request rq;
+        uint16_t flags = add ? NLM_F_CREATE | NLM_F_EXCL : 0;
+        struct fib_rule_hdr *h =
+                request_init(&rq, add ? RTM_NEWRULE : RTM_DELRULE, flags, sizeof(*h));
+        uint32_t source = htonl(rule->source);
+        int r;
+
+        h->family = AF_INET;
+        h->action = rule->pass ? FR_ACT_TO_TBL : FR_ACT_PROHIBIT;
+        h->table = rule->pass ? RT_TABLE_MAIN : RT_TABLE_UNSPEC;
+        if (rule->source) {
+                h->src_len = 32;
+                (void)attr_add(&rq, FRA_SRC, &source, sizeof(source));
+        }
+        (void)attr_add(&rq, FRA_IIFNAME, rule->link, strlen(rule->link) + 1);
+        (void)attr_add(&rq, FRA_PRIORITY, &rule->priority, sizeof(rule->priority));
+        r = request_run(fd, &rq);
+        return r < 0 ? err_errno(err, -r, "rule of routing for %s", rule->link) : 0;
 }
 
 int rtnl_link_move(int fd, const char *name, int netns_fd, unsigned master, struct err *err)

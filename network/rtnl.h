@@ -7,6 +7,7 @@
 #ifndef NETWORK_RTNL_H
 #define NETWORK_RTNL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -32,5 +33,16 @@ int rtnl_link_up(int fd, const char *name, unsigned master, struct err *err);
 
 /** Give a link an address, host byte order, with its prefix length. */
 int rtnl_addr_add(int fd, const char *name, uint32_t ip, unsigned bits, struct err *err);
+
+/* A rule of routing for packets that come in by a link. */
+struct rtnl_rule {
+        const char *link;
+        uint32_t source; /* host byte order; 0: any */
+        bool pass;       /* by the main table; else prohibited, and the sender is told */
+        uint32_t priority;
+};
+
+/** Add a rule, or remove it. */
+int rtnl_rule_set(int fd, const struct rtnl_rule *rule, bool add, struct err *err);
 
 #endif

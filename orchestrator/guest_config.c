@@ -9,6 +9,10 @@
 
 #include "base/mem.h"
 #include "base/value.h"
+#include "orchestrator/linux_names.h"
+
+/* In extra_hosts: the host, whatever its address is. */
+#define HOST_GATEWAY "host-gateway"
 
 struct guest_setup {
         struct guest_config config;
@@ -44,22 +48,6 @@ static void list_free(char **list, size_t len)
         for (size_t i = 0; i < len; i++)
                 free(list[i]);
         free(list);
-}
-
-int signal_number(const char *name)
-{
-        int64_t n;
-
-        if (value_int(name, 1, 64, &n, NULL) == 0)
-                return (int)n;
-        if (strncasecmp(name, "SIG", 3) == 0)
-                name += 3;
-        for (int i = 1; i < 32; i++)
-                if (sigabbrev_np(i) && strcasecmp(name, sigabbrev_np(i)) == 0)
-                        return i;
-        if (strncasecmp(name, "RTMIN+", 6) == 0 && value_int(name + 6, 0, 30, &n, NULL) == 0)
-                return 34 + (int)n;
-        return 0;
 }
 
 void mac_of_address(uint32_t ip, uint8_t *ret_mac)
@@ -234,6 +222,15 @@ static void build_machine_id(struct guest_setup *s, const struct guest_input *in
         f->content_size = strlen(text);
 }
 
+/* The first network with a way out has the default route; NULL: there is none. */
+static const struct guest_nic *way_out(const struct guest_input *in)
+{
+        for (size_t i = 0; i < in->nics_len; i++)
+                if (in->nics[i].egress)
+                        return &in->nics[i];
+        return NULL;
+}
+
 static void build_interfaces(struct guest_setup *s, const struct guest_input *in)
 {
         s->interfaces = xcalloc(in->nics_len, sizeof(*s->interfaces));
@@ -247,7 +244,7 @@ static void build_interfaces(struct guest_setup *s, const struct guest_input *in
                 g->mac = own(s, xasprintf("%02x:%02x:%02x:%02x:%02x:%02x", nic->mac[0], nic->mac[1],
                                           nic->mac[2], nic->mac[3], nic->mac[4], nic->mac[5]));
                 g->addresses[0] = own(s, xasprintf("%s/%u", ip, nic->bits));
-                if (i == 0)
+                if (nic == way_out(in))
                         g->gateways[0] = own(s, xstrdup(gateway));
         }
 }
@@ -260,19 +257,23 @@ static void build_names(struct guest_setup *s, const struct guest_input *in)
                 for (size_t i = 0; i < sv->dns.len; i++)
                         list_add(&s->nameservers, &s->nameservers_len, xstrdup(sv->dns.items[i]));
         else if (in->nics_len) {
+                const struct guest_nic *nic = way_out(in) ? way_out(in) : &in->nics[0];
                 char gateway[VALUE_IP4_MAX];
 
-                value_ip4_text(in->nics[0].gateway, gateway);
+                value_ip4_text(nic->gateway, gateway); /* it knows the names of all of them */
                 list_add(&s->nameservers, &s->nameservers_len, xstrdup(gateway));
         }
         for (size_t i = 0; i < sv->dns_search.len; i++)
                 list_add(&s->search, &s->search_len, xstrdup(sv->dns_search.items[i]));
         for (size_t i = 0; i < sv->extra_hosts.len; i++) {
                 const char *eq = strchr(sv->extra_hosts.items[i], '=');
+                const char *address = eq ? eq + 1 : NULL;
 
-                if (eq)
+                if (address && streq(address, HOST_GATEWAY))
+                        address = in->host_address;
+                if (address)
                         list_add(&s->hosts, &s->hosts_len,
-                                 xasprintf("%s %.*s", eq + 1, (int)(eq - sv->extra_hosts.items[i]),
+                                 xasprintf("%s %.*s", address, (int)(eq - sv->extra_hosts.items[i]),
                                            sv->extra_hosts.items[i]));
         }
         for (size_t i = 0; i < sv->sysctls.len; i++)
@@ -280,28 +281,6 @@ static void build_names(struct guest_setup *s, const struct guest_input *in)
                          xasprintf("%s=%s", sv->sysctls.items[i].key,
                                    sv->sysctls.items[i].value ? sv->sysctls.items[i].value : ""));
 }
-
-static const struct {
-        const char *name;
-        int resource;
-} ulimit_names[] = {
-        {"as", RLIMIT_AS},
-        {"core", RLIMIT_CORE},
-        {"cpu", RLIMIT_CPU},
-        {"data", RLIMIT_DATA},
-        {"fsize", RLIMIT_FSIZE},
-        {"locks", RLIMIT_LOCKS},
-        {"memlock", RLIMIT_MEMLOCK},
-        {"msgqueue", RLIMIT_MSGQUEUE},
-        {"nice", RLIMIT_NICE},
-        {"nofile", RLIMIT_NOFILE},
-        {"nproc", RLIMIT_NPROC},
-        {"rss", RLIMIT_RSS},
-        {"rtprio", RLIMIT_RTPRIO},
-        {"rttime", RLIMIT_RTTIME},
-        {"sigpending", RLIMIT_SIGPENDING},
-        {"stack", RLIMIT_STACK},
-};
 
 /* As Docker's default: servers size their tables by it. */
 #define NOFILE_DEFAULT 1048576
@@ -312,82 +291,17 @@ static int build_rlimits(struct guest_setup *s, const struct service *sv, struct
                 (struct guest_rlimit){RLIMIT_NOFILE, NOFILE_DEFAULT, NOFILE_DEFAULT};
         for (size_t i = 0; i < sv->ulimits_len; i++) {
                 const struct ulimit *u = &sv->ulimits[i];
-                struct guest_rlimit *g = NULL;
+                int resource = linux_limit(u->name);
+                struct guest_rlimit *g;
 
-                for (size_t n = 0; !g && n < ARRAY_SIZE(ulimit_names); n++)
-                        if (streq(u->name, ulimit_names[n].name)) {
-                                g = array_push(&s->rlimits, &s->rlimits_len);
-                                g->resource = ulimit_names[n].resource;
-                        }
-                if (!g)
+                if (resource < 0)
                         return err_set(err, EINVAL, "ulimits.%s is not a limit of Linux", u->name);
+                g = array_push(&s->rlimits, &s->rlimits_len);
+                g->resource = resource;
                 g->soft = u->soft < 0 ? UINT64_MAX : (uint64_t)u->soft;
                 g->hard = u->hard < 0 ? UINT64_MAX : (uint64_t)u->hard;
         }
         return 0;
-}
-
-/* Linux capability names by number (capability.h of Linux 6.1). */
-static const char *const capability_names[] = {
-        "CHOWN",
-        "DAC_OVERRIDE",
-        "DAC_READ_SEARCH",
-        "FOWNER",
-        "FSETID",
-        "KILL",
-        "SETGID",
-        "SETUID",
-        "SETPCAP",
-        "LINUX_IMMUTABLE",
-        "NET_BIND_SERVICE",
-        "NET_BROADCAST",
-        "NET_ADMIN",
-        "NET_RAW",
-        "IPC_LOCK",
-        "IPC_OWNER",
-        "SYS_MODULE",
-        "SYS_RAWIO",
-        "SYS_CHROOT",
-        "SYS_PTRACE",
-        "SYS_PACCT",
-        "SYS_ADMIN",
-        "SYS_BOOT",
-        "SYS_NICE",
-        "SYS_RESOURCE",
-        "SYS_TIME",
-        "SYS_TTY_CONFIG",
-        "MKNOD",
-        "LEASE",
-        "AUDIT_WRITE",
-        "AUDIT_CONTROL",
-        "SETFCAP",
-        "MAC_OVERRIDE",
-        "MAC_ADMIN",
-        "SYSLOG",
-        "WAKE_ALARM",
-        "BLOCK_SUSPEND",
-        "AUDIT_READ",
-        "PERFMON",
-        "BPF",
-        "CHECKPOINT_RESTORE",
-};
-
-#define CAPABILITIES_ALL ((UINT64_C(1) << ARRAY_SIZE(capability_names)) - 1)
-
-static int capability_mask(const char *name, uint64_t *ret, struct err *err)
-{
-        if (strncasecmp(name, "CAP_", 4) == 0)
-                name += 4;
-        if (strcasecmp(name, "ALL") == 0) {
-                *ret = CAPABILITIES_ALL;
-                return 0;
-        }
-        for (size_t i = 0; i < ARRAY_SIZE(capability_names); i++)
-                if (strcasecmp(name, capability_names[i]) == 0) {
-                        *ret = UINT64_C(1) << i;
-                        return 0;
-                }
-        return err_set(err, EINVAL, "'%s' is not a capability; see capabilities(7)", name);
 }
 
 /* Docker's order: drops first, then adds. */
@@ -396,12 +310,12 @@ static int build_capabilities(struct guest_setup *s, const struct service *sv, s
         uint64_t caps = GUEST_CAPS_DOCKER, mask;
 
         for (size_t i = 0; i < sv->cap_drop.len; i++) {
-                if (capability_mask(sv->cap_drop.items[i], &mask, err) < 0)
+                if (linux_capabilities(sv->cap_drop.items[i], &mask, err) < 0)
                         return err_wrap(err, "cap_drop");
                 caps &= ~mask;
         }
         for (size_t i = 0; i < sv->cap_add.len; i++) {
-                if (capability_mask(sv->cap_add.items[i], &mask, err) < 0)
+                if (linux_capabilities(sv->cap_add.items[i], &mask, err) < 0)
                         return err_wrap(err, "cap_add");
                 caps |= mask;
         }
@@ -433,7 +347,7 @@ static int build_process(struct guest_setup *s, const struct guest_input *in, st
         c->memory_max = sv->mem_limit_bytes > 0 ? (uint64_t)sv->mem_limit_bytes : 0;
         c->pids_max = sv->pids_limit > 0 ? (uint64_t)sv->pids_limit : 0;
         if (stop) {
-                c->stop_signal = signal_number(stop);
+                c->stop_signal = linux_signal(stop);
                 if (c->stop_signal == 0)
                         return err_set(err, EINVAL, "stop_signal '%s' is not a signal", stop);
         }

@@ -19,6 +19,7 @@
 struct guest_nic {
         uint32_t ip, gateway; /* host byte order; gateway is also the network's DNS server */
         unsigned bits;
+        bool egress; /* a way out of it */
         uint8_t mac[6];
 };
 
@@ -31,6 +32,7 @@ struct guest_input {
         const char *machine_id; /* for /etc/machine-id */
         const struct guest_nic *nics;
         size_t nics_len;
+        const char *host_address; /* what host-gateway stands for; NULL: not known, left out */
         /* For each entry of service->volumes: serial of its disk, or 9p tag; NULL for tmpfs. */
         const char *const *mount_names;
         /* Likewise, all may be NULL: whether a volume is a share, not a disk; what in the share or
@@ -54,9 +56,6 @@ AUTO_TYPE(guest_setup)
 const struct guest_config *guest_setup_config(const struct guest_setup *setup);
 
 /** Serials of the two disks every VM has. */
-
-/** Signal number of "SIGTERM", "TERM" or "15"; 0 when unknown. */
-int signal_number(const char *name);
 
 /** The MAC of an address: locally administered, 02:be followed by the address. */
 void mac_of_address(uint32_t ip, uint8_t *ret_mac);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/log.h"
 #include "base/loop.h"
 #include "base/mem.h"
 #include "orchestrator/events.h"
@@ -23,7 +24,10 @@ struct image_pull {
         char *ref;      /* normalised */
         char *platform; /* that was asked for; NULL: what VMs here run, and what stacks want */
         struct storage_job *job;
-        json_t *result; /* of the pull, while unpacking */
+        char *auth_file; /* NULL: none of its own */
+        json_t *result;  /* of the pull, while unpacking */
+        json_t *before;  /* what the reference was */
+        bool mended;     /* it was pulled again, as a blob in the store was damaged */
         struct image_pull_events *listeners;
         size_t listeners_len;
         bool wanted; /* by an entry: a stack */
@@ -35,6 +39,8 @@ static void pull_free(void *p)
         struct image_pull *pull = p;
 
         json_decref(pull->result);
+        json_decref(pull->before);
+        free(pull->auth_file);
         free(pull->listeners);
         free(pull->ref);
         free(pull->platform);
@@ -167,11 +173,36 @@ static void pull_end(struct image_pull *pull, const json_t *result, const struct
         loop_defer_free(images->loop, pull_free, pull);
 }
 
+static int pull_begin(struct image_pull *pull, struct err *err);
+
+/* An image that cannot be unpacked is not there: the name is what it was before. */
+static void withdraw(struct image_pull *pull)
+{
+        const json_t *image = json_array_get(json_object_get(pull->result, "images"), 0);
+        struct err err = ERR_INIT;
+
+        if (image_withdraw(pull->images->store, pull->ref, json_str(image, "digest", ""),
+                           pull->before, &err) < 0)
+                log_warn("images", "", "%s: cannot take the name back: %s", pull->ref, err.msg);
+}
+
 static void on_pull_unpacked(void *ctx, const char *path, const struct err *err)
 {
         struct image_pull *pull = ctx;
+        struct err again = ERR_INIT;
 
         (void)path;
+        /* What was damaged is gone by now, and comes anew. */
+        if (err && (err->code == STORAGE_DAMAGED || err->code == ENOENT) && !pull->mended) {
+                pull->mended = true;
+                json_decref(pull->result);
+                pull->result = NULL;
+                if (pull_begin(pull, &again) < 0)
+                        pull_end(pull, NULL, &again);
+                return;
+        }
+        if (err)
+                withdraw(pull);
         pull_end(pull, err ? NULL : pull->result, err);
 }
 
@@ -202,27 +233,35 @@ static void on_pull_done(void *ctx, const json_t *result, const struct err *err)
         images_unpack(pull->images, digest, on_pull_unpacked, pull);
 }
 
-static int pull_start(struct images *images, const char *ref, const char *platform,
-                      const char *auth_file, struct image_pull **ret, struct err *err)
+static int pull_begin(struct image_pull *pull, struct err *err)
 {
         const struct storage_job_request request = {.kind = JOB_PULL,
                                                     .archive_fd = -1,
-                                                    .ref = ref,
-                                                    .platform = platform,
-                                                    .auth_file = auth_file};
-        struct image_pull *pull = xnew(struct image_pull);
+                                                    .ref = pull->ref,
+                                                    .platform = pull->platform,
+                                                    .auth_file = pull->auth_file};
         const struct storage_job_events events = {.on_progress = on_pull_progress,
                                                   .on_layer = on_pull_layer,
                                                   .on_notice = on_pull_notice,
                                                   .on_done = on_pull_done,
                                                   .ctx = pull};
+
+        return storage_job_start(pull->images->loop, pull->images->store, pull->images->worker,
+                                 &request, &events, &pull->job, err);
+}
+
+static int pull_start(struct images *images, const char *ref, const char *platform,
+                      const char *auth_file, struct image_pull **ret, struct err *err)
+{
+        struct image_pull *pull = xnew(struct image_pull);
         int r;
 
         pull->images = images;
         pull->ref = xstrdup(ref);
         pull->platform = xstrdup(platform);
-        r = storage_job_start(images->loop, images->store, images->worker, &request, &events,
-                              &pull->job, err);
+        pull->auth_file = xstrdup(auth_file);
+        pull->before = image_reference(images->store, ref);
+        r = pull_begin(pull, err);
         if (r < 0) {
                 pull_free(pull);
                 return r;

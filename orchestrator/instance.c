@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/mem.h"
+#include "orchestrator/linux_names.h"
 
 /* A guest that breaks off is given this many chances before its VM is killed. */
 #define RECONNECTS_MAX 3
@@ -118,7 +119,7 @@ static void drop_guest(struct instance *in)
         static const struct guest_exit lost = {
                 .code = 125, .start_failed = true, .text = "the VM ended"};
 
-        in->greeted = false;
+        in->greeted = in->run_waits = false;
         probe_stop(&in->probe);
         instance_tell_stats(in, NULL);
         if (in->guest)
@@ -229,7 +230,7 @@ void instance_stop(struct instance *in, const char *reason)
 {
         enum vm_state state = in->state;
         struct err err = ERR_INIT;
-        int signo = in->stop_signal ? signal_number(in->stop_signal) : 0;
+        int signo = in->stop_signal ? linux_signal(in->stop_signal) : 0;
 
         if (state == VM_STOPPING || in->remove_wanted)
                 return;
@@ -288,7 +289,22 @@ static void send_configuration(struct instance *in)
 
         random_bytes(config.seed, sizeof(config.seed));
         config.clock_ns = (uint64_t)clock_wall_ns();
-        if (guest_configure(in->guest, &config, &err) < 0 || guest_run(in->guest, &err) < 0)
+        if (guest_configure(in->guest, &config, &err) < 0) {
+                instance_fail(in, EXIT_BOOT, err.msg);
+                return;
+        }
+        in->run_waits = true;
+        instance_run(in);
+}
+
+void instance_run(struct instance *in)
+{
+        struct err err = ERR_INIT;
+
+        if (!in->run_waits || !instance_has_taps(in))
+                return;
+        in->run_waits = false;
+        if (guest_run(in->guest, &err) < 0)
                 instance_fail(in, EXIT_BOOT, err.msg);
 }
 

@@ -86,6 +86,7 @@ struct instance_nic {
         char *network;
         uint32_t ip, gateway;
         unsigned bits;
+        bool egress;                 /* the VM may go out here */
         int tap_fd;                  /* -1: not opened yet, or QEMU has it */
         struct tap_request *request; /* under way */
         struct str_list aliases;
@@ -147,6 +148,7 @@ struct instance {
         ev_timer deadline;  /* of the present state */
         ev_timer reconnect; /* to a guest that was lost while its VM lives */
         unsigned reconnects;
+        bool run_waits;        /* the guest was configured, its tap is on its way */
         bool greeted;          /* the guest waits for its configuration, its VM is not up */
         bool remove_wanted;    /* instance_remove() was called */
         bool powered_off;      /* power-off was sent */
@@ -215,6 +217,10 @@ void instance_forget_taps(struct instance *instance);
 /** Addresses for its networks; then a tap on each is asked for, or that of its machine moved. */
 int instance_make_nics(struct instance *instance, const struct service *service, struct err *err);
 int instance_ask_taps(struct instance *instance, struct err *err);
+/** None of its taps is on its way any more. */
+bool instance_has_taps(const struct instance *instance);
+/** Have the guest, if it is configured, start the service once the VM has its network. */
+void instance_run(struct instance *instance);
 /** End the machine of the pool that it reserved and did not use, if any. */
 void instance_drop_member(struct instance *instance);
 /** Write instance.json. */

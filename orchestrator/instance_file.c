@@ -27,6 +27,7 @@ static json_t *nics_json(const struct instance *in)
                 json_set_int(nic, "ip", in->nics[i].ip);
                 json_set_int(nic, "gateway", in->nics[i].gateway);
                 json_set_int(nic, "bits", in->nics[i].bits);
+                json_set_bool(nic, "egress", in->nics[i].egress);
                 for (size_t k = 0; k < in->nics[i].aliases.len; k++)
                         json_array_append_new(aliases, json_string(in->nics[i].aliases.items[k]));
                 json_object_set_new(nic, "aliases", aliases);
@@ -116,6 +117,7 @@ static int read_nic(struct instance *in, const json_t *j, struct err *err)
         nic->ip = (uint32_t)ip;
         nic->gateway = (uint32_t)gateway;
         nic->bits = (unsigned)bits;
+        nic->egress = json_bool(j, "egress", false);
         json_array_foreach(json_object_get(j, "aliases"), i, alias)
                 if (json_is_string(alias))
                         *array_push(&nic->aliases.items, &nic->aliases.len) =

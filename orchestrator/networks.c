@@ -23,6 +23,7 @@ static void close_namespace(struct network_state *n)
 {
         if (n->netns_fd >= 0)
                 (void)close(steal_fd(&n->netns_fd)); /* a namespace has nothing to flush */
+        n->takes_taps = false;
 }
 
 static void network_free(void *p)
@@ -32,6 +33,7 @@ static void network_free(void *p)
         free(n->entry.stack);
         free(n->entry.name);
         free(n->entry.message);
+        free(n->entry.egress_error);
         free(n->dir);
         for (size_t i = 0; i < n->slots_len; i++) {
                 free(n->slots[i].id);
@@ -128,6 +130,28 @@ static void on_net_lost(void *ctx, const struct err *err)
         n->owner->env.on_change(n->owner->env.ctx);
 }
 
+/* Told when it changes; services run on without a way out. */
+static void on_net_egress(void *ctx, const char *error)
+{
+        struct network_state *n = ctx;
+        struct networks *ns = n->owner;
+        AUTO_FREE char *text = NULL;
+
+        if (error)
+                text = xasprintf("network %s has no way out: %s%s", n->entry.name, error,
+                                 strstr(error, "not installed")
+                                         ? "; install it (Debian: apt install slirp4netns), or "
+                                           "make the network `internal: true`"
+                                         : "; it is tried again");
+        else if (n->entry.egress_error)
+                text = xasprintf("network %s has a way out again", n->entry.name);
+        if (text)
+                ns->env.on_event(ns->env.ctx, n->entry.stack,
+                                 error ? "egress-failed" : "egress-restored", text);
+        free(n->entry.egress_error);
+        n->entry.egress_error = xstrdup(error);
+}
+
 static void on_net_link_gone(void *ctx)
 {
         const struct network_state *n = ctx;
@@ -142,8 +166,10 @@ static int start_net(struct network_state *n, struct err *err)
                                       .stack = n->entry.stack,
                                       .name = n->entry.name,
                                       .subnet = n->entry.subnet,
-                                      .bits = n->entry.bits};
-        const struct net_events events = {on_net_ready, on_net_lost, on_net_link_gone, n};
+                                      .bits = n->entry.bits,
+                                      .egress = n->entry.egress};
+        const struct net_events events = {on_net_ready, on_net_lost, on_net_egress,
+                                          on_net_link_gone, n};
 
         return net_start(n->owner->env.loop, &spec, &events, &n->net, err);
 }
@@ -160,6 +186,7 @@ static int save_description(const struct network_state *n, struct err *err)
         json_set_str(j, "hash", n->entry.hash);
         json_set_int(j, "subnet", n->entry.subnet);
         json_set_int(j, "bits", n->entry.bits);
+        json_set_bool(j, "egress", n->entry.egress);
         text = json_text(j);
         return file_write_atomic(path, text, strlen(text), 0600, err);
 }
@@ -208,6 +235,7 @@ void networks_create(struct networks *ns, const char *stack, const struct networ
         r = networks_choose_subnet(ns, stack, spec, &n->entry.subnet, &n->entry.bits, &err);
         if (r == 0) {
                 network_hash(spec, n->entry.hash);
+                n->entry.egress = !spec->internal && !spec->no_egress;
                 n->entry.gateway = net_gateway(n->entry.subnet, n->entry.bits);
                 r = file_mkdir_p(n->dir, 0700, &err);
         }
@@ -271,6 +299,21 @@ int networks_move_tap(struct networks *ns, const char *stack, const char *name, 
         return taps_move(ns->taps, tap, n->netns_fd, cb, ctx, err);
 }
 
+void networks_note_moved(struct networks *ns, const char *stack, const char *name)
+{
+        struct network_state *n = find(ns, stack, name);
+
+        if (n)
+                n->takes_taps = true;
+}
+
+bool networks_takes_taps(const struct networks *ns, const char *stack, const char *name)
+{
+        const struct network_state *n = find(ns, stack, name);
+
+        return n && n->takes_taps;
+}
+
 void networks_set_taps(struct networks *ns, struct taps *taps)
 {
         ns->taps = taps;
@@ -303,6 +346,7 @@ static int adopt(struct networks *ns, const char *dir, struct err *err)
         (void)snprintf(n->entry.hash, sizeof(n->entry.hash), "%s", hash); /* compared, no more */
         n->entry.subnet = (uint32_t)subnet;
         n->entry.bits = (unsigned)bits;
+        n->entry.egress = json_bool(j, "egress", false);
         n->entry.gateway = net_gateway(n->entry.subnet, n->entry.bits);
         if (start_net(n, err) < 0)
                 note_failure(n, err);

@@ -31,10 +31,12 @@ struct network_entry {
         uint32_t subnet, gateway;
         unsigned bits;
         bool up;
-        unsigned failures; /* attempts in a row to bring it up */
-        int64_t failed_ms; /* when the last one failed, on the clock of facts; 0: it did not */
-        char *message;     /* why it is not up; NULL while it starts */
-        int pid;           /* of netd; 0 unknown */
+        bool egress;        /* VMs on it may go out, unless their service says no */
+        char *egress_error; /* why they cannot now; NULL: they can, or it is not known yet */
+        unsigned failures;  /* attempts in a row to bring it up */
+        int64_t failed_ms;  /* when the last one failed, on the clock of facts; 0: it did not */
+        char *message;      /* why it is not up; NULL while it starts */
+        int pid;            /* of netd; 0 unknown */
 };
 
 struct networks_env {
@@ -92,11 +94,16 @@ int networks_move_tap(struct networks *networks, const char *stack, const char *
                       const char *tap, void (*cb)(void *ctx, int none, const struct err *err),
                       void *ctx, struct err *err);
 
+/** A tap was moved there, so others can be, too; and whether that is so. */
+void networks_note_moved(struct networks *networks, const char *stack, const char *name);
+bool networks_takes_taps(const struct networks *networks, const char *stack, const char *name);
+
 /* A VM as networks see it. All borrowed. */
 struct endpoint_nic {
         const char *network;
         uint32_t ip;
         const struct str_list *aliases; /* may be NULL */
+        bool egress;                    /* the VM may go out here */
 };
 
 struct endpoint {

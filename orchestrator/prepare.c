@@ -18,6 +18,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/value.h"
+#include "network/net.h"
 #include "orchestrator/instance.h"
 #include "orchestrator/machine_id.h"
 #include "storage/volume.h"
@@ -359,11 +360,20 @@ static bool template_is_coming(const struct instance *in, const struct service *
         return templates_want(in->env->templates, memory, cpus, NULL) == TEMPLATE_BUILDING;
 }
 
+/* Without a way outside: the gateway, where nothing answers. */
+static void host_address(const struct instance *in, char *ret)
+{
+        uint32_t ip = net_host_address();
+
+        value_ip4_text(ip || !in->nics_len ? ip : in->nics[0].gateway, ret);
+}
+
 static int make_setup(struct instance *in, const struct attachments *at,
                       const struct service *service, struct err *err)
 {
         const struct image_entry *image = images_find(in->env->images, in->image);
         struct guest_nic nics[VM_NICS_MAX];
+        char host[VALUE_IP4_MAX];
         char machine_id[MACHINE_ID_MAX];
         const struct guest_input input = {.stack = in->desired->stack,
                                           .service = service,
@@ -372,6 +382,7 @@ static int make_setup(struct instance *in, const struct attachments *at,
                                           .machine_id = machine_id,
                                           .nics = nics,
                                           .nics_len = in->nics_len,
+                                          .host_address = host,
                                           .mount_names = at->names,
                                           .mount_shared = at->shared,
                                           .mount_seed = at->seed,
@@ -380,10 +391,12 @@ static int make_setup(struct instance *in, const struct attachments *at,
         if (!input.image)
                 return err_set(err, ENOENT, "image %s is not there any more", in->image);
         machine_id_derive(in->env->machine_id, in->stack, in->service, in->replica, machine_id);
+        host_address(in, host);
         for (size_t i = 0; i < in->nics_len; i++) {
                 nics[i] = (struct guest_nic){.ip = in->nics[i].ip,
                                              .gateway = in->nics[i].gateway,
-                                             .bits = in->nics[i].bits};
+                                             .bits = in->nics[i].bits,
+                                             .egress = in->nics[i].egress};
                 mac_of_address(nics[i].ip, nics[i].mac);
         }
         if (!in->stop_signal)
@@ -464,7 +477,7 @@ void instance_prepare(struct instance *in)
                 if (in->nics[i].tap_fd < 0)
                         return;
         r = ports_ready(in, &err);
-        if (r == 0 && in->rootfs && !template_is_coming(in, service)) {
+        if (r == 0 && in->rootfs && (in->member || !template_is_coming(in, service))) {
                 instance_arm(in, INSTANCE_BOOT_TIMEOUT_MS);
                 r = boot(in, service, &err);
                 if (r == 0)

@@ -45,7 +45,8 @@ void instance_forget_taps(struct instance *in)
                 }
 }
 
-static int copy_nic(struct instance *in, const struct network_ref *ref, struct err *err)
+static int copy_nic(struct instance *in, const struct network_ref *ref, bool no_egress,
+                    struct err *err)
 {
         const struct network_entry *net = networks_find(in->env->networks, in->stack, ref->network);
         struct instance_nic *nic;
@@ -65,6 +66,7 @@ static int copy_nic(struct instance *in, const struct network_ref *ref, struct e
         nic->ip = ip;
         nic->gateway = net->gateway;
         nic->bits = net->bits;
+        nic->egress = net->egress && !no_egress;
         nic->tap_fd = -1;
         for (size_t i = 0; i < ref->aliases.len; i++)
                 *array_push(&nic->aliases.items, &nic->aliases.len) =
@@ -78,7 +80,7 @@ int instance_make_nics(struct instance *in, const struct service *service, struc
 
         assert(service->networks_len <= VM_NICS_MAX); /* as schema/ checks */
         for (size_t i = 0; r == 0 && i < service->networks_len; i++)
-                r = copy_nic(in, &service->networks[i], err);
+                r = copy_nic(in, &service->networks[i], service->no_egress, err);
         return r;
 }
 
@@ -134,16 +136,27 @@ static void on_tap_moved(void *ctx, int none, const struct err *err)
         if (!in)
                 return;
         in->nics[0].request = NULL;
-        if (!err) {
+        if (!err)
+                networks_note_moved(in->env->networks, in->stack, in->nics[0].network);
+        if (in->nics[0].tap_fd >= 0 || in->vm) { /* the VM did not wait for it */
+                if (err)
+                        instance_fail(in, EXIT_PREPARE, err->msg);
+                else
+                        instance_run(in);
+        } else if (!err) {
                 in->nics[0].tap_fd = steal_fd(&in->member_tap);
                 in->env->on_change(in->env, in);
-                return;
+        } else {
+                give_up_member(in, err);
+                if (open_taps(in, &why) < 0)
+                        instance_fail(in, EXIT_PREPARE, why.msg);
         }
-        give_up_member(in, err);
-        if (open_taps(in, &why) < 0)
-                instance_fail(in, EXIT_PREPARE, why.msg);
 }
 
+/*
+ * A move takes 16 ms, in which the VM can be configured: only the service has to wait. But where it
+ * was never done before it may be impossible, and then it is not too late for another tap.
+ */
 int instance_ask_taps(struct instance *in, struct err *err)
 {
         struct err why = ERR_INIT;
@@ -153,10 +166,21 @@ int instance_ask_taps(struct instance *in, struct err *err)
                 return open_taps(in, err);
         request = request_new(in, 0);
         if (networks_move_tap(in->env->networks, in->stack, in->nics[0].network,
-                              pool_member_tap_name(in->member), on_tap_moved, request, &why) == 0)
+                              pool_member_tap_name(in->member), on_tap_moved, request, &why) == 0) {
+                if (networks_takes_taps(in->env->networks, in->stack, in->nics[0].network))
+                        in->nics[0].tap_fd = steal_fd(&in->member_tap);
                 return 0;
+        }
         in->nics[0].request = NULL;
         free(request);
         give_up_member(in, &why);
         return open_taps(in, err);
+}
+
+bool instance_has_taps(const struct instance *in)
+{
+        for (size_t i = 0; i < in->nics_len; i++)
+                if (in->nics[i].request)
+                        return false;
+        return true;
 }

@@ -91,7 +91,7 @@ static void add_record(struct zone_build *zb, const struct endpoint *ep,
         record->ready = ep->ready;
 }
 
-static void add_client(struct zone_build *zb, const struct endpoint *ep, uint32_t ip)
+static void add_client(struct zone_build *zb, const struct endpoint *ep, uint32_t ip, bool egress)
 {
         const char **networks = keep_list(zb, ep->nics_len);
         struct zone_client *client = array_push(&zb->clients, &zb->clients_len);
@@ -101,6 +101,7 @@ static void add_client(struct zone_build *zb, const struct endpoint *ep, uint32_
         client->ip = ip;
         client->networks = networks;
         client->networks_len = ep->nics_len;
+        client->egress = egress;
 }
 
 static void build_zone(struct zone_build *zb, const struct network_entry *net,
@@ -113,7 +114,7 @@ static void build_zone(struct zone_build *zb, const struct network_entry *net,
                         continue;
                 here = nic_on(&eps[i], net->name);
                 if (here)
-                        add_client(zb, &eps[i], here->ip);
+                        add_client(zb, &eps[i], here->ip, here->egress);
                 for (size_t k = 0; eps[i].named && eps[i].serving && k < eps[i].nics_len; k++)
                         if (reachable(eps, n, net->stack, net->name, eps[i].nics[k].network))
                                 add_record(zb, &eps[i], &eps[i].nics[k]);
@@ -132,7 +133,7 @@ static void zone_fingerprint(const struct zone_build *zb, char *ret)
                 strbuf_addc(&text, '\n');
         }
         for (size_t i = 0; i < zb->clients_len; i++) {
-                strbuf_addf(&text, "c %u", zb->clients[i].ip);
+                strbuf_addf(&text, "c %u %d", zb->clients[i].ip, zb->clients[i].egress);
                 for (size_t k = 0; k < zb->clients[i].networks_len; k++)
                         strbuf_addf(&text, " %s", zb->clients[i].networks[k]);
                 strbuf_addc(&text, '\n');

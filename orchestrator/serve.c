@@ -18,6 +18,8 @@
 
 /* How long clients may take to read their last answer. */
 #define GOODBYE_MS 1000
+/* How long processes that were killed may take to be gone. */
+#define LAST_ENDS_S 2.0
 
 static void on_server_done(void *arg)
 {
@@ -237,6 +239,27 @@ static int open_all(struct daemon *d, const struct daemon_options *options, stru
         return r;
 }
 
+static void on_too_long(struct ev_loop *loop, ev_timer *w, int revents)
+{
+        (void)w;
+        (void)revents;
+        ev_break(loop, EVBREAK_ALL);
+}
+
+/* Wait for processes that were killed, so that nothing of ours is left when we are gone. */
+static void await_ends(struct daemon *d)
+{
+        ev_timer limit;
+
+        ev_signal_stop(d->loop, &d->sigterm);
+        ev_signal_stop(d->loop, &d->sigint);
+        ev_io_stop(d->loop, &d->owner);
+        ev_timer_init(&limit, on_too_long, LAST_ENDS_S, 0.0);
+        ev_timer_start(d->loop, &limit);
+        ev_unref(d->loop); /* alone it keeps nobody waiting */
+        (void)ev_run(d->loop, 0);
+}
+
 int daemon_run(const struct daemon_options *options)
 {
         struct daemon daemon;
@@ -261,6 +284,7 @@ int daemon_run(const struct daemon_options *options)
         }
         api_socket_free(d->api);
         daemon_close(d);
+        await_ends(d);
         ev_loop_destroy(d->loop);
         return d->exit_code;
 }

@@ -250,7 +250,7 @@ static void describe(const struct daemon *d, const struct instance *in, struct e
 {
         for (size_t k = 0; k < in->nics_len; k++)
                 nics[k] = (struct endpoint_nic){in->nics[k].network, in->nics[k].ip,
-                                                &in->nics[k].aliases};
+                                                &in->nics[k].aliases, in->nics[k].egress};
         ep->stack = in->stack;
         ep->service = in->service;
         ep->replica = in->replica;

@@ -143,6 +143,8 @@ static json_t *network_json(const struct network *network)
         json = json_object();
         if (network->internal)
                 json_set_bool(json, "internal", true);
+        if (network->no_egress)
+                json_set_bool(json, "x-berth.egress", false);
         json_set_str(json, "subnet", network->subnet);
         json_object_set_new(json, "labels", fields_pairs(&network->labels));
         return json;

@@ -143,6 +143,7 @@ void network_hash(const struct network *network, char *ret)
 
         add_text(d, "network", network->name);
         add_text(d, "internal", network->internal ? "true" : "false");
+        add_text(d, "egress", network->no_egress ? "false" : "true");
         add_text(d, "subnet", network->subnet);
         digest_final_text(d, ret);
 }

@@ -113,6 +113,24 @@ const struct kind kind_bool = {.schema = SHAPE_BOOL,
                                .read = bool_read,
                                .write = bool_write};
 
+static void not_read(struct reader *r, const struct field *field, const struct node *node,
+                     void *value)
+{
+        bool is_yes;
+
+        if (reader_bool(r, field, node, &is_yes))
+                *(bool *)value = !is_yes;
+}
+
+static json_t *not_write(const struct field *field, const void *value)
+{
+        (void)field;
+        return *(const bool *)value ? json_false() : NULL;
+}
+
+const struct kind kind_not = {
+        .schema = SHAPE_BOOL, .form = "true or false", .read = not_read, .write = not_write};
+
 bool reader_int(struct reader *r, const struct field *field, const struct node *node, int64_t min,
                 int64_t max, int64_t *ret)
 {

@@ -7,6 +7,7 @@
 
 extern const struct kind kind_string;   /* char * */
 extern const struct kind kind_bool;     /* bool; unset: false or true */
+extern const struct kind kind_not;      /* bool, told the other way round; unset: true, kept as 0 */
 extern const struct kind kind_int;      /* int64_t */
 extern const struct kind kind_int32;    /* int */
 extern const struct kind kind_unsigned; /* unsigned */

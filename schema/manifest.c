@@ -117,6 +117,7 @@ static void stack_release(struct stack *stack)
         for (size_t i = 0; i < stack->volumes_len; i++) {
                 free(stack->volumes[i].name);
                 free(stack->volumes[i].real_name);
+                free(stack->volumes[i].device);
                 kv_list_release(&stack->volumes[i].labels);
                 free(stack->volumes[i].place.file);
         }

@@ -170,6 +170,7 @@ struct service {
         int64_t vm_memory_bytes; /* x-berth.memory: RAM of the VM; -1: derived */
         unsigned vm_cpus;        /* x-berth.cpus: virtual CPUs; 0: derived */
         bool oneshot;            /* x-berth.oneshot: a job; it is as wanted once it exited with 0 */
+        bool no_egress;          /* x-berth.egress: false: it may not leave its networks */
         bool isolation_required; /* x-berth.isolation: required: refuse software emulation */
         struct place place;
 };
@@ -177,7 +178,8 @@ struct service {
 struct network {
         char *name; /* key within the stack; "default" is implied when used */
         bool internal;
-        char *subnet; /* "10.1.2.0/24"; NULL: chosen */
+        bool no_egress; /* x-berth.egress: false: as internal, by our name */
+        char *subnet;   /* "10.1.2.0/24"; NULL: chosen */
         struct kv_list labels;
         struct place place;
 };
@@ -189,6 +191,8 @@ enum volume_class { VOLUME_UNSET, VOLUME_DISK, VOLUME_SHARED };
 struct volume {
         char *name;      /* key within the stack */
         char *real_name; /* `name:`; NULL: STACK_NAME */
+        char *device;   /* of driver_opts, while a manifest is read: its mounts are binds of that */
+        bool in_memory; /* likewise: its mounts are tmpfs */
         bool external;
         int volume_class;   /* x-berth.class: enum volume_class */
         int64_t size_bytes; /* x-berth.size; -1: default */

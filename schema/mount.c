@@ -78,7 +78,7 @@ const char *reader_resolve_path(struct reader *r, const struct mark *mark, const
         return clean_path(r->arena, arena_printf(r->arena, "%s/%s", dir_of(r, mark), path));
 }
 
-static void check_bind(struct reader *r, const struct mark *mark, const char *path)
+void mount_check_bind(struct reader *r, const struct mark *mark, const char *path)
 {
         for (size_t i = 0; i < ARRAY_SIZE(forbidden); i++)
                 if (streq(path, forbidden[i].path) ||
@@ -134,7 +134,7 @@ static void set_source(struct reader *r, const struct node *node, const char *so
         mount->source = NULL;
         if (mount->type == MOUNT_BIND) {
                 mount->source = xstrdup(reader_resolve_path(r, &node->mark, source));
-                check_bind(r, &node->mark, mount->source);
+                mount_check_bind(r, &node->mark, mount->source);
         } else if (mount->type == MOUNT_VOLUME) {
                 mount->source = xstrdup(source);
                 reader_add_ref(r, REF_VOLUME, source, &node->mark, false);

@@ -17,4 +17,7 @@ const char *mount_merge_key(struct arena *arena, const struct node *item);
 /** path made absolute against the reader's folder; "~" is HOME; in the arena. */
 const char *reader_resolve_path(struct reader *r, const struct mark *mark, const char *path);
 
+/** A finding when no VM may see that path of the host. */
+void mount_check_bind(struct reader *r, const struct mark *mark, const char *path);
+
 #endif

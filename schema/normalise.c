@@ -319,6 +319,29 @@ static void imply_default_network(struct stack_draft *draft)
         }
 }
 
+/* Volumes that are a folder of the host or memory: their mounts are what they are. */
+static void apply_devices(const struct stack *stack, struct service *s)
+{
+        for (size_t i = 0; i < s->volumes_len; i++) {
+                struct mount *m = &s->volumes[i];
+                const struct volume *volume = m->type == MOUNT_VOLUME && m->source
+                                                      ? stack_find_volume(stack, m->source)
+                                                      : NULL;
+
+                if (!volume || (!volume->device && !volume->in_memory))
+                        continue;
+                free(m->source);
+                m->source = NULL;
+                if (volume->device)
+                        m->source = m->subpath ? file_join(volume->device, m->subpath)
+                                               : xstrdup(volume->device);
+                free(STEAL(m->subpath));
+                m->type = volume->device ? MOUNT_BIND : MOUNT_TMPFS;
+                m->size_bytes = volume->device ? -1 : volume->size_bytes;
+                m->nocopy = false;
+        }
+}
+
 void normalise(struct reader *r, struct stack_draft *draft, const char *profiles)
 {
         for (size_t i = 0; i < draft->drafts_len; i++)
@@ -329,7 +352,9 @@ void normalise(struct reader *r, struct stack_draft *draft, const char *profiles
         for (size_t i = 0; i < draft->drafts_len; i++)
                 if (!draft->drafts[i].disabled)
                         apply_links(draft, &draft->drafts[i]);
-        for (size_t i = 0; i < draft->drafts_len; i++)
+        for (size_t i = 0; i < draft->drafts_len; i++) {
+                apply_devices(&draft->stack, &draft->drafts[i].service);
                 sort_service(&draft->drafts[i].service);
+        }
         imply_default_network(draft);
 }

@@ -240,6 +240,11 @@ static const struct field berth_fields[] = {
          .kind = &kind_isolation,
          .offset = AT(isolation_required),
          .doc = "required: do not run under software emulation, which is no security boundary"},
+        {.name = "egress",
+         .kind = &kind_not,
+         .offset = AT(no_egress),
+         .doc = "false: the service cannot reach anything outside of its networks; true when left "
+                "out"},
         {.name = "oneshot",
          .kind = &kind_bool,
          .offset = AT(oneshot),

@@ -99,19 +99,21 @@ static void pull_read(struct reader *r, const struct field *field, const struct 
                         service->pull_policy = (enum pull_policy)i;
                         return;
                 }
-        if (streq(text, "if_not_present"))
+        if (streq(text, "if_not_present")) {
                 service->pull_policy = PULL_MISSING;
-        else if (read_pull_time(text, &service->pull_every_ms))
+        } else if (read_pull_time(text, &service->pull_every_ms)) {
                 service->pull_policy = PULL_EVERY;
-        else if (streq(text, "build"))
-                reader_fault(r, DIAG_UNSUPPORTED_VALUE, &node->mark,
-                             "images are not built here; build it elsewhere, load it with `docker "
-                             "save IMAGE | berth image load`, and write never");
-        else
+        } else if (streq(text, "build")) {
+                service->pull_policy = PULL_NEVER;
+                reader_warn(r, &node->mark,
+                            "'build' is taken as never: images are not built here, load it with "
+                            "`docker save IMAGE | berth image load`");
+        } else {
                 reader_fault(r, DIAG_BAD_CHOICE, &node->mark,
                              "'%.40s' is not one of missing, always, never, daily, weekly, "
                              "every_DURATION (every_12h)",
                              text);
+        }
 }
 
 static json_t *pull_write(const struct field *field, const void *value)

@@ -14,6 +14,7 @@ extern const struct kind kind_ulimits;      /* struct service: ulimits */
 extern const struct kind kind_extra_hosts;  /* struct service: extra_hosts */
 extern const struct kind kind_env_file;     /* struct service_draft: env_files */
 extern const struct kind kind_label_file;   /* struct service_draft: label_files */
+extern const struct kind kind_driver_opts;  /* of volumes: device, in_memory */
 extern const struct kind kind_build;        /* nothing: refused unless there is an image */
 extern const struct kind kind_isolation;    /* bool */
 

@@ -10,6 +10,7 @@
 #include "schema/assemble.h"
 #include "schema/draft.h"
 #include "schema/kinds.h"
+#include "schema/service_kinds.h"
 #include "schema/shapes.h"
 #include "schema/source.h"
 #include "schema/unused_fields.h"
@@ -183,6 +184,14 @@ static void name_read(struct reader *r, const struct field *field, const struct 
 static const struct kind kind_name_only = {
         .schema = SHAPE_STRING, .form = "a string", .read = name_read};
 
+static const struct field network_berth_fields[] = {
+        {.name = "egress",
+         .kind = &kind_not,
+         .offset = offsetof(struct network, no_egress),
+         .doc = "false: no way out of this network, as `internal: true`"},
+        {0},
+};
+
 const struct field network_fields[] = {
         {.name = "name",
          .kind = &kind_name_only,
@@ -206,6 +215,10 @@ const struct field network_fields[] = {
          .kind = &kind_external_network,
          .in_only = true,
          .doc = "true is ignored with a warning: a network belongs to its stack"},
+        {.name = "x-berth",
+         .kind = &kind_object,
+         .arg = network_berth_fields,
+         .doc = "what only berth's networks have"},
         {.name = "attachable", .use = FIELD_QUIET, .doc = "always"},
         {.name = "driver_opts", .use = FIELD_IGNORED, .doc = "the driver has no options"},
         {.name = "enable_ipv4", .use = FIELD_QUIET, .doc = "always"},
@@ -289,8 +302,10 @@ const struct field volume_fields[] = {
          .arg = volume_berth_fields,
          .doc = "what only berth's volumes have"},
         {.name = "driver_opts",
-         .use = FIELD_IGNORED,
-         .doc = "the driver has no options; mount a folder of the host as ./folder:/path"},
+         .kind = &kind_driver_opts,
+         .in_only = true,
+         .doc = "{type: none, o: bind, device: /path}: a folder of the host; {type: tmpfs}: "
+                "memory"},
         {0},
 };
 

@@ -270,6 +270,7 @@ static bool lacks_image(const struct reader *r, const struct service_draft *d)
         const struct node *image = node_get(d->node, "image");
 
         return !d->service.image && d->node->kind == NODE_MAP && !d->build && !r->partial &&
+               !node_find(d->node, "provider") &&
                !(r->diags->errors > 0 && node_find(d->node, "extends")) &&
                (!image || image->kind == NODE_NULL || image->kind == NODE_STRING);
 }

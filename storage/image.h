@@ -91,6 +91,16 @@ int image_tag(struct image_store *store, const char *source, const char *target,
 int image_prune(struct image_store *store, bool references_too, const char *const *in_use,
                 size_t in_use_len, int64_t *ret_bytes, json_t **ret_names, struct err *err);
 
+/** What a normalised reference is in the store, to be put back; NULL: nothing. A new reference. */
+json_t *image_reference(struct image_store *store, const char *ref);
+
+/**
+ * Take a reference back that turned out to be no good: if it still is digest, it becomes what it
+ * was before, or goes. before: of image_reference(); may be NULL.
+ */
+int image_withdraw(struct image_store *store, const char *ref, const char *digest,
+                   const json_t *before, struct err *err);
+
 /** {ref, digest, media_type, source, size_bytes, rootfs, manifest, config, layers}: all of it. */
 int image_inspect(struct image_store *store, const char *ref, json_t **ret, struct err *err);
 

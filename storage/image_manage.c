@@ -54,6 +54,40 @@ int image_tag(struct image_store *store, const char *source, const char *target,
         return store_publish_refs(store, images, err);
 }
 
+json_t *image_reference(struct image_store *store, const char *ref)
+{
+        AUTO_JSON json_t *index = NULL;
+        struct err ignored;
+
+        if (store_index_read(store, &index, &ignored) < 0)
+                return NULL;
+        return json_deep_copy(store_index_find(index, ref));
+}
+
+int image_withdraw(struct image_store *store, const char *ref, const char *digest,
+                   const json_t *before, struct err *err)
+{
+        AUTO_JSON json_t *index = NULL;
+        AUTO_CLOSE int lock = -1;
+        json_t *entry, *entries;
+        int r = store_lock(store, &lock, err);
+
+        if (r == 0)
+                r = store_index_read(store, &index, err);
+        if (r < 0)
+                return r;
+        entry = store_index_find(index, ref);
+        if (!entry || !streq(json_str(entry, "digest", ""), digest))
+                return 0;
+        entries = json_object_get(index, "manifests");
+        for (size_t i = json_array_size(entries); i > 0; i--)
+                if (json_array_get(entries, i - 1) == entry)
+                        (void)json_array_remove(entries, i - 1); /* the index is in range */
+        if (before)
+                (void)json_array_append_new(entries, json_deep_copy(before)); /* OOM only */
+        return store_index_write(store, index, err);
+}
+
 /* ---------------------------------------------------------------------------------------- prune */
 
 static bool listed(const char *const *list, size_t len, const char *text)

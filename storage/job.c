@@ -89,6 +89,8 @@ static void job_finish(struct storage_job *job)
                                                      : WEXITSTATUS(job->status));
         if (r == 0 && !job->cancelled)
                 r = publish(job, &published, &err);
+        if (job->kind == JOB_UNPACK && r == -STORAGE_DAMAGED)
+                store_drop_damaged(&job->store, job->digest, err.msg);
         if (r < 0 || job->cancelled)
                 job_follow_drop(job);
         job_follow_end(job);

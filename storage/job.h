@@ -9,6 +9,7 @@
 #ifndef STORAGE_JOB_H
 #define STORAGE_JOB_H
 
+#include <errno.h>
 #include <ev.h>
 #include <jansson.h>
 
@@ -39,6 +40,10 @@ struct storage_job_request {
                 *auth_file; /* PULL, PUSH: asked before the usual files of credentials; or NULL */
         const json_t *changes; /* IMPORT: OCI config keys {"Cmd": [...], "Env": [...], ...} */
 };
+
+/* Code of an UNPACK's error: a blob in the store is not what its digest says; it has been removed.
+ */
+#define STORAGE_DAMAGED EUCLEAN
 
 struct storage_job;
 

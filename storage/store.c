@@ -301,8 +301,8 @@ int store_read_blob(const struct image_store *store, const char *digest, char **
                 return r;
         digest_text(text, *ret_len, actual);
         if (!streq(actual, digest))
-                return err_set(err, EINVAL, "%s: its content is damaged; load the image again",
-                               digest);
+                return err_set(err, EINVAL,
+                               "%s: its content is damaged; pull or load the image again", digest);
         *ret = STEAL(text);
         return 0;
 }

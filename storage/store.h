@@ -62,6 +62,16 @@ int store_partial_open(const struct image_store *store, int *ret_fd, struct err 
 /** Remove partial blobs that nobody has touched for that long. Returns the bytes given back. */
 int64_t store_partial_sweep(const struct image_store *store, int64_t older_than_s);
 
+/** Read a document; one that is damaged is removed. false: it is not there, or was not good. */
+bool store_document_good(const struct image_store *store, const char *digest, char **ret,
+                         size_t *ret_len);
+
+/**
+ * Remove a blob that is not what its digest says, so that the next pull or load brings it anew.
+ * message: the error of an unpack, which begins with "layer DIGEST"; it must be one of manifest's.
+ */
+void store_drop_damaged(const struct image_store *store, const char *manifest, const char *message);
+
 /** What blobs and disks take on disk. */
 int64_t store_bytes(const struct image_store *store);
 

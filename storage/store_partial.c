@@ -49,14 +49,14 @@ int64_t store_partial_sweep(const struct image_store *store, int64_t older_than_
 static bool is_whole(const struct image_store *store, const char *digest)
 {
         AUTO(oci_manifest) struct oci_manifest *manifest = NULL;
-        AUTO_FREE char *text = NULL, *path = file_join(store->dir, "blobs/sha256");
+        AUTO_FREE char *text = NULL, *config = NULL, *path = file_join(store->dir, "blobs/sha256");
         AUTO_CLOSE int blobs = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         struct err ignored;
         size_t len;
 
-        if (blobs < 0 || store_read_blob(store, digest, &text, &len, &ignored) < 0 ||
+        if (blobs < 0 || !store_document_good(store, digest, &text, &len) ||
             oci_manifest_parse(text, len, digest, &manifest, &ignored) < 0 ||
-            !blob_present(blobs, &manifest->config))
+            !store_document_good(store, manifest->config.digest, &config, &len))
                 return false;
         for (size_t i = 0; i < manifest->layers_len; i++)
                 if (!blob_present(blobs, &manifest->layers[i]))

@@ -16,7 +16,6 @@ static struct tree_inode *inode_new(const struct tree_entry *entry)
 {
         struct tree_inode *inode = xnew(struct tree_inode);
 
-        inode->source_layer = -1; /* until it is added */
         inode->mode = entry->mode;
         inode->uid = (uint32_t)entry->uid;
         inode->gid = (uint32_t)entry->gid;
@@ -263,7 +262,6 @@ static int add_at(struct tree *tree, struct tree_node *dir, const char *name, si
         }
         inode = inode_new(entry);
         inode_copy_xattrs(tree, inode, entry);
-        inode->source_layer = tree->layer;
         (void)node_add(tree, dir, name, len, inode);
         if (S_ISREG(entry->mode))
                 *ret_inode = inode;

@@ -41,22 +41,26 @@ struct tree_run {
         uint32_t logical, physical, len;
 };
 
+/* There are many of them: without holes, and what excludes each other in one place. */
 struct tree_inode {
         uint32_t mode; /* with S_IFMT */
         uint32_t uid, gid;
+        uint32_t links; /* nodes that point here */
         int64_t mtime_s;
         uint32_t mtime_ns;
-        uint64_t size; /* regular files */
-        uint32_t major, minor;
+        uint32_t ino; /* for the writer: its number there, 0: not yet */
+        union {
+                uint64_t size; /* regular files */
+                struct {
+                        uint32_t major, minor; /* devices */
+                };
+        };
         char *target; /* symbolic links */
         struct tree_xattr *xattrs;
         size_t xattrs_len;
-        uint32_t links;        /* nodes that point here */
         struct tree_run *runs; /* of a regular file, in their order; what is between is zeros */
         size_t runs_len;
-        int32_t source_layer; /* that brought it; -1: none */
-        uint32_t source_ino;  /* its number in the file system it was read from; 0: none */
-        uint32_t ino;         /* for the writer: its number there, 0: not yet */
+        uint32_t source_ino; /* its number in the file system it was read from; 0: none */
 };
 
 struct tree_node {

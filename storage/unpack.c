@@ -88,7 +88,7 @@ static int check_end(const struct unpack *u, size_t i, const struct wire_frame *
         memcpy(digests, frame->payload, sizeof(digests));
         digests[0][DIGEST_TEXT_MAX - 1] = digests[1][DIGEST_TEXT_MAX - 1] = '\0';
         if (!streq(digests[0], u->manifest->layers[i].digest))
-                return err_set(err, EINVAL, "its content is %s; load the image again", digests[0]);
+                return err_set(err, EINVAL, "its content is %s", digests[0]);
         if (!streq(digests[1], u->diff_ids[i]))
                 return err_set(err, EINVAL, "uncompressed it is %s, but the config says %s",
                                digests[1], u->diff_ids[i]);
@@ -205,6 +205,8 @@ static int unpack_layer(struct unpack *u, size_t i, struct err *err)
         map_end_layer(u->map, i, u->place);
         if (r == 0 && other && !streq(u->map->layers[i].frames, there->frames))
                 r = err_set(err, EPROTO, "damaged disk map");
+        if (r < 0 && !other)
+                unpack_blob_blame(u, &u->manifest->layers[i], err);
         return r < 0 ? err_wrap(err, "layer %s", digest) : 0;
 }
 

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Blobs of an image that may still be on its way. */
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/mem.h"
 #include "storage/blob.h"
+#include "storage/job.h"
 #include "storage/unpack_internal.h"
+
+#define BLAME_CHUNK (256u << 10)
 
 /* Whole lines of what was read become digests; the rest stays. */
 static void take_lines(struct unpack *u)
@@ -62,4 +66,25 @@ int unpack_blob_read(const struct unpack *u, const char *digest, char **ret, siz
         if (r == -ENOENT && u->request->partial >= 0)
                 r = blob_read(u->request->blobs, digest, ret, ret_len, err);
         return r;
+}
+
+void unpack_blob_blame(const struct unpack *u, const struct oci_descriptor *descriptor,
+                       struct err *err)
+{
+        AUTO_FREE uint8_t *chunk = xcalloc(1, BLAME_CHUNK);
+        struct digest *digest = digest_new();
+        char actual[DIGEST_TEXT_MAX];
+        AUTO_CLOSE int fd = -1;
+        struct err ignored;
+        ssize_t n = -1;
+
+        assert(err->code);
+        if (unpack_blob_open(u, descriptor, &fd, &ignored) == 0)
+                while ((n = read(fd, chunk, BLAME_CHUNK)) > 0)
+                        digest_update(digest, chunk, (size_t)n);
+        digest_final_text(digest, actual);
+        digest_free(digest);
+        if (n == 0 && !streq(actual, descriptor->digest))
+                (void)err_set(err, STORAGE_DAMAGED,
+                              "its content in the store is damaged; pull or load the image again");
 }

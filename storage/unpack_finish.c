@@ -17,7 +17,7 @@
 #define DEAD_PART 8
 
 struct extent {
-        uint64_t first, len;
+        uint32_t first, len;
 };
 
 static int by_place(const void *a, const void *b)
@@ -58,13 +58,13 @@ static bool next_gap(struct gaps *gaps, struct extent *ret)
                 if (live && live->first < gaps->end) {
                         stop = live->first;
                         gaps->i++;
-                        if (live->first + live->len > gaps->at) /* a hard link is listed again */
-                                gaps->at = live->first + live->len;
+                        if ((uint64_t)live->first + live->len > gaps->at) /* else a hard link */
+                                gaps->at = (uint64_t)live->first + live->len;
                 } else {
                         gaps->at = gaps->end;
                 }
                 if (stop > from) {
-                        *ret = (struct extent){from, stop - from};
+                        *ret = (struct extent){(uint32_t)from, (uint32_t)(stop - from)};
                         return true;
                 }
         }
@@ -94,8 +94,8 @@ static void give_back(struct unpack *u, struct ext4 *ext4)
                         if (!layer->whole) /* where that does not work it takes more space */
                                 (void)fallocate(u->request->out,
                                                 FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-                                                (off_t)(gap.first * EXT4_BLOCK),
-                                                (off_t)(gap.len * EXT4_BLOCK));
+                                                (off_t)gap.first * EXT4_BLOCK,
+                                                (off_t)gap.len * EXT4_BLOCK);
                 }
         }
 }

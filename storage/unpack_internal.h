@@ -53,6 +53,13 @@ int unpack_blob_open(const struct unpack *u, const struct oci_descriptor *descri
 int unpack_blob_read(const struct unpack *u, const char *digest, char **ret, size_t *ret_len,
                      struct err *err);
 
+/**
+ * A layer could not be unpacked: when its blob is not what its digest says, that is why, and err
+ * becomes STORAGE_DAMAGED. Reads it once more.
+ */
+void unpack_blob_blame(const struct unpack *u, const struct oci_descriptor *descriptor,
+                       struct err *err);
+
 /** All content is there: put the file system around it, sync disk and map. */
 int unpack_finish(struct unpack *u, struct err *err);
 

@@ -6,7 +6,7 @@ set -eu
 build='gcc make musl-tools linux-libc-dev pkg-config libc6-dev libjansson-dev libssl-dev libyaml-dev libcurl4-openssl-dev
 libarchive-dev libisal-dev libext2fs-dev libev-dev libsqlite3-dev node-llhttp'
 kernel='linux-source-6.1 flex bison bc libelf-dev xz-utils cpio patch'
-run='qemu-system-x86 e2fsprogs'
+run='qemu-system-x86 e2fsprogs slirp4netns'
 images='mmdebstrap busybox-static umoci skopeo jq'
 test='perl curl zstd dnsutils iproute2 procps shellcheck clang clang-format clang-tidy cppcheck socat
 libcap2-bin python3-jsonschema python3-yaml docker-compose docker-registry apache2-utils podman

@@ -3,11 +3,12 @@
  * Drives one network through network/net.h for network.t: commands on standard input, what happens
  * on standard output, a line each.
  *
- *   net_driver NETD DIR STACK NAME SUBNET      "ready PID adopted|started", "lost TEXT"
- *   tap                                        "tap opened" (kept open), "tap failed TEXT"
- *   untap                                      close all taps: "untapped"
+ *   net_driver NETD DIR STACK NAME SUBNET [egress]
+ *                                              "egress up", "egress down TEXT", "ready PID
+ * adopted|started", "lost TEXT" tap                                        "tap opened" (kept
+ * open), "tap failed TEXT" untap                                      close all taps: "untapped"
  *   record NAME,NAME IP NETWORK ready|waiting
- *   client IP NETWORK,NETWORK
+ *   client IP NETWORK,NETWORK [egress]
  *   zone                                       send what was collected: "zone sent"
  *   forward ID HOST_IP PORT TARGET_IP PORT tcp|udp
  *   forwards                                   send: "forward ID PORT" or "forward ID failed TEXT"
@@ -60,6 +61,12 @@ static void on_link_gone(void *ctx)
 {
         (void)ctx;
         printf("link-gone\n");
+}
+
+static void on_egress(void *ctx, const char *error)
+{
+        (void)ctx;
+        printf("egress %s%s\n", error ? "down " : "up", error ? error : "");
 }
 
 static void on_tap(void *ctx, int fd, const struct err *err)
@@ -168,12 +175,13 @@ static void add_record(struct driver *d, char **w)
         r->ready = strcmp(w[4], "ready") == 0;
 }
 
-static void add_client(struct driver *d, char **w)
+static void add_client(struct driver *d, char **w, bool egress)
 {
         struct zone_client *c = array_push(&d->clients, &d->clients_len);
 
         c->ip = ip_of(w[1]);
         c->networks = words_of(w[2], &c->networks_len);
+        c->egress = egress;
 }
 
 static void add_forward(struct driver *d, char **w)
@@ -207,8 +215,8 @@ static void run_command(struct driver *d, char *line)
                 printf("untapped\n");
         } else if (n == 5 && streq(w[0], "record")) {
                 add_record(d, w);
-        } else if (n == 3 && streq(w[0], "client")) {
-                add_client(d, w);
+        } else if ((n == 3 || n == 4) && streq(w[0], "client")) {
+                add_client(d, w, n == 4);
         } else if (n == 7 && streq(w[0], "forward")) {
                 add_forward(d, w);
         } else if (n == 1 && streq(w[0], "zone")) {
@@ -247,14 +255,17 @@ static void on_input(struct ev_loop *loop, ev_io *w, int revents)
 int main(int argc, char **argv)
 {
         struct driver d = {.loop = ev_default_loop(EVFLAG_AUTO)};
-        const struct net_events events = {on_ready, on_lost, on_link_gone, &d};
+        const struct net_events events = {on_ready, on_lost, on_egress, on_link_gone, &d};
         struct net_spec spec;
         struct err err = ERR_INIT;
 
-        if (argc != 6)
+        if (argc != 6 && argc != 7)
                 return 2;
-        spec = (struct net_spec){
-                .netd = argv[1], .dir = argv[2], .stack = argv[3], .name = argv[4]};
+        spec = (struct net_spec){.netd = argv[1],
+                                 .dir = argv[2],
+                                 .stack = argv[3],
+                                 .name = argv[4],
+                                 .egress = argc == 7};
         if (value_cidr4(argv[5], &spec.subnet, &spec.bits, NULL) < 0)
                 return 2;
         setvbuf(stdout, NULL, _IOLBF, 0);

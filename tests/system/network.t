@@ -66,9 +66,12 @@ start() {
         exec 3>"$dir/in" 4<"$dir/out"
 }
 say() { printf '%s\n' "$@" >&3; }
-hear() { # NAME PATTERN: the next line; sets $heard
-        heard='end of file'
-        read -r heard <&4 || true
+hear() { # NAME PATTERN: the next line, but for links that go; sets $heard
+        heard=link-gone
+        while [ "$heard" = link-gone ]; do
+                heard='end of file'
+                read -r heard <&4 || true
+        done
         like "$heard" "$2" "$1"
 }
 pid_of() { sed -n 's/.*"pid": \([0-9]*\).*/\1/p' "$dir/netd.json"; }

@@ -219,7 +219,7 @@ edit_config() {
 edit_config '.rootfs.type = "other"'
 fails 39 'rootfs.type is not layers' 'no rootfs of layers'
 edit_config '.architecture = "s390x"'
-fails 39 'a config for another machine' 'is for s390x'
+fails 39 'a config for another machine' 'is for linux.s390x'
 index() { # JQ: the entries
         jq -cn --arg d "$digest" --argjson s "$(wc -c <"$manifest")" --arg m "$oci_manifest" --arg i "$oci_index" \
                 "{schemaVersion: 2, mediaType: \$i, manifests: [$1]}" >"$work/edited"

@@ -134,20 +134,21 @@ issue() { # NAME EXTENSIONS: $work/NAME.pem and .key, signed by it
                 -days 1 -extfile "$work/$1.ext" -out "$work/$1.pem" >/dev/null 2>&1
 }
 
-# token_registry: one that believes the tokens of a server, which gives them to me with se:cret; its
+# token_registry [NAME]: one that believes the tokens of a server, which gives them to me with se:cret; its
 # address in $token. EXPIRES: seconds.
 token_registry() {
-        openssl req -x509 -newkey rsa:2048 -nodes -keyout "$work/token.key" -out "$work/token.pem" -days 2 \
+        issuer=$work/${1:-token}-server
+        openssl req -x509 -newkey rsa:2048 -nodes -keyout "$issuer.key" -out "$issuer.pem" -days 2 \
                 -subj /CN=berth-test-issuer >/dev/null 2>&1
-        mkfifo "$work/token.in"
-        : >"$work/token.port"
-        EXPIRES=${EXPIRES:-300} perl tests/system/token_server.pl "$work/token.key" "$work/token.pem" berth-test \
-                'me:se:cret' "$work/token.log" <"$work/token.in" >"$work/token.port" &
+        mkfifo "$issuer.in"
+        : >"$issuer.port"
+        EXPIRES=${EXPIRES:-300} perl tests/system/token_server.pl "$issuer.key" "$issuer.pem" berth-test \
+                'me:se:cret' "$work/token.log" <"$issuer.in" >"$issuer.port" &
         pids="$pids $!"
-        exec 9>"$work/token.in"
-        wait_for "$work/token.port" '^[0-9]+$'
-        realm=http://127.0.0.1:$(cat "$work/token.port")/token
-        registry token 'http: {addr: "127.0.0.1:0"}' \
-                "auth: {token: {realm: \"$realm\", service: berth-test-registry, issuer: berth-test, rootcertbundle: $work/token.pem}}"
+        exec 9>"$issuer.in"
+        wait_for "$issuer.port" '^[0-9]+$'
+        realm=http://127.0.0.1:$(cat "$issuer.port")/token
+        registry "${1:-token}" 'http: {addr: "127.0.0.1:0"}' \
+                "auth: {token: {realm: \"$realm\", service: berth-test-registry, issuer: berth-test, rootcertbundle: $issuer.pem}}"
         token=$addr
 }

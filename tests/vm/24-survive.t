@@ -94,7 +94,7 @@ sed -i 's/"version": *1\b/"version":99/' "$BERTH_ROOT/run/vm/$id/instance.json"
 run berth wait boot --timeout 60s
 is "$code" 0 "a VM whose record is of a later version is replaced"
 like "$(berth events)" "not-adopted.*$id was ended.*version: 99" "an event tells why"
-is "$(ours | while read -r pid; do cat "/proc/$pid/comm"; done | grep -c qemu)" 3 "there are as many VMs as before"
+is "$(for pid in $(ours); do tr '\0' '\n' <"/proc/$pid/cmdline"; done | grep -c '^guest=[0-9a-f]*$')" 3 "there are as many VMs as before"
 
 before=$(vms)
 run sh -c 'dd if=/dev/zero of="$0" bs=1M 2>&1 | tail -1' "$BERTH_ROOT/filler"

@@ -113,6 +113,10 @@ is "$(berth ps -o json | jq '[.[] | select(.state == "running")] | length')" 2 "
 berth restart pool >/dev/null 2>&1
 run berth apply -f "$test_dir/s.yaml" --timeout 2m
 is "$code" 0 "the next daemon starts them anew"
+wait_pool 2
+berth restart pool >/dev/null 2>&1
+run berth apply -f "$test_dir/s.yaml" --timeout 2m
+is "$(births)" " 2 pool " "and in machines of its pool, on the networks that it found"
 for _ in 1 2 3; do
         wait_pool 1 making
         daemon=$(daemon)

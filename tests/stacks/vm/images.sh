@@ -92,7 +92,10 @@ redis() {
 }
 
 mariadb() {
-        userland mariadb-server,gosu,tzdata
+        # The package makes its first database; images leave that to their entrypoint.
+        # shellcheck disable=SC2016 # $1 is the hook's
+        userland mariadb-server,gosu,tzdata \
+                'rm -rf "$1"/var/lib/mysql/*; chroot "$1" chown mysql:mysql /var/lib/mysql'
         for name in mariadb:lts mysql:8; do
                 image "$name" mariadb-entrypoint 'ENV LANG=C.UTF-8' 'VOLUME /var/lib/mysql' \
                         'ENTRYPOINT ["mariadb-entrypoint"]' 'CMD ["mariadbd"]' 'EXPOSE 3306'

@@ -20,9 +20,9 @@ static const struct zone_record records[] = {
 };
 
 static const struct zone_client clients[] = {
-        {IP(2), NAMES("front")},
-        {IP(9), NAMES("front", "back")},
-        {IP(10), NAMES("back")},
+        {IP(2), NAMES("front"), true},
+        {IP(9), NAMES("front", "back"), false},
+        {IP(10), NAMES("back"), true},
 };
 
 static const struct zone zone = {records, ARRAY_SIZE(records), clients, ARRAY_SIZE(clients)};

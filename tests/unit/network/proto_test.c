@@ -8,7 +8,7 @@ static void test_zone(void)
 {
         static const char *const names[] = {"web", "web-1"}, *const nets[] = {"front", "back"};
         static const struct zone_record record = {names, 2, 0x0a000002, "front", true};
-        static const struct zone_client client = {0x0a000002, nets, 2};
+        static const struct zone_client client = {0x0a000002, nets, 2, true};
         static const struct zone zone = {&record, 1, &client, 1};
         AUTO_JSON json_t *j = proto_request("zone", 7);
         struct err err = ERR_INIT;

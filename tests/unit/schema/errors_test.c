@@ -191,9 +191,8 @@ static const struct {
            "x}]}}}\n",
          "stack.yaml:4:19: error: services.web.network_mode: a VM cannot share the host's network; "
          "publish the ports it serves with 'ports', and reach the host as host.docker.internal\n"
-         "stack.yaml:5:26: error: networks.n.external: networks of other stacks cannot be used "
-         "yet; "
-         "remove 'external' to have one of this stack\n"
+         "stack.yaml:5:26: warning: networks.n.external: ignored: a network belongs to one stack; "
+         "services of other stacks reach this one's by published ports\n"
          "stack.yaml:5:45: error: networks.o.driver: driver 'macvlan' does not exist; leave it out "
          "(bridge)\n"
          "stack.yaml:5:84: error: networks.p.ipam.config[0].subnet: 10.0.0.0/8: a subnet is from "
@@ -307,8 +306,8 @@ static const struct {
          "stack.yaml:2:30: error: services.a.depends_on[0]: service 'b' is off, as none of its "
          "profiles is on; add --profile debug, or required: false\n"},
         {"version 1 files", "web:\n  image: a\n",
-         "stack.yaml:1:1: error: no 'services': a stack needs at least that key\n"
-         "stack.yaml:1:1: error: web: unknown key; keys of your own must begin with x-\n"},
+         "stack.yaml:1:1: error: no 'services': a stack needs at least that key; this file has the "
+         "form of Compose 1: write 'services:' above it and indent it below that\n"},
         {"a command with shell syntax", S "command: a && b\n",
          "stack.yaml:4:14: warning: services.web.command: no shell runs this: all from '&& b' on "
          "is "

@@ -77,11 +77,11 @@ static void end_run(struct instance *in, enum vm_state state, enum exit_reason r
         in->exit_reason = reason;
         in->exit_code = code;
         set_message(in, message);
+        in->env->on_ended(in->env, in);
         in->state = state;
         in->since_ms = in->env->now_ms(in->env);
         if (in->attach && state == VM_FAILED)
                 in->attach->on_failed(in->attach, message);
-        in->env->on_ended(in->env, in);
         save(in); /* that the end was told: the next daemon must not count it again */
         in->env->on_change(in->env, in);
 }
@@ -245,28 +245,6 @@ void instance_remove(struct instance *in)
         }
 }
 
-static void stop_service(struct instance *in)
-{
-        struct err err = ERR_INIT;
-        int signo = in->stop_signal ? linux_signal(in->stop_signal) : 0;
-
-        if (guest_stop(in->guest, signo, (unsigned)in->stop_grace_ms, &err) == 0)
-                instance_arm(in, in->stop_grace_ms + INSTANCE_STOP_SLACK_MS);
-        else
-                power_off(in);
-}
-
-/* The service is stopped whatever became of them. */
-static void on_pre_stop_done(void *ctx, const char *failure)
-{
-        struct instance *in = ctx;
-
-        if (failure)
-                instance_emit(in, "hook-failed", "", "%s; the service is stopped all the same",
-                              failure);
-        stop_service(in);
-}
-
 bool instance_is_reusable(const struct instance *in)
 {
         return in->state == VM_EXITED && in->vm && !in->remove_wanted && !in->powered_off &&
@@ -311,6 +289,28 @@ void instance_end(struct instance *in, enum exit_reason why, const char *reason)
                 instance_fail(in, why, reason);
         else
                 instance_arm(in, in->stop_grace_ms + INSTANCE_STOP_SLACK_MS);
+}
+
+static void stop_service(struct instance *in)
+{
+        struct err err = ERR_INIT;
+        int signo = in->stop_signal ? linux_signal(in->stop_signal) : 0;
+
+        if (guest_stop(in->guest, signo, (unsigned)in->stop_grace_ms, &err) == 0)
+                instance_arm(in, in->stop_grace_ms + INSTANCE_STOP_SLACK_MS);
+        else
+                power_off(in);
+}
+
+/* The service is stopped whatever became of them. */
+static void on_pre_stop_done(void *ctx, const char *failure)
+{
+        struct instance *in = ctx;
+
+        if (failure)
+                instance_emit(in, "hook-failed", "", "%s; the service is stopped all the same",
+                              failure);
+        stop_service(in);
 }
 
 void instance_stop(struct instance *in, const char *reason)
@@ -433,6 +433,7 @@ static void emit_started(const struct instance *in)
                               why, *why ? ")" : "");
 }
 
+/* The service runs, and so did what was to run behind its start. */
 static void service_started(struct instance *in)
 {
         in->state = VM_RUNNING;
@@ -443,26 +444,6 @@ static void service_started(struct instance *in)
                 in->attach->on_started(in->attach);
         save(in);
         in->env->on_change(in->env, in);
-}
-
-/* A service whose hook failed has not started; what then comes is up to its restart policy. */
-static void on_post_start_done(void *ctx, const char *failure)
-{
-        struct instance *in = ctx;
-
-        if (failure)
-                instance_fail(in, EXIT_START, failure);
-        else
-                service_started(in);
-}
-
-static void run_began(struct instance *in)
-{
-        in->times.started = clock_mono_ns();
-        in->open_streams = BIT(GUEST_STDOUT) | BIT(GUEST_STDERR);
-        instance_arm(in, 0);
-        hook_runner_start(&in->hooks, in->guest, "post_start", in->post_start, on_post_start_done,
-                          in);
 }
 
 /* A guest that nobody has configured; it must not be before a claimed VM has its disks. */
@@ -479,6 +460,27 @@ static void configure_new(struct instance *in)
                 send_configuration(in);
         else if (in->state != VM_STOPPING)
                 instance_fail(in, EXIT_BOOT, "the daemon ended while the VM was starting");
+}
+
+/* A service whose hook failed has not started; what then comes is up to its restart policy. */
+static void on_post_start_done(void *ctx, const char *failure)
+{
+        struct instance *in = ctx;
+
+        if (failure)
+                instance_fail(in, EXIT_START, failure);
+        else
+                service_started(in);
+}
+
+/* Told by the guest, or found by a daemon that was not there when it started. */
+static void run_reported(struct instance *in)
+{
+        in->times.started = clock_mono_ns();
+        in->open_streams = BIT(GUEST_STDOUT) | BIT(GUEST_STDERR);
+        instance_arm(in, 0);
+        hook_runner_start(&in->hooks, in->guest, "post_start", in->post_start, on_post_start_done,
+                          in);
 }
 
 static void on_guest_hello(void *arg, const struct guest_hello *hello)
@@ -506,18 +508,24 @@ static void on_guest_hello(void *arg, const struct guest_hello *hello)
         case WIRE_S_BROKEN:
                 instance_fail(in, EXIT_BOOT, hello->exit.text);
                 return;
-        case WIRE_S_CONFIGURED:
-        case WIRE_S_STARTING:
-        case WIRE_S_RUNNING:
-                if (in->state == VM_BOOTING && !in->setup && hello->run < in->runs)
+        case WIRE_S_CONFIGURED: /* whether it was told to run is not known; twice does no harm */
+                if (in->state == VM_BOOTING && !in->run_waits)
                         run_again(in);
-                else if (in->state == VM_BOOTING && !in->setup)
-                        run_began(in);
-                if (in->state == VM_STOPPING)
-                        power_off(in);
-                in->env->on_change(in->env, in); /* probes go on */
-                return;
+                break;
+        case WIRE_S_STARTING: /* on_started comes */
+                break;
+        case WIRE_S_RUNNING:
+                if (in->state == VM_BOOTING && hello->run < in->runs)
+                        run_again(in);
+                else if (in->state == VM_BOOTING)
+                        run_reported(in);
+                break;
         }
+        if (in->setup)
+                guest_setup_free(STEAL(in->setup));
+        if (in->state == VM_STOPPING)
+                power_off(in);
+        in->env->on_change(in->env, in); /* probes go on */
 }
 
 static void on_guest_phase(void *arg, const struct guest_phase *phase)
@@ -544,7 +552,7 @@ static void on_guest_started(void *arg, uint64_t run, int pid)
         (void)run;
         (void)pid;
         if (in->state == VM_BOOTING)
-                run_began(in);
+                run_reported(in);
 }
 
 static enum exit_reason exit_reason_of(const struct guest_exit *exit)
@@ -576,13 +584,13 @@ static void guest_exited(struct instance *in, const struct guest_exit *exit)
                 AUTO_FREE char *message = xstrdup(in->message);
 
                 in->ending = EXIT_NONE;
-                instance_emit(in, "exited", exit_reason_name(why), "%s", message ? message : "");
                 end_run(in, VM_EXITED, why, exit->code, message);
+                instance_emit(in, "exited", exit_reason_name(why), "%s", message ? message : "");
                 return;
         }
+        end_run(in, VM_EXITED, exit_reason_of(exit), exit->code, exit->text);
         instance_emit(in, "exited", exit_reason_name(exit_reason_of(exit)), "exit code %d%s%s",
                       exit->code, *exit->text ? ": " : "", exit->text);
-        end_run(in, VM_EXITED, exit_reason_of(exit), exit->code, exit->text);
 }
 
 static void on_guest_exited(void *arg, uint64_t run, const struct guest_exit *exit)

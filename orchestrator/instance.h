@@ -64,12 +64,16 @@ struct instance_env {
         struct pool *pool;           /* NULL: no machines wait */
         /* State or health changed, or something else that a view shows. */
         void (*on_change)(struct instance_env *env, struct instance *instance);
-        /* The service started (RUNNING), or its run ended (EXITED, FAILED). Before on_change. */
+        /* The service started (RUNNING), or its run ended (still in the state before EXITED or
+         * FAILED). Before on_change. */
         void (*on_started)(struct instance_env *env, struct instance *instance);
         void (*on_ended)(struct instance_env *env, struct instance *instance);
         /* Nothing is left of it; instance_free() it (deferred). */
         void (*on_gone)(struct instance_env *env, struct instance *instance);
         int64_t (*now_ms)(struct instance_env *env); /* the clock of facts */
+        /* Another one whose VM has that volume attached; NULL: none. */
+        const struct instance *(*volume_holder)(struct instance_env *env,
+                                                const struct instance *instance, const char *name);
 };
 
 struct tap_request; /* prepare.c */

@@ -108,6 +108,7 @@ $(foreach t,$(filter $(BUILD)/bin/tests/unit/cli/%,$(tests)),\
 # libFuzzer (SAN=fuzzer-no-link,...) it gets a main that replays tests/fuzz/corpus/NAME.
 fuzz_layer_dns      := network
 fuzz_layer_env      := schema
+fuzz_layer_frames   := storage
 fuzz_layer_http     := orchestrator
 fuzz_layer_interpolation := schema
 fuzz_layer_layer    := storage
@@ -241,7 +242,7 @@ simulate: $(simulations)        ## a million simulated runs of each kind: a nigh
 test-images: all
 	$(q)sh tests/vm/images.sh $(BUILD)/bin build/tests/images
 
-bench: tests test-images         ## berth's figures beside podman's, about 6 minutes (docs/bench.md)
+bench: tests test-images         ## berth's figures beside podman's, about 8 minutes (docs/bench.md)
 	$(q)BUILD=$(BUILD) BERTH_TEST_IMAGES=$(CURDIR)/build/tests/images sh tests/bench/run.sh
 
 lint: lint-layers lint-source lint-shell lint-format lint-cppcheck ## read the code without running it

@@ -382,6 +382,7 @@ void daemon_close(struct daemon *d)
         qemu_version_free(d->qemu_version);
         networks_free(d->networks);
         images_free(d->images);
+        free(d->images_noted);
         image_store_close(d->image_store);
         events_free(d->events);
         logs_free(d->logs);

@@ -22,6 +22,7 @@
 #include "orchestrator/desired.h"
 #include "orchestrator/events.h"
 #include "orchestrator/guest_config.h"
+#include "orchestrator/hooks.h"
 #include "orchestrator/images.h"
 #include "orchestrator/logs.h"
 #include "orchestrator/networks.h"
@@ -128,6 +129,8 @@ struct instance {
         struct str_list volumes; /* real names of those it has attached */
         char *stop_signal;
         int64_t stop_grace_ms;
+        json_t *post_start, *pre_stop; /* hooks_to_json(); NULL: none */
+        struct hook_runner hooks;
 
         /* preparation */
         char *rootfs;

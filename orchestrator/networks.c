@@ -377,7 +377,7 @@ static void adopt_all(struct networks *ns)
                         continue;
                 if (adopt(ns, path, &err) == 0)
                         continue;
-                if (err.code == ENOENT) /* a daemon died before it had begun */
+                if (err.code == ENOENT)                     /* a daemon died before it had begun */
                         (void)file_remove_tree(path, &err); /* the next one tries again */
                 else
                         log_warn("network", de->d_name, "cannot be adopted: %s", err.msg);

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "orchestrator/daemon.h"
+#include "orchestrator/image_uses.h"
 
 /* -------------------------------------------------------------------------------------- observe */
 
@@ -407,6 +408,7 @@ void daemon_turn(struct daemon *d)
         int64_t now = daemon_now_ms(d);
 
         daemon_pin_images(d);
+        image_uses_note(d);
         observe(d, &facts);
         decide(d, &facts, now);
         free(facts.vms);

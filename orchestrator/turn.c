@@ -192,6 +192,19 @@ static void execute(struct daemon *d, const struct step *step)
         }
 }
 
+/* A rollback changes what is wanted: the rest was planned for what was wanted before. */
+static void execute_plan(struct daemon *d)
+{
+        for (size_t i = 0; i < d->plan.steps_len; i++) {
+                const struct step *step = &d->plan.steps[i];
+                const struct desired *before = daemon_find(d, step->stack);
+
+                execute(d, step);
+                if (step->kind == STEP_ROLLBACK && daemon_find(d, step->stack) != before)
+                        return;
+        }
+}
+
 /* ----------------------------------------------------------------------------------------- turn */
 
 /* What its service is now, unless the VM is to be replaced; *ret_auto: whose ports berth picks. */
@@ -401,8 +414,7 @@ void daemon_turn(struct daemon *d)
         free(facts.vms);
         free(facts.networks);
         free(facts.images);
-        for (size_t i = 0; i < d->plan.steps_len; i++)
-                execute(d, &d->plan.steps[i]);
+        execute_plan(d);
         daemon_note_good(d);
         tend_instances(d);
         publish(d);

@@ -49,7 +49,8 @@ const struct command cmd_system_df = {
         .name = "system df",
         .usage = "[OPTIONS]",
         .about = "what takes space on the disk, and what could be given back",
-        .help = "Layers and disks that no stack and no VM uses are given back by 'berth image prune "
+        .help = "Layers and disks that no stack and no VM uses are given back by 'berth image "
+                "prune "
                 "--all', volumes of stacks that are gone by 'berth volume rm'.\n\n"
                 "Examples:\n  berth system df -o json\n",
         .options = df_options,

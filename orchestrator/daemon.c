@@ -80,14 +80,33 @@ static bool is_superseded(const struct daemon *d, const struct instance *in)
         return false;
 }
 
+/* For how long the run that ends has been well; its health is that of its last test. */
+static int64_t well_ms(const struct daemon *d, const struct instance *in,
+                       const struct replica_fact *fact)
+{
+        switch (in->probe.state) {
+        case HEALTH_NONE:
+                return fact->started_ms ? daemon_now_ms(d) - fact->started_ms : 0;
+        case HEALTH_HEALTHY:
+                return fact->started_ms ? daemon_now_ms(d) - in->health_since_ms : 0;
+        case HEALTH_STARTING:
+        case HEALTH_UNHEALTHY:
+                break;
+        }
+        return 0;
+}
+
 static void on_instance_ended(struct instance_env *env, struct instance *in)
 {
         struct daemon *d = daemon_of(env);
+        const struct desired *desired = daemon_find(d, in->stack);
         struct replica_fact *fact;
 
         if (is_superseded(d, in))
                 return;
         fact = daemon_replica(d, in->stack, in->service, in->replica);
+        replica_on_well(fact, desired ? stack_find_service(desired->stack, in->service) : NULL,
+                        well_ms(d, in, fact));
         replica_on_ended(fact, in->exit_reason, in->exit_code, in->spec_hash, daemon_now_ms(d));
         replica_set_message(fact, in->message);
         daemon_save_replica(d, fact);

@@ -50,6 +50,7 @@ struct daemon {
         bool accel_known;
         int64_t clock_offset_ms; /* wall clock minus monotonic, at start: now never steps back */
         int64_t started_ms;
+        uint64_t seed; /* of the jitter of delays */
         int lock_fd;
 
         struct store *store;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "orchestrator/instance.h"
 
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/mem.h"
+#include "base/value.h"
 #include "orchestrator/linux_names.h"
 
 /* A guest that breaks off is given this many chances before its VM is killed. */
@@ -59,6 +61,14 @@ static void set_message(struct instance *in, const char *message)
         in->message = copy;
 }
 
+static void save(const struct instance *in)
+{
+        struct err err = ERR_INIT;
+
+        if (in->vm && instance_save(in, &err) < 0)
+                log_warn("vm", in->id, "%s", err.msg);
+}
+
 static void end_run(struct instance *in, enum vm_state state, enum exit_reason reason, int code,
                     const char *message)
 {
@@ -71,6 +81,7 @@ static void end_run(struct instance *in, enum vm_state state, enum exit_reason r
         if (in->attach && state == VM_FAILED)
                 in->attach->on_failed(in->attach, message);
         in->env->on_ended(in->env, in);
+        save(in); /* that the end was told: the next daemon must not count it again */
         in->env->on_change(in->env, in);
 }
 
@@ -146,6 +157,12 @@ void instance_fail(struct instance *in, enum exit_reason reason, const char *mes
 {
         if (in->state == VM_FAILED)
                 return;
+        if (in->state == VM_EXITED && !in->remove_wanted) { /* its end has been told already */
+                if (in->vm)
+                        vm_kill(in->vm);
+                in->env->on_change(in->env, in);
+                return;
+        }
         if (in->state == VM_STOPPING || in->remove_wanted) {
                 if (in->vm)
                         vm_kill(in->vm);
@@ -226,6 +243,52 @@ void instance_remove(struct instance *in)
         }
 }
 
+bool instance_is_reusable(const struct instance *in)
+{
+        return in->state == VM_EXITED && in->vm && !in->remove_wanted && !in->powered_off &&
+               (in->guest || ev_is_active(&in->reconnect));
+}
+
+void instance_restart(struct instance *in, const char *reason)
+{
+        struct err err = ERR_INIT;
+
+        if (!instance_is_reusable(in))
+                bug("a VM that cannot is asked to run its service again");
+        instance_emit(in, "restarting", "", "%s", reason);
+        in->runs++;
+        in->times.decided = clock_mono_ns();
+        in->exit_reason = EXIT_NONE;
+        in->exit_code = 0;
+        set_message(in, NULL);
+        probe_forget(&in->probe);
+        in->health_shown = HEALTH_NONE;
+        instance_arm(in, INSTANCE_BOOT_TIMEOUT_MS);
+        instance_set_state(in, VM_BOOTING);
+        save(in); /* before the guest knows: a daemon that dies here asks again */
+        if (in->guest && guest_is_live(in->guest) && guest_run(in->guest, &err) < 0)
+                instance_fail(in, EXIT_BOOT, err.msg);
+        /* else: on_guest_hello() sees that the guest was not asked yet */
+}
+
+void instance_end(struct instance *in, enum exit_reason why, const char *reason)
+{
+        int signo = in->stop_signal ? linux_signal(in->stop_signal) : 0;
+        struct err err = ERR_INIT;
+
+        if (in->state != VM_RUNNING || in->ending != EXIT_NONE)
+                return;
+        instance_emit(in, "ending", exit_reason_name(why), "%s", reason);
+        in->ending = why;
+        set_message(in, reason);
+        probe_stop(&in->probe);
+        if (!in->guest || !guest_is_live(in->guest) ||
+            guest_stop(in->guest, signo, (unsigned)in->stop_grace_ms, &err) < 0)
+                instance_fail(in, why, reason);
+        else
+                instance_arm(in, in->stop_grace_ms + INSTANCE_STOP_SLACK_MS);
+}
+
 void instance_stop(struct instance *in, const char *reason)
 {
         enum vm_state state = in->state;
@@ -272,7 +335,7 @@ static void on_deadline(struct ev_loop *loop, ev_timer *w, int revents)
                 else if (in->vm)
                         vm_kill(in->vm);
                 return;
-        case VM_RUNNING:
+        case VM_RUNNING: /* it was told to end */
         case VM_FAILED:
                 if (in->vm)
                         vm_kill(in->vm);
@@ -316,6 +379,45 @@ static void note_kernel_time(struct instance *in, const struct guest_phase *phas
 
 static void guest_exited(struct instance *in, const struct guest_exit *exit);
 
+static void run_again(struct instance *in)
+{
+        struct err err = ERR_INIT;
+
+        if (guest_run(in->guest, &err) < 0)
+                instance_fail(in, EXIT_BOOT, err.msg);
+}
+
+static void emit_started(const struct instance *in)
+{
+        const char *why = vm_birth_reason(in->vm);
+        long long ms = (long long)((in->times.started - in->times.decided) / 1000000);
+
+        if (in->runs > 1)
+                instance_emit(in, "started", "restart", "service runs again after %lld ms", ms);
+        else
+                instance_emit(in, "started", vm_birth_name(vm_birth(in->vm)),
+                              "service runs after %lld ms%s%s%s", ms,
+                              !*why                         ? ""
+                              : vm_birth(in->vm) == VM_BOOT ? " (booted: "
+                                                            : " (cloned: ",
+                              why, *why ? ")" : "");
+}
+
+static void run_began(struct instance *in)
+{
+        in->times.started = clock_mono_ns();
+        in->open_streams = BIT(GUEST_STDOUT) | BIT(GUEST_STDERR);
+        instance_arm(in, 0);
+        in->state = VM_RUNNING;
+        in->since_ms = in->env->now_ms(in->env);
+        emit_started(in);
+        in->env->on_started(in->env, in);
+        if (in->attach)
+                in->attach->on_started(in->attach);
+        save(in);
+        in->env->on_change(in->env, in);
+}
+
 /* A guest that nobody has configured; it must not be before a claimed VM has its disks. */
 static void configure_new(struct instance *in)
 {
@@ -349,7 +451,10 @@ static void on_guest_hello(void *arg, const struct guest_hello *hello)
                 return;
         case WIRE_S_EXITED:
         case WIRE_S_START_FAILED:
-                guest_exited(in, &hello->exit);
+                if (in->state == VM_BOOTING && hello->run < in->runs)
+                        run_again(in); /* the daemon that asked for it died with the question */
+                else
+                        guest_exited(in, &hello->exit);
                 return;
         case WIRE_S_BROKEN:
                 instance_fail(in, EXIT_BOOT, hello->exit.text);
@@ -357,10 +462,10 @@ static void on_guest_hello(void *arg, const struct guest_hello *hello)
         case WIRE_S_CONFIGURED:
         case WIRE_S_STARTING:
         case WIRE_S_RUNNING:
-                if (in->state == VM_BOOTING && !in->setup) {
-                        instance_arm(in, 0);
-                        instance_set_state(in, VM_RUNNING);
-                }
+                if (in->state == VM_BOOTING && !in->setup && hello->run < in->runs)
+                        run_again(in);
+                else if (in->state == VM_BOOTING && !in->setup)
+                        run_began(in);
                 if (in->state == VM_STOPPING)
                         power_off(in);
                 in->env->on_change(in->env, in); /* probes go on */
@@ -388,31 +493,11 @@ static void on_guest_configured(void *arg, const char *text)
 static void on_guest_started(void *arg, uint64_t run, int pid)
 {
         struct instance *in = arg;
-        struct err err = ERR_INIT;
-        const char *why;
 
         (void)run;
         (void)pid;
-        if (in->state != VM_BOOTING)
-                return;
-        why = vm_birth_reason(in->vm);
-        in->times.started = clock_mono_ns();
-        instance_arm(in, 0);
-        in->state = VM_RUNNING;
-        in->since_ms = in->env->now_ms(in->env);
-        instance_emit(in, "started", vm_birth_name(vm_birth(in->vm)),
-                      "service runs after %lld ms%s%s%s",
-                      (long long)((in->times.started - in->times.decided) / 1000000),
-                      !*why                         ? ""
-                      : vm_birth(in->vm) == VM_BOOT ? " (booted: "
-                                                    : " (cloned: ",
-                      why, *why ? ")" : "");
-        in->env->on_started(in->env, in);
-        if (in->attach)
-                in->attach->on_started(in->attach);
-        if (instance_save(in, &err) < 0)
-                log_warn("vm", in->id, "%s", err.msg);
-        in->env->on_change(in->env, in);
+        if (in->state == VM_BOOTING)
+                run_began(in);
 }
 
 static enum exit_reason exit_reason_of(const struct guest_exit *exit)
@@ -438,6 +523,15 @@ static void guest_exited(struct instance *in, const struct guest_exit *exit)
         if (in->state != VM_RUNNING && in->state != VM_BOOTING)
                 return;
         instance_arm(in, 0);
+        if (in->ending != EXIT_NONE) {
+                enum exit_reason why = in->ending;
+                AUTO_FREE char *message = xstrdup(in->message);
+
+                in->ending = EXIT_NONE;
+                instance_emit(in, "exited", exit_reason_name(why), "%s", message ? message : "");
+                end_run(in, VM_EXITED, why, exit->code, message);
+                return;
+        }
         instance_emit(in, "exited", exit_reason_name(exit_reason_of(exit)), "exit code %d%s%s",
                       exit->code, *exit->text ? ": " : "", exit->text);
         end_run(in, VM_EXITED, exit_reason_of(exit), exit->code, exit->text);
@@ -493,6 +587,8 @@ static void on_guest_output_end(void *arg, enum guest_stream stream, uint64_t of
                 log_warn("logs", in->id, "%s", err.msg);
         if (in->log)
                 acknowledge(in, stream);
+        if (in->state == VM_BOOTING)
+                return; /* of the run before: the next one starts when the guest has told it */
         in->open_streams &= ~BIT(stream);
         if (in->open_streams == 0 && in->attach)
                 in->attach->on_output_end(in->attach);
@@ -636,14 +732,22 @@ static void on_probe_change(struct probe *probe, void *ctx)
         in->env->on_change(in->env, in);
 }
 
+/* Where others reach it: a program that listens on loopback only is not healthy. */
+static void address_text(const struct instance *in, char *ret)
+{
+        value_ip4_text(in->nics_len ? in->nics[0].ip : INADDR_LOOPBACK, ret);
+}
+
 void instance_update_probe(struct instance *in, const struct service *service)
 {
         const struct image_entry *entry = images_find(in->env->images, in->image);
+        char address[VALUE_IP4_MAX];
         struct probe_spec spec;
 
         if (in->state != VM_RUNNING || !in->guest || !guest_is_live(in->guest))
                 return;
-        probe_spec_resolve(service, entry ? entry->image : NULL, &spec);
+        address_text(in, address);
+        probe_spec_resolve(service, entry ? entry->image : NULL, address, &spec);
         if (in->probe.guest == in->guest && probe_spec_equal(&spec, &in->probe.spec))
                 probe_spec_release(&spec);
         else
@@ -664,6 +768,7 @@ struct instance *instance_new(struct instance_env *env, struct desired *desired,
         in->dir = xasprintf("%s/vm/%s", env->run_dir, id);
         in->scratch = xasprintf("%s/%s.ext4", env->scratch_dir, id);
         in->replica = replica;
+        in->runs = 1;
         in->member_tap = -1;
         in->open_streams = BIT(GUEST_STDOUT) | BIT(GUEST_STDERR);
         in->times.decided = clock_mono_ns();
@@ -684,13 +789,6 @@ struct instance *instance_new(struct instance_env *env, struct desired *desired,
         return in;
 }
 
-static void str_list_free(struct str_list *list)
-{
-        for (size_t i = 0; i < list->len; i++)
-                free(list->items[i]);
-        free(list->items);
-}
-
 void instance_free(struct instance *in)
 {
         if (!in)
@@ -708,16 +806,15 @@ void instance_free(struct instance *in)
         guest_setup_free(in->setup);
         for (size_t i = 0; i < in->nics_len; i++) {
                 free(in->nics[i].network);
-                str_list_free(&in->nics[i].aliases);
+                str_list_clear(&in->nics[i].aliases);
                 if (in->nics[i].tap_fd >= 0)
                         (void)close(in->nics[i].tap_fd); /* a tap has no data to lose */
         }
-        for (size_t i = 0; i < in->ports_len; i++)
-                free(in->ports[i].host_ip);
-        str_list_free(&in->volumes);
+        instance_free_ports(in);
+        free(in->trouble);
+        str_list_clear(&in->volumes);
         desired_unref(in->desired);
         free(in->nics);
-        free(in->ports);
         free(in->id);
         free(in->stack);
         free(in->service);

@@ -255,7 +255,10 @@ void networks_retry(struct networks *ns, const char *stack)
         for (size_t i = 0; i < ns->len; i++) {
                 struct network_entry *entry = &ns->items[i]->entry;
 
-                if (streq(entry->stack, stack) && entry->failed_ms) {
+                if (!streq(entry->stack, stack))
+                        continue;
+                ns->items[i]->forwards_digest[0] = '\0'; /* those that failed are asked for again */
+                if (entry->failed_ms) {
                         entry->failures = 0;
                         entry->failed_ms = 1; /* long ago */
                 }

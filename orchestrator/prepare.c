@@ -35,21 +35,6 @@ static void on_rootfs_ready(void *ctx, const char *path, const struct err *err)
         in->env->on_change(in->env, in);
 }
 
-static void copy_ports(struct instance *in, const struct service *service)
-{
-        for (size_t i = 0; i < service->ports_len; i++) {
-                struct port *port = array_push(&in->ports, &in->ports_len);
-
-                *port = service->ports[i];
-                port->host_ip = xstrdup(service->ports[i].host_ip);
-                if (in->desired->ports == STACK_PORTS_AUTO) {
-                        port->published = port->published_last = 0;
-                        free(port->host_ip);
-                        port->host_ip = NULL;
-                }
-        }
-}
-
 static int64_t vm_memory(const struct service *service)
 {
         int64_t bytes = INSTANCE_MEMORY_DEFAULT;
@@ -117,7 +102,7 @@ static int ask(struct instance *in, const struct service *service, struct err *e
         r = instance_make_nics(in, service, err);
         if (r < 0)
                 return r;
-        copy_ports(in, service);
+        instance_set_ports(in, service, in->desired->ports == STACK_PORTS_AUTO);
         reserve_machine(in, service);
         r = instance_ask_taps(in, err);
         if (r == 0)

@@ -26,6 +26,7 @@ enum slot_state {
         SLOT_OUTDATED,  /* one of the four above, of another spec */
         SLOT_STOPPING,  /* its VM is going away */
         SLOT_ENDED,     /* its VM ended and has to be removed */
+        SLOT_IDLE,      /* its run ended, its VM is kept for the next: the verdict says when */
 };
 
 /* A wanted replica. */

@@ -143,6 +143,8 @@ static char *due_text(const struct view *view, const struct unit *unit, const st
 
         if (slot->state == SLOT_STOPPING)
                 return xstrdup("its previous VM is stopping");
+        if (slot->state == SLOT_IDLE)
+                return gate->closed_by ? gate_text(view, gate) : xstrdup("starting");
         blocked = blocked_text(view, unit, gate);
         return blocked ? blocked : xstrdup("starting");
 }
@@ -196,6 +198,8 @@ static char *ready_text(const struct unit *unit, const struct slot *slot)
                 return xstrdup("its VM is being stopped");
         if (slot->outgoing)
                 return xstrdup("the new VM serves, the previous one stops soon");
+        if (slot->vm->degraded)
+                return xstrdup(slot->vm->message);
         if (!net)
                 return NULL;
         return xasprintf("network %s changed and stays as it was for now: service %s waits for "
@@ -223,6 +227,7 @@ static char *slot_text(const struct view *view, const struct unit *unit, const s
         case SLOT_VACANT:
         case SLOT_STOPPING:
         case SLOT_ENDED:
+        case SLOT_IDLE:
                 break;
         }
         return vacant_text(view, unit, slot, gate);

@@ -45,7 +45,8 @@ struct service_draft {
         double deploy_cpus;
         int condition;
         unsigned max_attempts;
-        bool disabled; /* by its profiles */
+        int64_t restart_delay_ms, restart_window_ms; /* -1: not given */
+        bool disabled;                               /* by its profiles */
 };
 
 struct stack_draft {

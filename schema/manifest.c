@@ -83,6 +83,7 @@ void service_release(struct service *s)
         str_list_release(&s->extra_hosts);
         str_list_release(&s->healthcheck.test);
         free(s->stop_signal);
+        free(s->probe.http_path);
         kv_list_release(&s->labels);
         kv_list_release(&s->sysctls);
         free(s->place.file);

@@ -102,6 +102,23 @@ struct healthcheck {
 
 enum restart_policy { RESTART_NO, RESTART_ALWAYS, RESTART_ON_FAILURE, RESTART_UNLESS_STOPPED };
 
+/* How its restarts are delayed; -1: the default. */
+struct restart_delays {
+        int64_t first_ms;  /* after the first failure in a row; doubles from there */
+        int64_t max_ms;    /* at most */
+        int64_t window_ms; /* a service that was well for so long has no failures */
+};
+
+/* A health test of berth's own: no program of the image is needed. At most one is set. */
+struct port_probe {
+        unsigned tcp;         /* this port accepts a connection; 0: not asked */
+        unsigned http_port;   /* GET there is answered; 0: not asked */
+        char *http_path;      /* NULL: "/" */
+        unsigned http_status; /* that is the answer; 0: any of 200 to 399 */
+};
+
+enum on_unhealthy { UNHEALTHY_NONE, UNHEALTHY_RESTART };
+
 enum update_failure { UPDATE_PAUSE, UPDATE_CONTINUE, UPDATE_ROLLBACK };
 
 enum update_order { UPDATE_STOP_FIRST, UPDATE_START_FIRST };
@@ -156,7 +173,10 @@ struct service {
         bool has_healthcheck;
         enum restart_policy restart;
         unsigned restart_max_attempts; /* on-failure:N; 0: no limit */
-        unsigned replicas;             /* default 1; from deploy.replicas or scale */
+        struct restart_delays delays;
+        struct port_probe probe;
+        int on_unhealthy;  /* enum on_unhealthy */
+        unsigned replicas; /* default 1; from deploy.replicas or scale */
         struct update_config update, rollback;
         char *stop_signal;            /* NULL: the image's, else SIGTERM */
         int64_t stop_grace_period_ms; /* default 10000 */

@@ -57,6 +57,64 @@ static const struct field healthcheck_fields[] = {
         {0},
 };
 
+static const struct field delay_fields[] = {
+        {.name = "delay",
+         .kind = &kind_duration,
+         .offset = AT(delays.first_ms),
+         .unset = -1,
+         .doc = "time before the first restart, doubled with each failure in a row; 200ms when "
+                "left out"},
+        {.name = "max_delay",
+         .kind = &kind_duration,
+         .offset = AT(delays.max_ms),
+         .unset = -1,
+         .doc = "but not above this; 1m when left out"},
+        {.name = "window",
+         .kind = &kind_duration,
+         .offset = AT(delays.window_ms),
+         .unset = -1,
+         .doc = "a service that was well for so long has no failures; 1m when left out"},
+        {0},
+};
+
+static const struct field http_fields[] = {
+        {.name = "port",
+         .kind = &kind_unsigned,
+         .offset = AT(probe.http_port),
+         .min = 1,
+         .max = 65535,
+         .required = true,
+         .doc = "port of the service"},
+        {.name = "path",
+         .kind = &kind_string,
+         .offset = AT(probe.http_path),
+         .check = check_http_path,
+         .doc = "what to ask for; / when left out"},
+        {.name = "status",
+         .kind = &kind_unsigned,
+         .offset = AT(probe.http_status),
+         .min = 100,
+         .max = 599,
+         .doc = "the answer that is healthy; any from 200 to 399 when left out"},
+        {0},
+};
+
+static const struct field probe_fields[] = {
+        {.name = "tcp",
+         .kind = &kind_unsigned,
+         .offset = AT(probe.tcp),
+         .min = 1,
+         .max = 65535,
+         .doc = "healthy when this port of the service accepts a connection"},
+        {.name = "http",
+         .kind = &kind_object,
+         .arg = http_fields,
+         .doc = "healthy when GET over HTTP is answered so"},
+        {0},
+};
+
+static const char *const unhealthy_names[] = {"none", "restart", NULL};
+
 static const struct field berth_fields[] = {
         {.name = "memory",
          .kind = &kind_bytes,
@@ -84,6 +142,21 @@ static const struct field berth_fields[] = {
          .kind = &kind_bool,
          .offset = AT(oneshot),
          .doc = "a job: `apply` waits until it exited with 0"},
+        {.name = "healthcheck",
+         .kind = &kind_object,
+         .arg = probe_fields,
+         .doc = "a test that needs no program in the image, in place of healthcheck.test; the "
+                "times are those of healthcheck"},
+        {.name = "on_unhealthy",
+         .kind = &kind_choice,
+         .offset = AT(on_unhealthy),
+         .arg = unhealthy_names,
+         .doc = "none (default): only the status tells; restart: the service is ended, and the "
+                "restart policy decides"},
+        {.name = "restart",
+         .kind = &kind_object,
+         .arg = delay_fields,
+         .doc = "how restarts are delayed"},
         {0},
 };
 

@@ -143,8 +143,7 @@ static void end_unhealthy(struct unit *unit, struct plan *plan)
                     unit->service->on_unhealthy != UNHEALTHY_RESTART)
                         continue;
                 plan_add_vm(plan, STEP_VM_END, slot->vm,
-                            xasprintf("unhealthy%s%s", slot->vm->message ? ": " : "",
-                                      slot->vm->message ? slot->vm->message : ""));
+                            xstrdup(slot->vm->message ? slot->vm->message : "unhealthy"));
                 slot->planned = true;
                 unit->busy = true;
         }
@@ -265,6 +264,8 @@ void steps_starts(struct unit *unit, struct plan *plan)
                 struct slot *slot = &unit->slots[i];
                 bool due = slot->verdict == REPLICA_DUE;
 
+                if (slot->surge && slot->vms_len > 1)
+                        continue; /* one of an earlier update is still on its way out */
                 if ((equipped && (slot->surge || (slot->state == SLOT_VACANT && due))) ||
                     (slot->state == SLOT_IDLE && due))
                         start(unit, slot, plan);

@@ -52,11 +52,11 @@ host_flags := -fPIE
 host_ldflags := -pie -Wl,-z,relro,-z,now $(if $(SAN),-fsanitize=$(SAN))
 q := $(if $(filter 1,$(V)),,@)
 
-src   = $(filter-out %/main.c,$(wildcard $(1)/*.c $(1)/api/*.c))
+src   = $(filter-out %/main.c %_main.c,$(wildcard $(1)/*.c $(1)/api/*.c))
 objs  = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 libs  = $(patsubst %,$(BUILD)/lib/%.a,$(1))
 tests := $(patsubst %.c,$(BUILD)/bin/%,$(wildcard tests/unit/*/*_test.c))
-bins  := $(addprefix $(BUILD)/bin/,berthd berth-netd berth-storage berth)
+bins  := $(addprefix $(BUILD)/bin/,berthd berth-netd berth-storage berth-registry berth)
 
 host: $(bins)
 all: host guest               ## build berth, berthd, its helpers and the guest (kernel, initramfs)
@@ -71,6 +71,7 @@ $(BUILD)/bin/berthd: $(call objs,orchestrator/main.c) \
         $(call libs,orchestrator $(uses_orchestrator) llhttp)
 $(BUILD)/bin/berth-netd: $(call objs,network/main.c) $(call libs,network base)
 $(BUILD)/bin/berth-storage: $(call objs,storage/main.c) $(call libs,storage base)
+$(BUILD)/bin/berth-registry: $(call objs,storage/registry_main.c) $(call libs,storage base)
 $(BUILD)/bin/berth: $(call objs,orchestrator/cli/main.c) $(call libs,cli schema base)
 
 # The examples of docs/explain.md: what the reconciler says, in the words of the command line.
@@ -281,6 +282,7 @@ install: all                    ## into $(DESTDIR)$(PREFIX)
 	install -D -m 755 $(BUILD)/bin/berthd $(DESTDIR)$(PREFIX)/bin/berthd
 	install -D -m 755 $(BUILD)/bin/berth-netd $(DESTDIR)$(PREFIX)/lib/berth/berth-netd
 	install -D -m 755 $(BUILD)/bin/berth-storage $(DESTDIR)$(PREFIX)/lib/berth/berth-storage
+	install -D -m 755 $(BUILD)/bin/berth-registry $(DESTDIR)$(PREFIX)/lib/berth/berth-registry
 	install -D -m 644 $(BUILD)/guest/vmlinux $(DESTDIR)$(PREFIX)/lib/berth/vmlinux
 	install -D -m 644 $(BUILD)/guest/initramfs $(DESTDIR)$(PREFIX)/lib/berth/initramfs
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/lib/systemd/,system user) \

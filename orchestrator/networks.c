@@ -81,16 +81,6 @@ static void tell_lost(struct network_state *n, const struct err *err)
         n->owner->env.on_event(n->owner->env.ctx, n->entry.stack, "network-lost", err->msg);
 }
 
-static void on_namespace(void *ctx, int netns_fd, const struct err *err)
-{
-        struct network_state *n = ctx;
-
-        if (err)
-                log_debug("network", n->entry.stack, "%s", err->msg); /* no tap is moved there */
-        close_namespace(n);
-        n->netns_fd = netns_fd;
-}
-
 static void on_net_ready(void *ctx)
 {
         struct network_state *n = ctx;
@@ -111,8 +101,6 @@ static void on_net_ready(void *ctx)
         n->entry.pid = net_pid(n->net);
         free(n->entry.message);
         n->entry.message = NULL;
-        if (n->owner->taps)
-                (void)net_open_namespace(n->net, on_namespace, n, NULL); /* as in on_namespace() */
         n->owner->env.on_change(n->owner->env.ctx);
 }
 
@@ -297,15 +285,61 @@ int networks_open_tap(struct networks *ns, const char *stack, const char *name,
         return net_open_tap(n->net, cb, ctx, err);
 }
 
+/* A tap that waits for the namespace it is moved to; nobody else knows of it. */
+struct tap_move {
+        struct networks *networks;
+        char *stack, *name, *tap;
+        void (*cb)(void *ctx, int none, const struct err *err);
+        void *ctx;
+};
+
+static void tap_move_free(struct tap_move *m)
+{
+        free(m->stack);
+        free(m->name);
+        free(m->tap);
+        free(m);
+}
+
+static void on_namespace(void *ctx, int netns_fd, const struct err *why)
+{
+        struct tap_move *m = ctx;
+        struct network_state *n = find(m->networks, m->stack, m->name);
+        AUTO_CLOSE int fd = netns_fd;
+        struct err err = ERR_INIT;
+        int r;
+
+        if (why)
+                r = err_set(&err, why->code, "%s", why->msg);
+        else if (!n || !m->networks->taps)
+                r = err_set(&err, ENETDOWN, "network %s is gone", m->name);
+        else
+                r = taps_move(m->networks->taps, m->tap, fd, m->cb, m->ctx, &err);
+        if (r == 0 && n->netns_fd < 0)
+                n->netns_fd = steal_fd(&fd);
+        if (r < 0)
+                m->cb(m->ctx, -1, &err);
+        tap_move_free(m);
+}
+
 int networks_move_tap(struct networks *ns, const char *stack, const char *name, const char *tap,
                       void (*cb)(void *ctx, int none, const struct err *err), void *ctx,
                       struct err *err)
 {
         const struct network_state *n = find(ns, stack, name);
+        struct tap_move *m;
+        int r;
 
-        if (!ns->taps || !n || !n->net || !n->entry.up || n->netns_fd < 0)
-                return err_set(err, ENETDOWN, "network %s cannot take a tap from outside", name);
-        return taps_move(ns->taps, tap, n->netns_fd, cb, ctx, err);
+        if (!ns->taps || !n || !n->net || !n->entry.up)
+                return err_set(err, ENETDOWN, "network %s is not up", name);
+        if (n->netns_fd >= 0)
+                return taps_move(ns->taps, tap, n->netns_fd, cb, ctx, err);
+        m = xnew(struct tap_move);
+        *m = (struct tap_move){ns, xstrdup(stack), xstrdup(name), xstrdup(tap), cb, ctx};
+        r = net_open_namespace(n->net, on_namespace, m, err);
+        if (r < 0)
+                tap_move_free(m);
+        return r;
 }
 
 void networks_note_moved(struct networks *ns, const char *stack, const char *name)
@@ -326,10 +360,6 @@ bool networks_takes_taps(const struct networks *ns, const char *stack, const cha
 void networks_set_taps(struct networks *ns, struct taps *taps)
 {
         ns->taps = taps;
-        for (size_t i = 0; taps && i < ns->len; i++)
-                if (ns->items[i]->entry.up) /* as in on_namespace() */
-                        (void)net_open_namespace(ns->items[i]->net, on_namespace, ns->items[i],
-                                                 NULL);
 }
 
 /* A network that a former daemon started: its description says what, netd says whether it lives. */

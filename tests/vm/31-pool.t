@@ -79,6 +79,14 @@ is "$(berth exec pool/a -- ping -c 1 -W 10 b 2>&1 | grep -c '1 packets received'
 is "$(berth exec pool/a -- sh -c 'ls /files /image 2>/dev/null; mount | grep -c rehearsal')" 0 \
         "nothing of the rehearsal is there"
 
+# A stack that is new, with a network that was just made.
+sed 's/^name: pool/name: new/; /^  b:/d' "$test_dir/s.yaml" >"$test_dir/new.yaml"
+wait_pool 2
+run berth apply -f "$test_dir/new.yaml" --timeout 2m
+is "$(berth ps new -o json | jq -r '.[0] | [.birth, .birth_reason] | join(" ")')" "pool " \
+        "the first service of a new stack, too"
+berth delete new >/dev/null 2>&1
+
 # A service that does not fit is cloned, and its volume works.
 cat >"$test_dir/v.yaml" <<'END'
 name: vol

@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "reconciler/replica.h"
 #include "storage/image.h"
+#include "storage/volume.h"
 #include "vz/program.h"
 
 static struct daemon *daemon_of(struct instance_env *env)
@@ -138,6 +139,26 @@ static void on_instance_gone(struct instance_env *env, struct instance *in)
 static int64_t instance_now_ms(struct instance_env *env)
 {
         return daemon_now_ms(daemon_of(env));
+}
+
+static bool has_volume(const struct instance *in, const char *name)
+{
+        for (size_t i = 0; i < in->volumes.len; i++)
+                if (streq(in->volumes.items[i], name))
+                        return true;
+        return false;
+}
+
+static const struct instance *volume_holder(struct instance_env *env, const struct instance *in,
+                                            const char *name)
+{
+        const struct daemon *d = daemon_of(env);
+
+        for (size_t i = 0; i < d->instances_len; i++)
+                if (d->instances[i] != in && d->instances[i]->vm &&
+                    has_volume(d->instances[i], name))
+                        return d->instances[i];
+        return NULL;
 }
 
 /* ------------------------------------------------------------------------ what networks tell us */
@@ -321,7 +342,8 @@ static void init_env(struct daemon *d)
                                        .on_started = on_instance_started,
                                        .on_ended = on_instance_ended,
                                        .on_gone = on_instance_gone,
-                                       .now_ms = instance_now_ms};
+                                       .now_ms = instance_now_ms,
+                                       .volume_holder = volume_holder};
 }
 
 void daemon_init(struct daemon *d, struct ev_loop *loop)
@@ -342,6 +364,7 @@ int daemon_open(struct daemon *d, struct err *err)
         init_env(d);
         adopt_vms(d);
         sweep_scratch(d);
+        volume_sweep(d->volumes_dir);
         return 0;
 }
 
@@ -359,6 +382,7 @@ void daemon_close(struct daemon *d)
         qemu_version_free(d->qemu_version);
         networks_free(d->networks);
         images_free(d->images);
+        free(d->images_noted);
         image_store_close(d->image_store);
         events_free(d->events);
         logs_free(d->logs);

@@ -58,6 +58,7 @@ struct daemon {
         struct logs *logs;
         struct image_store *image_store;
         struct images *images;
+        char *images_noted; /* what image_uses_note() told the store; NULL: nothing yet */
         struct networks *networks;
         struct api_socket *api;
         struct qemu_version *qemu_version;

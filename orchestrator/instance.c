@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "base/value.h"
 #include "orchestrator/linux_names.h"
+#include "schema/hooks.h"
 
 /* A guest that breaks off is given this many chances before its VM is killed. */
 #define RECONNECTS_MAX 3
@@ -131,6 +132,7 @@ static void drop_guest(struct instance *in)
                 .code = 125, .start_failed = true, .text = "the VM ended"};
 
         in->greeted = in->run_waits = false;
+        hook_runner_drop(&in->hooks);
         probe_stop(&in->probe);
         instance_tell_stats(in, NULL);
         if (in->guest)
@@ -289,11 +291,31 @@ void instance_end(struct instance *in, enum exit_reason why, const char *reason)
                 instance_arm(in, in->stop_grace_ms + INSTANCE_STOP_SLACK_MS);
 }
 
+static void stop_service(struct instance *in)
+{
+        struct err err = ERR_INIT;
+        int signo = in->stop_signal ? linux_signal(in->stop_signal) : 0;
+
+        if (guest_stop(in->guest, signo, (unsigned)in->stop_grace_ms, &err) == 0)
+                instance_arm(in, in->stop_grace_ms + INSTANCE_STOP_SLACK_MS);
+        else
+                power_off(in);
+}
+
+/* The service is stopped whatever became of them. */
+static void on_pre_stop_done(void *ctx, const char *failure)
+{
+        struct instance *in = ctx;
+
+        if (failure)
+                instance_emit(in, "hook-failed", "", "%s; the service is stopped all the same",
+                              failure);
+        stop_service(in);
+}
+
 void instance_stop(struct instance *in, const char *reason)
 {
         enum vm_state state = in->state;
-        struct err err = ERR_INIT;
-        int signo = in->stop_signal ? linux_signal(in->stop_signal) : 0;
 
         if (state == VM_STOPPING || in->remove_wanted)
                 return;
@@ -308,11 +330,13 @@ void instance_stop(struct instance *in, const char *reason)
                 finish(in);
                 return;
         }
-        if (state == VM_RUNNING && in->guest && guest_is_live(in->guest) &&
-            guest_stop(in->guest, signo, (unsigned)in->stop_grace_ms, &err) == 0)
-                instance_arm(in, in->stop_grace_ms + INSTANCE_STOP_SLACK_MS);
-        else
+        hook_runner_cancel(&in->hooks); /* post_start, if it still runs */
+        if (state != VM_RUNNING || !in->guest || !guest_is_live(in->guest)) {
                 power_off(in);
+                return;
+        }
+        instance_arm(in, in->stop_grace_ms);
+        hook_runner_start(&in->hooks, in->guest, "pre_stop", in->pre_stop, on_pre_stop_done, in);
 }
 
 static void on_deadline(struct ev_loop *loop, ev_timer *w, int revents)
@@ -329,6 +353,12 @@ static void on_deadline(struct ev_loop *loop, ev_timer *w, int revents)
                               "see `berth logs --boot`");
                 return;
         case VM_STOPPING:
+                if (in->hooks.guest && guest_is_live(in->hooks.guest)) {
+                        hook_runner_cancel(&in->hooks);
+                        on_pre_stop_done(in, "pre_stop did not end within stop_grace_period");
+                        return;
+                }
+                /* fallthrough */
         case VM_EXITED:
                 if (in->vm && !in->powered_off)
                         power_off(in);
@@ -403,11 +433,9 @@ static void emit_started(const struct instance *in)
                               why, *why ? ")" : "");
 }
 
-static void run_began(struct instance *in)
+/* The service runs, and so did what was to run behind its start. */
+static void service_started(struct instance *in)
 {
-        in->times.started = clock_mono_ns();
-        in->open_streams = BIT(GUEST_STDOUT) | BIT(GUEST_STDERR);
-        instance_arm(in, 0);
         in->state = VM_RUNNING;
         in->since_ms = in->env->now_ms(in->env);
         emit_started(in);
@@ -432,6 +460,27 @@ static void configure_new(struct instance *in)
                 send_configuration(in);
         else if (in->state != VM_STOPPING)
                 instance_fail(in, EXIT_BOOT, "the daemon ended while the VM was starting");
+}
+
+/* A service whose hook failed has not started; what then comes is up to its restart policy. */
+static void on_post_start_done(void *ctx, const char *failure)
+{
+        struct instance *in = ctx;
+
+        if (failure)
+                instance_fail(in, EXIT_START, failure);
+        else
+                service_started(in);
+}
+
+/* Told by the guest, or found by a daemon that was not there when it started. */
+static void run_reported(struct instance *in)
+{
+        in->times.started = clock_mono_ns();
+        in->open_streams = BIT(GUEST_STDOUT) | BIT(GUEST_STDERR);
+        instance_arm(in, 0);
+        hook_runner_start(&in->hooks, in->guest, "post_start", in->post_start, on_post_start_done,
+                          in);
 }
 
 static void on_guest_hello(void *arg, const struct guest_hello *hello)
@@ -459,18 +508,24 @@ static void on_guest_hello(void *arg, const struct guest_hello *hello)
         case WIRE_S_BROKEN:
                 instance_fail(in, EXIT_BOOT, hello->exit.text);
                 return;
-        case WIRE_S_CONFIGURED:
-        case WIRE_S_STARTING:
-        case WIRE_S_RUNNING:
-                if (in->state == VM_BOOTING && !in->setup && hello->run < in->runs)
+        case WIRE_S_CONFIGURED: /* whether it was told to run is not known; twice does no harm */
+                if (in->state == VM_BOOTING && !in->run_waits)
                         run_again(in);
-                else if (in->state == VM_BOOTING && !in->setup)
-                        run_began(in);
-                if (in->state == VM_STOPPING)
-                        power_off(in);
-                in->env->on_change(in->env, in); /* probes go on */
-                return;
+                break;
+        case WIRE_S_STARTING: /* on_started comes */
+                break;
+        case WIRE_S_RUNNING:
+                if (in->state == VM_BOOTING && hello->run < in->runs)
+                        run_again(in);
+                else if (in->state == VM_BOOTING)
+                        run_reported(in);
+                break;
         }
+        if (in->setup)
+                guest_setup_free(STEAL(in->setup));
+        if (in->state == VM_STOPPING)
+                power_off(in);
+        in->env->on_change(in->env, in); /* probes go on */
 }
 
 static void on_guest_phase(void *arg, const struct guest_phase *phase)
@@ -497,7 +552,7 @@ static void on_guest_started(void *arg, uint64_t run, int pid)
         (void)run;
         (void)pid;
         if (in->state == VM_BOOTING)
-                run_began(in);
+                run_reported(in);
 }
 
 static enum exit_reason exit_reason_of(const struct guest_exit *exit)
@@ -511,6 +566,7 @@ static enum exit_reason exit_reason_of(const struct guest_exit *exit)
 
 static void guest_exited(struct instance *in, const struct guest_exit *exit)
 {
+        hook_runner_cancel(&in->hooks);
         if (in->attach)
                 in->attach->on_exited(in->attach, exit);
         if (in->state == VM_STOPPING) {
@@ -782,6 +838,8 @@ struct instance *instance_new(struct instance_env *env, struct desired *desired,
                         desired_image(desired, (size_t)(service - desired->stack->services)));
                 in->stop_signal = xstrdup(service->stop_signal);
                 in->stop_grace_ms = service->stop_grace_period_ms;
+                in->post_start = hooks_to_json(&service->post_start);
+                in->pre_stop = hooks_to_json(&service->pre_stop);
         }
         probe_init(&in->probe, env->loop, on_probe_change, in);
         ev_timer_init(&in->deadline, on_deadline, 0.0, 0.0);
@@ -800,6 +858,8 @@ void instance_free(struct instance *in)
         instance_drop_member(in);
         drop_guest(in);
         probe_release(&in->probe);
+        json_decref(in->post_start);
+        json_decref(in->pre_stop);
         vm_free(in->vm);
         if (in->attach)
                 in->attach->instance = NULL;

@@ -22,6 +22,7 @@
 #include "orchestrator/desired.h"
 #include "orchestrator/events.h"
 #include "orchestrator/guest_config.h"
+#include "orchestrator/hooks.h"
 #include "orchestrator/images.h"
 #include "orchestrator/logs.h"
 #include "orchestrator/networks.h"
@@ -70,6 +71,9 @@ struct instance_env {
         /* Nothing is left of it; instance_free() it (deferred). */
         void (*on_gone)(struct instance_env *env, struct instance *instance);
         int64_t (*now_ms)(struct instance_env *env); /* the clock of facts */
+        /* Another one whose VM has that volume attached; NULL: none. */
+        const struct instance *(*volume_holder)(struct instance_env *env,
+                                                const struct instance *instance, const char *name);
 };
 
 struct tap_request; /* prepare.c */
@@ -125,6 +129,8 @@ struct instance {
         struct str_list volumes; /* real names of those it has attached */
         char *stop_signal;
         int64_t stop_grace_ms;
+        json_t *post_start, *pre_stop; /* hooks_to_json(); NULL: none */
+        struct hook_runner hooks;
 
         /* preparation */
         char *rootfs;

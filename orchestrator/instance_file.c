@@ -112,6 +112,10 @@ int instance_save(const struct instance *in, struct err *err)
         json_set_str(j, "digest", in->digest);
         json_set_str(j, "stop_signal", in->stop_signal);
         json_set_int(j, "stop_grace_ms", in->stop_grace_ms);
+        if (in->post_start)
+                json_object_set(j, "post_start", in->post_start);
+        if (in->pre_stop)
+                json_object_set(j, "pre_stop", in->pre_stop);
         json_set_str(j, "boot_id", in->boot_id);
         json_set_bool(j, "running", in->state == VM_RUNNING);
         json_set_int(j, "health", in->probe.state);
@@ -240,6 +244,8 @@ static int read_file(struct instance *in, const char *dir, struct err *err)
         (void)snprintf(in->boot_id, sizeof(in->boot_id), "%s", json_str(j, "boot_id", ""));
         in->stop_signal = xstrdup(json_str(j, "stop_signal", NULL));
         in->stop_grace_ms = json_int(j, "stop_grace_ms", 10000);
+        in->post_start = json_incref(json_object_get(j, "post_start"));
+        in->pre_stop = json_incref(json_object_get(j, "pre_stop"));
         in->since_ms = json_int(j, "since_ms", 0);
         in->probe.state = in->health_shown = (enum health_state)health;
         (void)snprintf(in->boot_id, sizeof(in->boot_id), "%s", json_str(j, "boot_id", ""));

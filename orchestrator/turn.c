@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "orchestrator/daemon.h"
+#include "orchestrator/image_uses.h"
 
 /* -------------------------------------------------------------------------------------- observe */
 
@@ -188,6 +189,19 @@ static void execute(struct daemon *d, const struct step *step)
                 if (in)
                         instance_remove(in);
                 return;
+        }
+}
+
+/* A rollback changes what is wanted: the rest was planned for what was wanted before. */
+static void execute_plan(struct daemon *d)
+{
+        for (size_t i = 0; i < d->plan.steps_len; i++) {
+                const struct step *step = &d->plan.steps[i];
+                const struct desired *before = daemon_find(d, step->stack);
+
+                execute(d, step);
+                if (step->kind == STEP_ROLLBACK && daemon_find(d, step->stack) != before)
+                        return;
         }
 }
 
@@ -394,13 +408,13 @@ void daemon_turn(struct daemon *d)
         int64_t now = daemon_now_ms(d);
 
         daemon_pin_images(d);
+        image_uses_note(d);
         observe(d, &facts);
         decide(d, &facts, now);
         free(facts.vms);
         free(facts.networks);
         free(facts.images);
-        for (size_t i = 0; i < d->plan.steps_len; i++)
-                execute(d, &d->plan.steps[i]);
+        execute_plan(d);
         daemon_note_good(d);
         tend_instances(d);
         publish(d);

@@ -56,6 +56,7 @@ static const struct effect_row rows[] = {
         {"working_dir", EFFECT_REPLACE, NEW_VM},
         {"x-berth", EFFECT_REPLACE, "what has no row of its own"},
         {"x-berth.cpus", EFFECT_REPLACE, "the VM's processors"},
+        {"x-berth.egress", EFFECT_REPLACE, "the guest's routes"},
         {"x-berth.healthcheck", EFFECT_UPDATE, "as healthcheck"},
         {"x-berth.isolation", EFFECT_REPLACE, "asked before a VM is made"},
         {"x-berth.memory", EFFECT_REPLACE, "the VM's memory"},

@@ -184,7 +184,7 @@ void slots_fill(const struct view *view, struct unit *unit)
                         continue;
                 }
                 slot = &unit->slots[vm->replica - 1];
-                if (slot->vm)
+                if (slot->vms_len++)
                         unit->excess = true;
                 slot->vm = better_vm(unit, slot->vm, vm);
         }

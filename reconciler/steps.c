@@ -264,6 +264,8 @@ void steps_starts(struct unit *unit, struct plan *plan)
                 struct slot *slot = &unit->slots[i];
                 bool due = slot->verdict == REPLICA_DUE;
 
+                if (slot->surge && slot->vms_len > 1)
+                        continue; /* one of an earlier update is still on its way out */
                 if ((equipped && (slot->surge || (slot->state == SLOT_VACANT && due))) ||
                     (slot->state == SLOT_IDLE && due))
                         start(unit, slot, plan);

@@ -38,6 +38,7 @@ struct slot {
         const struct vm_fact *vm;       /* the best; NULL when VACANT */
         const struct vm_fact *outgoing; /* start-first: of another spec, serves until vm does */
         bool surge;                     /* a second VM is to be made beside the one that serves */
+        size_t vms_len;                 /* all of its number, those that go included */
         const struct replica_fact *memory;
         enum replica_verdict verdict;
         int64_t retry_at_ms;

@@ -9,6 +9,10 @@
 
 #include "schema/field.h"
 
+/* Smallest memory that Docker accepts: below, a program does not start. */
+#define MEM_LIMIT_MIN (INT64_C(6) << 20)
+#define MEM_LIMIT_MAX (INT64_C(1) << 50)
+
 struct env_file {
         const char *path; /* absolute */
         bool required, raw;
@@ -54,6 +58,7 @@ struct stack_draft {
 
 extern const struct field stack_fields[];
 extern const struct field service_fields[];
+extern const struct field deploy_fields[];
 extern const struct field network_fields[];
 extern const struct field volume_fields[];
 extern const struct field config_fields[];

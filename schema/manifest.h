@@ -144,6 +144,22 @@ struct ulimit {
         int64_t soft, hard; /* -1: unlimited */
 };
 
+/* Most commands of post_start, and of pre_stop. */
+#define SERVICE_HOOKS_MAX 64
+
+/* A command that runs in the guest beside the service. */
+struct hook {
+        struct str_list command;
+        char *user, *working_dir;   /* NULL: the service's */
+        struct kv_list environment; /* over the service's */
+        bool privileged;
+};
+
+struct hooks {
+        struct hook *items;
+        size_t len;
+};
+
 enum pull_policy { PULL_MISSING, PULL_ALWAYS, PULL_NEVER, PULL_EVERY };
 
 struct service {
@@ -171,6 +187,7 @@ struct service {
         struct str_list dns, dns_search, extra_hosts; /* extra_hosts: "name=address" */
         struct healthcheck healthcheck;
         bool has_healthcheck;
+        struct hooks post_start, pre_stop; /* in order */
         enum restart_policy restart;
         unsigned restart_max_attempts; /* on-failure:N; 0: no limit */
         struct restart_delays delays;

@@ -76,7 +76,7 @@ static int mount_sources(const struct config *c, struct fail *f)
                 if (mkdir(path, 0755) ||
                     mount(c->shares.at[i], path, "9p", MS_NODEV,
                           "trans=virtio,version=9p2000.L,msize=512000,cache=mmap,"
-                          "access=any"))
+                          "access=user"))
                         return fail_set(f, errno, "mount share %s", c->shares.at[i]);
         }
         return 0;

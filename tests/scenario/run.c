@@ -430,6 +430,10 @@ static int do_wish(struct scenario *s, struct err *err)
 
         split_replica(s->words[1], &stack, &service, &n);
         wish = world_wish(&s->world, stack, service);
+        if (streq(word(s, 2), "once")) {
+                wish->once = true;
+                return 0;
+        }
         if (streq(word(s, 2), "stop") || streq(word(s, 2), "start")) {
                 wish->stopped = streq(word(s, 2), "stop");
                 return 0;

@@ -8,6 +8,7 @@
  *   service NAME WORD...          see world_service()
  *   drop STACK [unknown]          deleted; unknown: its last revision is not known any more
  *   wish STACK/SERVICE stop | start | renew CAUSE   what commands ask beside the manifest
+ *   wish STACK/SERVICE once                the stack goes when it has ended
  *   wish STACK/SERVICE good | undoing      its present spec was well; brings back an earlier one
  *   wish STACK/SERVICE image REF           what the last apply meant by its image
  *   complete SERVICE                       every replica is well with the wanted spec

@@ -93,6 +93,7 @@ is "$(remains)" "" "nothing is left"
 # kill -9 of the command line
 signalled KILL sh -c 'echo here; exec sleep 1000'
 wait_event "run-hello-web-.*deleted" 30
+# shellcheck disable=SC2016 # evaluated by wait_for
 wait_for '[ -z "$(remains)" ]' 30
 is "$(remains)" "" "kill -9 of berth run --rm leaves nothing"
 

@@ -42,7 +42,7 @@ static void test_wishes_survive(void)
 
         desired_pin(first, 0, DIGEST);
         desired_renew(first, 0, "image changed");
-        wish->stopped = wish->undoing = true;
+        wish->stopped = wish->undoing = wish->once = true;
         wish->good = xstrdup("sha256:good");
         wish->good_revision = 3;
         first->undoes = 4;
@@ -52,6 +52,7 @@ static void test_wishes_survive(void)
         is_str(wish->image, "web:1@" DIGEST, "the pinned image");
         is_str(wish->cause, "image changed", "the cause of the generation");
         ok(wish->stopped && wish->undoing && wish->generation == 1, "what commands asked");
+        ok(wish->once && desired_is_once(again), "that it is for once");
         ok(streq(wish->good, "sha256:good") && wish->good_revision == 3, "what was good");
         is_str(again->hashes->services[0], first->hashes->services[0], "the same hash");
 }

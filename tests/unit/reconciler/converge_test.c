@@ -269,6 +269,8 @@ static void check_alone(struct sim *sim, const struct step *step, const struct s
         if (others == 0)
                 return;
         sim->surges++;
+        if (others > 1)
+                broken(sim, "a third VM", step);
         if (service->volumes_len)
                 broken(sim, "a volume attached twice", step);
         if (service->update.order != UPDATE_START_FIRST &&
@@ -752,11 +754,11 @@ int main(int argc, char **argv)
         else
                 for (unsigned seed = 1; seed <= runs; seed++)
                         run_seed(seed, false);
-        printf("# %u runs: %u steps, %u VMs created, %u of them beside another, %u run again, %u "
-               "stopped, %u "
-               "failures, %u rollbacks; settled in at most %u turns\n",
-               total.runs, total.steps, total.created, total.surges, total.rerun, total.stopped,
-               total.failed, total.undone, total.turns);
+        tap_note("simulation of the reconciler: %u runs: %u steps, %u VMs created, %u of them "
+                 "beside another, %u run again, %u stopped, %u failures, %u rollbacks; settled in "
+                 "at most %u turns",
+                 total.runs, total.steps, total.created, total.surges, total.rerun, total.stopped,
+                 total.failed, total.undone, total.turns);
         ok(total.bad == 0, "%u runs keep the promises and converge, %u do not", total.runs,
            total.bad);
         return tap_done();

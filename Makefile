@@ -212,7 +212,7 @@ sanitized:
 	$(q)$(if $(SAN),,$(MAKE) --no-print-directory SAN=address,undefined tests)
 
 # Longer than `make test` has time for.
-.PHONY: churn stacks simulate bench-reconcile bench-manifest
+.PHONY: churn stacks simulate bench-reconcile bench-daemon bench-manifest
 churn: all test-images          ## 20 minutes of random applies and kills with real VMs
 	$(q)BUILD=$(BUILD) BERTH_CHURN_SECONDS=1200 BERTH_TEST_IMAGES=$(CURDIR)/build/tests/images \
 	        sh tests/vm/60-churn.t
@@ -230,6 +230,9 @@ $(BUILD)/bin/tests/bench/reconcile: $(call objs,tests/bench/reconcile.c) \
 
 bench-reconcile: $(BUILD)/bin/tests/bench/reconcile ## time of a no-op decision and of a diff
 	$(q)$<
+
+bench-daemon: bench-reconcile test-images ## those of the running daemon, about 5 minutes; VMS=50
+	$(q)BUILD=$(BUILD) BERTH_TEST_IMAGES=$(CURDIR)/build/tests/images sh tests/bench/daemon.sh
 
 bench-manifest: all             ## time to check a manifest of 10,000 services in 10 MB
 	$(q)BUILD=$(BUILD) sh tests/bench/manifest.sh

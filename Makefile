@@ -18,6 +18,8 @@ BUILD      ?= build$(if $(SAN),/san)
 CFLAGS     ?= -O2 -g
 VERSION    := 0.1.0
 
+comma := ,
+
 # Who may use whom: the link sets below and `make lint` both read these lines.
 LAYERS            := base schema reconciler storage network vminit vz orchestrator
 uses_base         :=
@@ -71,6 +73,17 @@ $(BUILD)/bin/berth-netd: $(call objs,network/main.c) $(call libs,network base)
 $(BUILD)/bin/berth-storage: $(call objs,storage/main.c) $(call libs,storage base)
 $(BUILD)/bin/berth: $(call objs,orchestrator/cli/main.c) $(call libs,cli schema base)
 
+# The examples of docs/explain.md: what the reconciler says, in the words of the command line.
+$(BUILD)/bin/tests/unit/cli/explain_test: $(BUILD)/obj/tests/unit/cli/explain_test.o \
+        $(call libs,scenario reconciler)
+
+# The simulation brings its own libev and drivers, and looks at the system calls that change files.
+sim_tests := $(addprefix $(BUILD)/bin/tests/unit/orchestrator/,simulation_test daemon_crash_test)
+sim_wraps := clock_gettime getrandom rename mkdir unlink remove write fsync open log_line
+$(sim_tests): $(call objs,$(wildcard tests/sim/*.c)) $(call objs,$(addprefix storage/,volume.c \
+        ref.c tree.c tree_path.c))
+$(sim_tests): LDFLAGS += $(addprefix -Wl$(comma)--wrap=,$(sim_wraps))
+
 # A unit test links its own layer and what that layer may use, nothing else.
 # The orchestrator's tests get tests/fake in place of the drivers, the reconciler's the world of
 # tests/scenario.
@@ -95,6 +108,7 @@ $(foreach t,$(filter $(BUILD)/bin/tests/unit/cli/%,$(tests)),\
 # libFuzzer (SAN=fuzzer-no-link,...) it gets a main that replays tests/fuzz/corpus/NAME.
 fuzz_layer_dns      := network
 fuzz_layer_env      := schema
+fuzz_layer_frames   := storage
 fuzz_layer_http     := orchestrator
 fuzz_layer_interpolation := schema
 fuzz_layer_layer    := storage
@@ -168,9 +182,14 @@ demo: deps                      ## install, build, and run the hello example
 test: deps                      ## install what tests need, then run all of them, real VMs included
 	$(q)$(MAKE) --no-print-directory -j2 all tests sanitized
 	$(q)$(MAKE) --no-print-directory test-images
-	$(q)BUILD=$(BUILD) BERTH_TEST_IMAGES=$(CURDIR)/build/tests/images \
+	$(q)rm -f $(summary)
+	$(q)BUILD=$(BUILD) BERTH_TEST_IMAGES=$(CURDIR)/build/tests/images BERTH_SUMMARY=$(summary) \
 	        prove --jobs 2 --exec '' $(tests) $(fuzzers) $(sanitized_tests) \
-	        $(sort $(wildcard tests/system/*.t tests/cli/*.t tests/vm/*.t))
+	        $(sort $(wildcard tests/system/*.t tests/cli/*.t tests/vm/*.t)); \
+	        result=$$?; sort $(summary); exit $$result
+
+# Figures of simulations and crash points.
+summary := $(CURDIR)/$(BUILD)/summary
 
 tests: $(tests) $(fuzzers) $(drivers_of_tests)
 check: tests                    ## unit and scenario tests only: no root, no network, no VM
@@ -214,8 +233,10 @@ bench-reconcile: $(BUILD)/bin/tests/bench/reconcile ## time of a no-op decision 
 bench-manifest: all             ## time to check a manifest of 10,000 services in 10 MB
 	$(q)BUILD=$(BUILD) sh tests/bench/manifest.sh
 
-simulate: $(BUILD)/bin/tests/unit/reconciler/converge_test ## a million simulated runs, hours
-	$(q)BERTH_SIM_RUNS=1000000 $<
+simulations := $(addprefix $(BUILD)/bin/tests/unit/,reconciler/converge_test \
+        orchestrator/simulation_test)
+simulate: $(simulations)        ## a million simulated runs of each kind: a night
+	$(q)for test in $^; do BERTH_SIM_RUNS=1000000 $$test || exit 1; done
 
 # The images of the examples in a store that the tests share and do not change.
 test-images: all

@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "reconciler/replica.h"
 #include "storage/image.h"
+#include "storage/volume.h"
 #include "vz/program.h"
 
 static struct daemon *daemon_of(struct instance_env *env)
@@ -80,14 +81,35 @@ static bool is_superseded(const struct daemon *d, const struct instance *in)
         return false;
 }
 
+/* For how long the run that ends has been well; its health is that of its last test. */
+static int64_t well_ms(const struct daemon *d, const struct instance *in,
+                       const struct replica_fact *fact)
+{
+        switch (in->probe.state) {
+        case HEALTH_NONE:
+                return fact->started_ms ? daemon_now_ms(d) - fact->started_ms : 0;
+        case HEALTH_HEALTHY:
+                return fact->started_ms ? daemon_now_ms(d) - in->health_since_ms : 0;
+        case HEALTH_STARTING:
+        case HEALTH_UNHEALTHY:
+                break;
+        }
+        return 0;
+}
+
 static void on_instance_ended(struct instance_env *env, struct instance *in)
 {
         struct daemon *d = daemon_of(env);
+        const struct desired *desired = daemon_find(d, in->stack);
         struct replica_fact *fact;
 
         if (is_superseded(d, in))
                 return;
         fact = daemon_replica(d, in->stack, in->service, in->replica);
+        if (in->state == VM_RUNNING && !fact->started_ms)
+                return; /* the daemon before this one has noted it, and no more */
+        replica_on_well(fact, desired ? stack_find_service(desired->stack, in->service) : NULL,
+                        well_ms(d, in, fact));
         replica_on_ended(fact, in->exit_reason, in->exit_code, in->spec_hash, daemon_now_ms(d));
         replica_set_message(fact, in->message);
         daemon_save_replica(d, fact);
@@ -117,6 +139,26 @@ static void on_instance_gone(struct instance_env *env, struct instance *in)
 static int64_t instance_now_ms(struct instance_env *env)
 {
         return daemon_now_ms(daemon_of(env));
+}
+
+static bool has_volume(const struct instance *in, const char *name)
+{
+        for (size_t i = 0; i < in->volumes.len; i++)
+                if (streq(in->volumes.items[i], name))
+                        return true;
+        return false;
+}
+
+static const struct instance *volume_holder(struct instance_env *env, const struct instance *in,
+                                            const char *name)
+{
+        const struct daemon *d = daemon_of(env);
+
+        for (size_t i = 0; i < d->instances_len; i++)
+                if (d->instances[i] != in && d->instances[i]->vm &&
+                    has_volume(d->instances[i], name))
+                        return d->instances[i];
+        return NULL;
 }
 
 /* ------------------------------------------------------------------------ what networks tell us */
@@ -300,7 +342,8 @@ static void init_env(struct daemon *d)
                                        .on_started = on_instance_started,
                                        .on_ended = on_instance_ended,
                                        .on_gone = on_instance_gone,
-                                       .now_ms = instance_now_ms};
+                                       .now_ms = instance_now_ms,
+                                       .volume_holder = volume_holder};
 }
 
 void daemon_init(struct daemon *d, struct ev_loop *loop)
@@ -321,6 +364,7 @@ int daemon_open(struct daemon *d, struct err *err)
         init_env(d);
         adopt_vms(d);
         sweep_scratch(d);
+        volume_sweep(d->volumes_dir);
         return 0;
 }
 
@@ -338,6 +382,7 @@ void daemon_close(struct daemon *d)
         qemu_version_free(d->qemu_version);
         networks_free(d->networks);
         images_free(d->images);
+        free(d->images_noted);
         image_store_close(d->image_store);
         events_free(d->events);
         logs_free(d->logs);

@@ -50,6 +50,7 @@ struct daemon {
         bool accel_known;
         int64_t clock_offset_ms; /* wall clock minus monotonic, at start: now never steps back */
         int64_t started_ms;
+        uint64_t seed; /* of the jitter of delays */
         int lock_fd;
 
         struct store *store;
@@ -57,6 +58,7 @@ struct daemon {
         struct logs *logs;
         struct image_store *image_store;
         struct images *images;
+        char *images_noted; /* what image_uses_note() told the store; NULL: nothing yet */
         struct networks *networks;
         struct api_socket *api;
         struct qemu_version *qemu_version;

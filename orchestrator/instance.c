@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "orchestrator/instance.h"
 
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +13,9 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/mem.h"
+#include "base/value.h"
 #include "orchestrator/linux_names.h"
+#include "schema/hooks.h"
 
 /* A guest that breaks off is given this many chances before its VM is killed. */
 #define RECONNECTS_MAX 3
@@ -59,6 +62,14 @@ static void set_message(struct instance *in, const char *message)
         in->message = copy;
 }
 
+static void save(const struct instance *in)
+{
+        struct err err = ERR_INIT;
+
+        if (in->vm && instance_save(in, &err) < 0)
+                log_warn("vm", in->id, "%s", err.msg);
+}
+
 static void end_run(struct instance *in, enum vm_state state, enum exit_reason reason, int code,
                     const char *message)
 {
@@ -66,11 +77,12 @@ static void end_run(struct instance *in, enum vm_state state, enum exit_reason r
         in->exit_reason = reason;
         in->exit_code = code;
         set_message(in, message);
+        in->env->on_ended(in->env, in);
         in->state = state;
         in->since_ms = in->env->now_ms(in->env);
         if (in->attach && state == VM_FAILED)
                 in->attach->on_failed(in->attach, message);
-        in->env->on_ended(in->env, in);
+        save(in); /* that the end was told: the next daemon must not count it again */
         in->env->on_change(in->env, in);
 }
 
@@ -120,6 +132,7 @@ static void drop_guest(struct instance *in)
                 .code = 125, .start_failed = true, .text = "the VM ended"};
 
         in->greeted = in->run_waits = false;
+        hook_runner_drop(&in->hooks);
         probe_stop(&in->probe);
         instance_tell_stats(in, NULL);
         if (in->guest)
@@ -146,6 +159,12 @@ void instance_fail(struct instance *in, enum exit_reason reason, const char *mes
 {
         if (in->state == VM_FAILED)
                 return;
+        if (in->state == VM_EXITED && !in->remove_wanted) { /* its end has been told already */
+                if (in->vm)
+                        vm_kill(in->vm);
+                in->env->on_change(in->env, in);
+                return;
+        }
         if (in->state == VM_STOPPING || in->remove_wanted) {
                 if (in->vm)
                         vm_kill(in->vm);
@@ -226,11 +245,77 @@ void instance_remove(struct instance *in)
         }
 }
 
+bool instance_is_reusable(const struct instance *in)
+{
+        return in->state == VM_EXITED && in->vm && !in->remove_wanted && !in->powered_off &&
+               (in->guest || ev_is_active(&in->reconnect));
+}
+
+void instance_restart(struct instance *in, const char *reason)
+{
+        struct err err = ERR_INIT;
+
+        if (!instance_is_reusable(in))
+                bug("a VM that cannot is asked to run its service again");
+        instance_emit(in, "restarting", "", "%s", reason);
+        in->runs++;
+        in->times.decided = clock_mono_ns();
+        in->exit_reason = EXIT_NONE;
+        in->exit_code = 0;
+        set_message(in, NULL);
+        probe_forget(&in->probe);
+        in->health_shown = HEALTH_NONE;
+        instance_arm(in, INSTANCE_BOOT_TIMEOUT_MS);
+        instance_set_state(in, VM_BOOTING);
+        save(in); /* before the guest knows: a daemon that dies here asks again */
+        if (in->guest && guest_is_live(in->guest) && guest_run(in->guest, &err) < 0)
+                instance_fail(in, EXIT_BOOT, err.msg);
+        /* else: on_guest_hello() sees that the guest was not asked yet */
+}
+
+void instance_end(struct instance *in, enum exit_reason why, const char *reason)
+{
+        int signo = in->stop_signal ? linux_signal(in->stop_signal) : 0;
+        struct err err = ERR_INIT;
+
+        if (in->state != VM_RUNNING || in->ending != EXIT_NONE)
+                return;
+        instance_emit(in, "ending", exit_reason_name(why), "%s", reason);
+        in->ending = why;
+        set_message(in, reason);
+        probe_stop(&in->probe);
+        if (!in->guest || !guest_is_live(in->guest) ||
+            guest_stop(in->guest, signo, (unsigned)in->stop_grace_ms, &err) < 0)
+                instance_fail(in, why, reason);
+        else
+                instance_arm(in, in->stop_grace_ms + INSTANCE_STOP_SLACK_MS);
+}
+
+static void stop_service(struct instance *in)
+{
+        struct err err = ERR_INIT;
+        int signo = in->stop_signal ? linux_signal(in->stop_signal) : 0;
+
+        if (guest_stop(in->guest, signo, (unsigned)in->stop_grace_ms, &err) == 0)
+                instance_arm(in, in->stop_grace_ms + INSTANCE_STOP_SLACK_MS);
+        else
+                power_off(in);
+}
+
+/* The service is stopped whatever became of them. */
+static void on_pre_stop_done(void *ctx, const char *failure)
+{
+        struct instance *in = ctx;
+
+        if (failure)
+                instance_emit(in, "hook-failed", "", "%s; the service is stopped all the same",
+                              failure);
+        stop_service(in);
+}
+
 void instance_stop(struct instance *in, const char *reason)
 {
         enum vm_state state = in->state;
-        struct err err = ERR_INIT;
-        int signo = in->stop_signal ? linux_signal(in->stop_signal) : 0;
 
         if (state == VM_STOPPING || in->remove_wanted)
                 return;
@@ -245,11 +330,13 @@ void instance_stop(struct instance *in, const char *reason)
                 finish(in);
                 return;
         }
-        if (state == VM_RUNNING && in->guest && guest_is_live(in->guest) &&
-            guest_stop(in->guest, signo, (unsigned)in->stop_grace_ms, &err) == 0)
-                instance_arm(in, in->stop_grace_ms + INSTANCE_STOP_SLACK_MS);
-        else
+        hook_runner_cancel(&in->hooks); /* post_start, if it still runs */
+        if (state != VM_RUNNING || !in->guest || !guest_is_live(in->guest)) {
                 power_off(in);
+                return;
+        }
+        instance_arm(in, in->stop_grace_ms);
+        hook_runner_start(&in->hooks, in->guest, "pre_stop", in->pre_stop, on_pre_stop_done, in);
 }
 
 static void on_deadline(struct ev_loop *loop, ev_timer *w, int revents)
@@ -266,13 +353,19 @@ static void on_deadline(struct ev_loop *loop, ev_timer *w, int revents)
                               "see `berth logs --boot`");
                 return;
         case VM_STOPPING:
+                if (in->hooks.guest && guest_is_live(in->hooks.guest)) {
+                        hook_runner_cancel(&in->hooks);
+                        on_pre_stop_done(in, "pre_stop did not end within stop_grace_period");
+                        return;
+                }
+                /* fallthrough */
         case VM_EXITED:
                 if (in->vm && !in->powered_off)
                         power_off(in);
                 else if (in->vm)
                         vm_kill(in->vm);
                 return;
-        case VM_RUNNING:
+        case VM_RUNNING: /* it was told to end */
         case VM_FAILED:
                 if (in->vm)
                         vm_kill(in->vm);
@@ -316,6 +409,43 @@ static void note_kernel_time(struct instance *in, const struct guest_phase *phas
 
 static void guest_exited(struct instance *in, const struct guest_exit *exit);
 
+static void run_again(struct instance *in)
+{
+        struct err err = ERR_INIT;
+
+        if (guest_run(in->guest, &err) < 0)
+                instance_fail(in, EXIT_BOOT, err.msg);
+}
+
+static void emit_started(const struct instance *in)
+{
+        const char *why = vm_birth_reason(in->vm);
+        long long ms = (long long)((in->times.started - in->times.decided) / 1000000);
+
+        if (in->runs > 1)
+                instance_emit(in, "started", "restart", "service runs again after %lld ms", ms);
+        else
+                instance_emit(in, "started", vm_birth_name(vm_birth(in->vm)),
+                              "service runs after %lld ms%s%s%s", ms,
+                              !*why                         ? ""
+                              : vm_birth(in->vm) == VM_BOOT ? " (booted: "
+                                                            : " (cloned: ",
+                              why, *why ? ")" : "");
+}
+
+/* The service runs, and so did what was to run behind its start. */
+static void service_started(struct instance *in)
+{
+        in->state = VM_RUNNING;
+        in->since_ms = in->env->now_ms(in->env);
+        emit_started(in);
+        in->env->on_started(in->env, in);
+        if (in->attach)
+                in->attach->on_started(in->attach);
+        save(in);
+        in->env->on_change(in->env, in);
+}
+
 /* A guest that nobody has configured; it must not be before a claimed VM has its disks. */
 static void configure_new(struct instance *in)
 {
@@ -330,6 +460,27 @@ static void configure_new(struct instance *in)
                 send_configuration(in);
         else if (in->state != VM_STOPPING)
                 instance_fail(in, EXIT_BOOT, "the daemon ended while the VM was starting");
+}
+
+/* A service whose hook failed has not started; what then comes is up to its restart policy. */
+static void on_post_start_done(void *ctx, const char *failure)
+{
+        struct instance *in = ctx;
+
+        if (failure)
+                instance_fail(in, EXIT_START, failure);
+        else
+                service_started(in);
+}
+
+/* Told by the guest, or found by a daemon that was not there when it started. */
+static void run_reported(struct instance *in)
+{
+        in->times.started = clock_mono_ns();
+        in->open_streams = BIT(GUEST_STDOUT) | BIT(GUEST_STDERR);
+        instance_arm(in, 0);
+        hook_runner_start(&in->hooks, in->guest, "post_start", in->post_start, on_post_start_done,
+                          in);
 }
 
 static void on_guest_hello(void *arg, const struct guest_hello *hello)
@@ -349,23 +500,32 @@ static void on_guest_hello(void *arg, const struct guest_hello *hello)
                 return;
         case WIRE_S_EXITED:
         case WIRE_S_START_FAILED:
-                guest_exited(in, &hello->exit);
+                if (in->state == VM_BOOTING && hello->run < in->runs)
+                        run_again(in); /* the daemon that asked for it died with the question */
+                else
+                        guest_exited(in, &hello->exit);
                 return;
         case WIRE_S_BROKEN:
                 instance_fail(in, EXIT_BOOT, hello->exit.text);
                 return;
-        case WIRE_S_CONFIGURED:
-        case WIRE_S_STARTING:
+        case WIRE_S_CONFIGURED: /* whether it was told to run is not known; twice does no harm */
+                if (in->state == VM_BOOTING && !in->run_waits)
+                        run_again(in);
+                break;
+        case WIRE_S_STARTING: /* on_started comes */
+                break;
         case WIRE_S_RUNNING:
-                if (in->state == VM_BOOTING && !in->setup) {
-                        instance_arm(in, 0);
-                        instance_set_state(in, VM_RUNNING);
-                }
-                if (in->state == VM_STOPPING)
-                        power_off(in);
-                in->env->on_change(in->env, in); /* probes go on */
-                return;
+                if (in->state == VM_BOOTING && hello->run < in->runs)
+                        run_again(in);
+                else if (in->state == VM_BOOTING)
+                        run_reported(in);
+                break;
         }
+        if (in->setup)
+                guest_setup_free(STEAL(in->setup));
+        if (in->state == VM_STOPPING)
+                power_off(in);
+        in->env->on_change(in->env, in); /* probes go on */
 }
 
 static void on_guest_phase(void *arg, const struct guest_phase *phase)
@@ -388,31 +548,11 @@ static void on_guest_configured(void *arg, const char *text)
 static void on_guest_started(void *arg, uint64_t run, int pid)
 {
         struct instance *in = arg;
-        struct err err = ERR_INIT;
-        const char *why;
 
         (void)run;
         (void)pid;
-        if (in->state != VM_BOOTING)
-                return;
-        why = vm_birth_reason(in->vm);
-        in->times.started = clock_mono_ns();
-        instance_arm(in, 0);
-        in->state = VM_RUNNING;
-        in->since_ms = in->env->now_ms(in->env);
-        instance_emit(in, "started", vm_birth_name(vm_birth(in->vm)),
-                      "service runs after %lld ms%s%s%s",
-                      (long long)((in->times.started - in->times.decided) / 1000000),
-                      !*why                         ? ""
-                      : vm_birth(in->vm) == VM_BOOT ? " (booted: "
-                                                    : " (cloned: ",
-                      why, *why ? ")" : "");
-        in->env->on_started(in->env, in);
-        if (in->attach)
-                in->attach->on_started(in->attach);
-        if (instance_save(in, &err) < 0)
-                log_warn("vm", in->id, "%s", err.msg);
-        in->env->on_change(in->env, in);
+        if (in->state == VM_BOOTING)
+                run_reported(in);
 }
 
 static enum exit_reason exit_reason_of(const struct guest_exit *exit)
@@ -426,6 +566,7 @@ static enum exit_reason exit_reason_of(const struct guest_exit *exit)
 
 static void guest_exited(struct instance *in, const struct guest_exit *exit)
 {
+        hook_runner_cancel(&in->hooks);
         if (in->attach)
                 in->attach->on_exited(in->attach, exit);
         if (in->state == VM_STOPPING) {
@@ -438,9 +579,18 @@ static void guest_exited(struct instance *in, const struct guest_exit *exit)
         if (in->state != VM_RUNNING && in->state != VM_BOOTING)
                 return;
         instance_arm(in, 0);
+        if (in->ending != EXIT_NONE) {
+                enum exit_reason why = in->ending;
+                AUTO_FREE char *message = xstrdup(in->message);
+
+                in->ending = EXIT_NONE;
+                end_run(in, VM_EXITED, why, exit->code, message);
+                instance_emit(in, "exited", exit_reason_name(why), "%s", message ? message : "");
+                return;
+        }
+        end_run(in, VM_EXITED, exit_reason_of(exit), exit->code, exit->text);
         instance_emit(in, "exited", exit_reason_name(exit_reason_of(exit)), "exit code %d%s%s",
                       exit->code, *exit->text ? ": " : "", exit->text);
-        end_run(in, VM_EXITED, exit_reason_of(exit), exit->code, exit->text);
 }
 
 static void on_guest_exited(void *arg, uint64_t run, const struct guest_exit *exit)
@@ -493,6 +643,8 @@ static void on_guest_output_end(void *arg, enum guest_stream stream, uint64_t of
                 log_warn("logs", in->id, "%s", err.msg);
         if (in->log)
                 acknowledge(in, stream);
+        if (in->state == VM_BOOTING)
+                return; /* of the run before: the next one starts when the guest has told it */
         in->open_streams &= ~BIT(stream);
         if (in->open_streams == 0 && in->attach)
                 in->attach->on_output_end(in->attach);
@@ -636,14 +788,22 @@ static void on_probe_change(struct probe *probe, void *ctx)
         in->env->on_change(in->env, in);
 }
 
+/* Where others reach it: a program that listens on loopback only is not healthy. */
+static void address_text(const struct instance *in, char *ret)
+{
+        value_ip4_text(in->nics_len ? in->nics[0].ip : INADDR_LOOPBACK, ret);
+}
+
 void instance_update_probe(struct instance *in, const struct service *service)
 {
         const struct image_entry *entry = images_find(in->env->images, in->image);
+        char address[VALUE_IP4_MAX];
         struct probe_spec spec;
 
         if (in->state != VM_RUNNING || !in->guest || !guest_is_live(in->guest))
                 return;
-        probe_spec_resolve(service, entry ? entry->image : NULL, &spec);
+        address_text(in, address);
+        probe_spec_resolve(service, entry ? entry->image : NULL, address, &spec);
         if (in->probe.guest == in->guest && probe_spec_equal(&spec, &in->probe.spec))
                 probe_spec_release(&spec);
         else
@@ -664,6 +824,7 @@ struct instance *instance_new(struct instance_env *env, struct desired *desired,
         in->dir = xasprintf("%s/vm/%s", env->run_dir, id);
         in->scratch = xasprintf("%s/%s.ext4", env->scratch_dir, id);
         in->replica = replica;
+        in->runs = 1;
         in->member_tap = -1;
         in->open_streams = BIT(GUEST_STDOUT) | BIT(GUEST_STDERR);
         in->times.decided = clock_mono_ns();
@@ -677,18 +838,13 @@ struct instance *instance_new(struct instance_env *env, struct desired *desired,
                         desired_image(desired, (size_t)(service - desired->stack->services)));
                 in->stop_signal = xstrdup(service->stop_signal);
                 in->stop_grace_ms = service->stop_grace_period_ms;
+                in->post_start = hooks_to_json(&service->post_start);
+                in->pre_stop = hooks_to_json(&service->pre_stop);
         }
         probe_init(&in->probe, env->loop, on_probe_change, in);
         ev_timer_init(&in->deadline, on_deadline, 0.0, 0.0);
         ev_timer_init(&in->reconnect, on_reconnect_due, 0.0, 0.0);
         return in;
-}
-
-static void str_list_free(struct str_list *list)
-{
-        for (size_t i = 0; i < list->len; i++)
-                free(list->items[i]);
-        free(list->items);
 }
 
 void instance_free(struct instance *in)
@@ -702,22 +858,23 @@ void instance_free(struct instance *in)
         instance_drop_member(in);
         drop_guest(in);
         probe_release(&in->probe);
+        json_decref(in->post_start);
+        json_decref(in->pre_stop);
         vm_free(in->vm);
         if (in->attach)
                 in->attach->instance = NULL;
         guest_setup_free(in->setup);
         for (size_t i = 0; i < in->nics_len; i++) {
                 free(in->nics[i].network);
-                str_list_free(&in->nics[i].aliases);
+                str_list_clear(&in->nics[i].aliases);
                 if (in->nics[i].tap_fd >= 0)
                         (void)close(in->nics[i].tap_fd); /* a tap has no data to lose */
         }
-        for (size_t i = 0; i < in->ports_len; i++)
-                free(in->ports[i].host_ip);
-        str_list_free(&in->volumes);
+        instance_free_ports(in);
+        free(in->trouble);
+        str_list_clear(&in->volumes);
         desired_unref(in->desired);
         free(in->nics);
-        free(in->ports);
         free(in->id);
         free(in->stack);
         free(in->service);

@@ -22,6 +22,7 @@
 #include "orchestrator/desired.h"
 #include "orchestrator/events.h"
 #include "orchestrator/guest_config.h"
+#include "orchestrator/hooks.h"
 #include "orchestrator/images.h"
 #include "orchestrator/logs.h"
 #include "orchestrator/networks.h"
@@ -63,12 +64,16 @@ struct instance_env {
         struct pool *pool;           /* NULL: no machines wait */
         /* State or health changed, or something else that a view shows. */
         void (*on_change)(struct instance_env *env, struct instance *instance);
-        /* The service started (RUNNING), or its run ended (EXITED, FAILED). Before on_change. */
+        /* The service started (RUNNING), or its run ended (still in the state before EXITED or
+         * FAILED). Before on_change. */
         void (*on_started)(struct instance_env *env, struct instance *instance);
         void (*on_ended)(struct instance_env *env, struct instance *instance);
         /* Nothing is left of it; instance_free() it (deferred). */
         void (*on_gone)(struct instance_env *env, struct instance *instance);
         int64_t (*now_ms)(struct instance_env *env); /* the clock of facts */
+        /* Another one whose VM has that volume attached; NULL: none. */
+        const struct instance *(*volume_holder)(struct instance_env *env,
+                                                const struct instance *instance, const char *name);
 };
 
 struct tap_request; /* prepare.c */
@@ -115,6 +120,7 @@ struct instance {
         enum exit_reason exit_reason;
         int exit_code;
         char *message;
+        char *trouble; /* RUNNING: a published port is not to be had; NULL: all are */
 
         struct instance_nic *nics;
         size_t nics_len;
@@ -123,6 +129,8 @@ struct instance {
         struct str_list volumes; /* real names of those it has attached */
         char *stop_signal;
         int64_t stop_grace_ms;
+        json_t *post_start, *pre_stop; /* hooks_to_json(); NULL: none */
+        struct hook_runner hooks;
 
         /* preparation */
         char *rootfs;
@@ -148,12 +156,14 @@ struct instance {
         ev_timer deadline;  /* of the present state */
         ev_timer reconnect; /* to a guest that was lost while its VM lives */
         unsigned reconnects;
-        bool run_waits;        /* the guest was configured, its tap is on its way */
-        bool greeted;          /* the guest waits for its configuration, its VM is not up */
-        bool remove_wanted;    /* instance_remove() was called */
-        bool powered_off;      /* power-off was sent */
-        bool disposable;       /* no disk or folder outlives it: it is killed, not powered off */
-        unsigned open_streams; /* bit per output stream that has not ended */
+        unsigned runs;           /* how many times the guest was asked to run the service */
+        enum exit_reason ending; /* what its end shall count as: it was told to end; or NONE */
+        bool run_waits;          /* the guest was configured, its tap is on its way */
+        bool greeted;            /* the guest waits for its configuration, its VM is not up */
+        bool remove_wanted;      /* instance_remove() was called */
+        bool powered_off;        /* power-off was sent */
+        bool disposable;         /* no disk or folder outlives it: it is killed, not powered off */
+        unsigned open_streams;   /* bit per output stream that has not ended */
 };
 
 /** A new one in state PREPARING; nothing has started yet. desired: a reference is taken. */
@@ -174,17 +184,45 @@ AUTO_TYPE(instance)
 /** Begin or go on preparing; called once a turn while PREPARING. */
 void instance_prepare(struct instance *instance);
 
+/** Whether it EXITED, and its guest can run the service again. */
+bool instance_is_reusable(const struct instance *instance);
+
+/**
+ * Run the service again in its VM, which must be reusable; as at first, on_started or on_ended
+ * follows. reason goes into the event.
+ */
+void instance_restart(struct instance *instance, const char *reason);
+
+/** End the run of a RUNNING one, gracefully; it ends as EXITED for that reason, the VM stays. */
+void instance_end(struct instance *instance, enum exit_reason why, const char *reason);
+
 /** Stop the service and remove everything; reason goes into the event. */
 void instance_stop(struct instance *instance, const char *reason);
 
 /** Remove what an EXITED or FAILED one holds. */
 void instance_remove(struct instance *instance);
 
+/**
+ * Take over what changes in place (see reconciler/effect.c) from the present spec of its service:
+ * ports, aliases, how to stop it. auto_ports: berth picks the host's ports.
+ */
+void instance_follow(struct instance *instance, const struct service *service, bool auto_ports);
+
+/** After endpoints were published: note whether a port of a RUNNING one could not be had. */
+void instance_check_ports(struct instance *instance);
+
+/** Its ports are those of the service; or none. */
+void instance_set_ports(struct instance *instance, const struct service *service, bool auto_ports);
+void instance_free_ports(struct instance *instance);
+
 /** (Re)start probing by the service's present healthcheck; no-op when nothing changed. */
 void instance_update_probe(struct instance *instance, const struct service *service);
 
 /** Tell this session its end, too, when the guest goes away without a word. */
 void instance_own_session(struct instance *instance, struct exec_session *session);
+
+/** Free the texts of a list, which is empty then. */
+void str_list_clear(struct str_list *list);
 
 /* Figures (instance_stats.c). */
 

@@ -67,6 +67,33 @@ static json_t *times_json(const struct instance_times *t)
         return j;
 }
 
+/* The end of its last run, which was told; it waits for the next. */
+static json_t *exited_json(const struct instance *in)
+{
+        json_t *j = json_object();
+
+        json_set_str(j, "reason", exit_reason_name(in->exit_reason));
+        json_set_int(j, "code", in->exit_code);
+        json_set_str(j, "message", in->message);
+        return j;
+}
+
+static void read_exited(struct instance *in, const json_t *j)
+{
+        const char *name = json_str(j, "reason", "");
+
+        if (!json_is_object(j))
+                return;
+        in->state = VM_EXITED;
+        in->exit_reason = EXIT_CODE;
+        for (int r = EXIT_NONE; r <= EXIT_STOPPED; r++)
+                if (streq(name, exit_reason_name((enum exit_reason)r)))
+                        in->exit_reason = (enum exit_reason)r;
+        in->exit_code = (int)json_int(j, "code", 0);
+        in->message = xstrdup(json_str(j, "message", NULL));
+        in->open_streams = 0; /* what is left of its output comes before the next run's */
+}
+
 int instance_save(const struct instance *in, struct err *err)
 {
         AUTO_JSON json_t *j = json_object();
@@ -85,10 +112,17 @@ int instance_save(const struct instance *in, struct err *err)
         json_set_str(j, "digest", in->digest);
         json_set_str(j, "stop_signal", in->stop_signal);
         json_set_int(j, "stop_grace_ms", in->stop_grace_ms);
+        if (in->post_start)
+                json_object_set(j, "post_start", in->post_start);
+        if (in->pre_stop)
+                json_object_set(j, "pre_stop", in->pre_stop);
         json_set_str(j, "boot_id", in->boot_id);
         json_set_bool(j, "running", in->state == VM_RUNNING);
         json_set_int(j, "health", in->probe.state);
         json_set_int(j, "since_ms", in->since_ms);
+        json_set_int(j, "runs", in->runs);
+        if (in->state == VM_EXITED)
+                json_object_set_new(j, "exited", exited_json(in));
         for (size_t i = 0; i < in->volumes.len; i++)
                 json_array_append_new(volumes, json_string(in->volumes.items[i]));
         json_object_set_new(j, "volumes", volumes);
@@ -172,7 +206,7 @@ static int read_lists(struct instance *in, const json_t *j, struct err *err)
         return r;
 }
 
-static int read_file(struct instance *in, const char *dir, bool *ret_running, struct err *err)
+static int read_file(struct instance *in, const char *dir, struct err *err)
 {
         AUTO_FREE char *path = file_join(dir, "instance.json");
         AUTO_FREE char *text = NULL;
@@ -210,10 +244,14 @@ static int read_file(struct instance *in, const char *dir, bool *ret_running, st
         (void)snprintf(in->boot_id, sizeof(in->boot_id), "%s", json_str(j, "boot_id", ""));
         in->stop_signal = xstrdup(json_str(j, "stop_signal", NULL));
         in->stop_grace_ms = json_int(j, "stop_grace_ms", 10000);
+        in->post_start = json_incref(json_object_get(j, "post_start"));
+        in->pre_stop = json_incref(json_object_get(j, "pre_stop"));
         in->since_ms = json_int(j, "since_ms", 0);
         in->probe.state = in->health_shown = (enum health_state)health;
         (void)snprintf(in->boot_id, sizeof(in->boot_id), "%s", json_str(j, "boot_id", ""));
-        *ret_running = json_bool(j, "running", false);
+        in->runs = (unsigned)json_int(j, "runs", 1);
+        in->state = json_bool(j, "running", false) ? VM_RUNNING : VM_BOOTING;
+        read_exited(in, json_object_get(j, "exited"));
         read_times(&in->times, json_object_get(j, "times"));
         return read_lists(in, j, err);
 }
@@ -238,23 +276,21 @@ int instance_adopt(struct instance_env *env, const char *dir, struct instance **
 {
         AUTO(instance) struct instance *in = instance_new(env, NULL, NULL, 0);
         struct vm_events events = instance_vm_events;
-        bool running = false;
         struct err why = ERR_INIT;
         int r;
 
-        r = read_file(in, dir, &running, err);
+        r = read_file(in, dir, err);
         if (r < 0) {
                 discard(in, dir);
                 return r;
         }
-        in->state = running ? VM_RUNNING : VM_BOOTING;
         events.ctx = in;
         r = vm_adopt(env->loop, dir, &events, &in->vm, &why);
         if (r == 0)
                 r = instance_connect(in, &why);
         if (r < 0)
                 instance_fail(in, EXIT_VMM, why.msg);
-        else if (!running)
+        else if (in->state == VM_BOOTING)
                 instance_arm(in, INSTANCE_BOOT_TIMEOUT_MS);
         *ret = STEAL(in);
         return 0;

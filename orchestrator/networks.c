@@ -2,6 +2,7 @@
 #include "orchestrator/networks.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -255,7 +256,10 @@ void networks_retry(struct networks *ns, const char *stack)
         for (size_t i = 0; i < ns->len; i++) {
                 struct network_entry *entry = &ns->items[i]->entry;
 
-                if (streq(entry->stack, stack) && entry->failed_ms) {
+                if (!streq(entry->stack, stack))
+                        continue;
+                ns->items[i]->forwards_digest[0] = '\0'; /* those that failed are asked for again */
+                if (entry->failed_ms) {
                         entry->failures = 0;
                         entry->failed_ms = 1; /* long ago */
                 }
@@ -269,6 +273,11 @@ void networks_remove(struct networks *ns, const char *stack, const char *name)
 
         if (!n)
                 return;
+        if (!n->net && n->inherited && start_net(n, &err) < 0) {
+                log_warn("network", stack, "%s is not removed yet: its netd may run: %s", name,
+                         err.msg);
+                return; /* the next turn tries again */
+        }
         if (n->net)
                 net_stop(STEAL(n->net));
         if (file_remove_tree(n->dir, &err) < 0)
@@ -348,6 +357,7 @@ static int adopt(struct networks *ns, const char *dir, struct err *err)
         n->entry.bits = (unsigned)bits;
         n->entry.egress = json_bool(j, "egress", false);
         n->entry.gateway = net_gateway(n->entry.subnet, n->entry.bits);
+        n->inherited = true;
         if (start_net(n, err) < 0)
                 note_failure(n, err);
         return 0;
@@ -365,7 +375,11 @@ static void adopt_all(struct networks *ns)
 
                 if (de->d_name[0] == '.')
                         continue;
-                if (adopt(ns, path, &err) < 0)
+                if (adopt(ns, path, &err) == 0)
+                        continue;
+                if (err.code == ENOENT)                     /* a daemon died before it had begun */
+                        (void)file_remove_tree(path, &err); /* the next one tries again */
+                else
                         log_warn("network", de->d_name, "cannot be adopted: %s", err.msg);
         }
 }

@@ -35,21 +35,6 @@ static void on_rootfs_ready(void *ctx, const char *path, const struct err *err)
         in->env->on_change(in->env, in);
 }
 
-static void copy_ports(struct instance *in, const struct service *service)
-{
-        for (size_t i = 0; i < service->ports_len; i++) {
-                struct port *port = array_push(&in->ports, &in->ports_len);
-
-                *port = service->ports[i];
-                port->host_ip = xstrdup(service->ports[i].host_ip);
-                if (in->desired->ports == STACK_PORTS_AUTO) {
-                        port->published = port->published_last = 0;
-                        free(port->host_ip);
-                        port->host_ip = NULL;
-                }
-        }
-}
-
 static int64_t vm_memory(const struct service *service)
 {
         int64_t bytes = INSTANCE_MEMORY_DEFAULT;
@@ -117,7 +102,7 @@ static int ask(struct instance *in, const struct service *service, struct err *e
         r = instance_make_nics(in, service, err);
         if (r < 0)
                 return r;
-        copy_ports(in, service);
+        instance_set_ports(in, service, in->desired->ports == STACK_PORTS_AUTO);
         reserve_machine(in, service);
         r = instance_ask_taps(in, err);
         if (r == 0)
@@ -144,6 +129,58 @@ static int ports_ready(const struct instance *in, struct err *err)
                 case FORWARD_BOUND:
                         break;
                 }
+        }
+        return 0;
+}
+
+/* The volume that a mount names; NULL: one without a name. */
+static const struct volume *volume_of(const struct instance *in, const struct mount *m)
+{
+        return m->source ? stack_find_volume(in->desired->stack, m->source) : NULL;
+}
+
+/* Its name on this host; one without a name belongs to the replica. */
+static char *volume_name(const struct instance *in, const struct mount *m, size_t index)
+{
+        const struct volume *volume = volume_of(in, m);
+
+        if (volume && volume->real_name)
+                return xstrdup(volume->real_name);
+        if (m->source)
+                return xasprintf("%s_%s", in->stack, m->source);
+        return xasprintf("%s_%s-%u-vol%zu", in->stack, in->service, in->replica, index);
+}
+
+static bool is_shared(const struct instance *in, const struct service *service, size_t index)
+{
+        const struct volume *volume = volume_of(in, &service->volumes[index]);
+
+        return volume ? volume->volume_class == VOLUME_SHARED
+                      : !service_anonymous_is_disk(in->desired->stack, service, index);
+}
+
+/*
+ * A disk is of one VM at a time: two would destroy what is on it. 1: the one that has it goes. The
+ * manifest allows no two services of a stack, so it is an earlier revision's, or another stack's.
+ */
+static int volumes_free(const struct instance *in, const struct service *service, struct err *err)
+{
+        for (size_t i = 0; i < service->volumes_len; i++) {
+                const struct mount *m = &service->volumes[i];
+                AUTO_FREE char *name = NULL;
+                const struct instance *holder;
+
+                if (m->type != MOUNT_VOLUME || is_shared(in, service, i))
+                        continue;
+                name = volume_name(in, m, i);
+                holder = in->env->volume_holder(in->env, in, name);
+                if (holder && streq(holder->stack, in->stack))
+                        return 1;
+                if (holder)
+                        return err_set(err, EBUSY,
+                                       "volume %s is a disk that %s/%s/%u has; stop that one, or "
+                                       "set the volume's x-berth.class to shared in both stacks",
+                                       name, holder->stack, holder->service, holder->replica);
         }
         return 0;
 }
@@ -267,27 +304,19 @@ static int add_volume(struct instance *in, struct attachments *at, const struct 
 {
         const struct mount *m = &service->volumes[index];
         const char *serial = at->names[index];
-        const struct volume *volume =
-                m->source ? stack_find_volume(in->desired->stack, m->source) : NULL;
-        AUTO_FREE char *name = NULL;
+        const struct volume *volume = volume_of(in, m);
+        AUTO_FREE char *name = volume_name(in, m, index);
         AUTO_FREE char *path = NULL;
         bool created = false;
         int r;
 
-        if (volume && volume->real_name)
-                name = xstrdup(volume->real_name);
-        else if (m->source)
-                name = xasprintf("%s_%s", in->stack, m->source);
-        else
-                name = xasprintf("%s_%s-%u-%s", in->stack, in->service, in->replica, serial);
         path = xasprintf("%s/%s/volume.json", in->env->volumes_dir, name);
         if (volume && volume->external && access(path, F_OK) < 0)
                 return err_set(err, ENOENT,
                                "external volume %s does not exist; create it by another stack, or "
                                "leave `external` out",
                                name);
-        if (volume ? volume->volume_class == VOLUME_SHARED
-                   : !service_anonymous_is_disk(in->desired->stack, service, index))
+        if (is_shared(in, service, index))
                 return add_shared_volume(in, at, m, STEAL(name), index, err);
         r = volume_ensure(in->env->volumes_dir, name, in->stack,
                           volume && volume->size_bytes > 0 ? volume->size_bytes : DISK_SIZE_DEFAULT,
@@ -477,6 +506,8 @@ void instance_prepare(struct instance *in)
                 if (in->nics[i].tap_fd < 0)
                         return;
         r = ports_ready(in, &err);
+        if (r == 0)
+                r = volumes_free(in, service, &err);
         if (r == 0 && in->rootfs && (in->member || !template_is_coming(in, service))) {
                 instance_arm(in, INSTANCE_BOOT_TIMEOUT_MS);
                 r = boot(in, service, &err);

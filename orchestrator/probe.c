@@ -7,6 +7,7 @@
 #include "base/auto.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "vminit/wire.h"
 
 #define PROBE_EARLY_MS 250
 
@@ -28,6 +29,24 @@ static void spec_set_test(struct probe_spec *spec, char *const *test, size_t len
                 *array_push(&spec->argv, &spec->argv_len) = xstrdup(test[i]);
 }
 
+/* What vminit does itself: no program of the image is needed, see vminit/port_probe.h. */
+static void spec_set_port(struct probe_spec *spec, const struct port_probe *probe,
+                          const char *address)
+{
+        const char *args[7] = {PORT_PROBE, probe->tcp ? "tcp" : "http", address};
+        AUTO_FREE char *port = xasprintf("%u", probe->tcp ? probe->tcp : probe->http_port);
+        AUTO_FREE char *status = xasprintf("%u", probe->http_status);
+        size_t n = 4;
+
+        args[3] = port;
+        if (probe->http_port) {
+                args[n++] = probe->http_path ? probe->http_path : "/";
+                args[n++] = status;
+        }
+        for (size_t i = 0; i < n; i++)
+                *array_push(&spec->argv, &spec->argv_len) = xstrdup(args[i]);
+}
+
 static int64_t pick(int64_t wanted, int64_t image, int64_t fallback)
 {
         if (wanted >= 0)
@@ -36,7 +55,7 @@ static int64_t pick(int64_t wanted, int64_t image, int64_t fallback)
 }
 
 void probe_spec_resolve(const struct service *service, const struct image *image,
-                        struct probe_spec *ret)
+                        const char *address, struct probe_spec *ret)
 {
         static const struct image_healthcheck none;
         const struct image_healthcheck *im = image ? &image->healthcheck : &none;
@@ -50,7 +69,9 @@ void probe_spec_resolve(const struct service *service, const struct image *image
         memset(ret, 0, sizeof(*ret));
         if (hc->disable)
                 return;
-        if (hc->test.set)
+        if (service->probe.tcp || service->probe.http_port)
+                spec_set_port(ret, &service->probe, address);
+        else if (hc->test.set)
                 spec_set_test(ret, hc->test.items, hc->test.len);
         else
                 spec_set_test(ret, im->test, im->test_len);
@@ -142,6 +163,9 @@ static char *failure_text(const struct probe *p, const struct guest_exit *exit)
                                  (long long)p->spec.timeout_ms);
         if (exit->start_failed)
                 return xasprintf("healthcheck could not run: %s", exit->text);
+        if (streq(p->spec.argv[0], PORT_PROBE))
+                return xasprintf("healthcheck: %.*s", (int)(first_line > 200 ? 200 : first_line),
+                                 output);
         return xasprintf("healthcheck exited %d%s%.*s", exit->code, first_line ? ": " : "",
                          (int)(first_line > 200 ? 200 : first_line), output);
 }
@@ -297,6 +321,14 @@ void probe_stop(struct probe *p)
         if (p->guest && run)
                 guest_exec_close(p->guest, run->exec_id);
         p->guest = NULL;
+}
+
+void probe_forget(struct probe *p)
+{
+        probe_stop(p);
+        free(p->message);
+        p->message = NULL;
+        p->state = HEALTH_NONE;
 }
 
 void probe_release(struct probe *p)

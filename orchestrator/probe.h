@@ -38,9 +38,9 @@ struct probe_spec {
         int retries;
 };
 
-/** From the service's healthcheck over the image's. */
+/** From the service's healthcheck over the image's. address: where a port of it is tested. */
 void probe_spec_resolve(const struct service *service, const struct image *image,
-                        struct probe_spec *ret);
+                        const char *address, struct probe_spec *ret);
 void probe_spec_release(struct probe_spec *spec);
 bool probe_spec_equal(const struct probe_spec *a, const struct probe_spec *b);
 
@@ -85,6 +85,9 @@ void probe_release(struct probe *probe);
  */
 void probe_start(struct probe *probe, struct guest *guest, struct probe_spec *spec,
                  enum health_state state);
+
+/** Stop testing, and know nothing: the service starts again. */
+void probe_forget(struct probe *probe);
 
 /** Stop testing: the service ended or the guest is lost. */
 void probe_stop(struct probe *probe);

@@ -229,13 +229,17 @@ struct forward_build {
         size_t len, ranks_len;
 };
 
-/* Where connections are led to: a ready one, rather the same as before than another. */
+/*
+ * Where connections are led to: the VM that stands for its replica, a ready one, rather the same as
+ * before than another. A VM that does not serve yet has a port for itself that only it has: it is
+ * not started before its ports are bound.
+ */
 static int target_rank(const struct network_state *n, const struct endpoint *ep, const char *id)
 {
         const struct forward_slot *slot = slot_of(n, id);
         bool same = slot && slot->target_ip == ep->nics[0].ip;
 
-        return (ep->ready ? 4 : 0) + (ep->named ? 2 : 0) + (same ? 1 : 0);
+        return (ep->serving ? 8 : 0) + (ep->ready ? 4 : 0) + (ep->named ? 2 : 0) + (same ? 1 : 0);
 }
 
 static struct forward *forward_of(struct forward_build *fb, const struct endpoint *ep,
@@ -307,7 +311,7 @@ static void publish_forwards(struct network_state *n, const struct endpoint *eps
         struct forward_build fb = {.net = n};
 
         for (size_t i = 0; i < eps_len; i++)
-                if (streq(eps[i].stack, n->entry.stack) && eps[i].serving && eps[i].nics_len &&
+                if (streq(eps[i].stack, n->entry.stack) && eps[i].nics_len &&
                     streq(eps[i].nics[0].network, n->entry.name))
                         add_forwards(&fb, &eps[i]);
         send_forwards(&fb);

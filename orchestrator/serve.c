@@ -9,6 +9,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "base/digest.h"
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -267,6 +268,7 @@ int daemon_run(const struct daemon_options *options)
         struct err err = ERR_INIT;
 
         daemon_init(d, ev_default_loop(0));
+        random_bytes(&d->seed, sizeof(d->seed));
         d->want_templates = !options->no_templates;
         d->pool_size = options->pool;
         watch_end(d, options);

@@ -393,12 +393,13 @@ static void finish_delete(struct daemon *d, size_t index)
 
         if (desired->wanted == STACK_DELETING_VOLUMES)
                 remove_volumes(d, desired);
+        if (logs_remove(d->logs, name, NULL, 0, &err) < 0)
+                log_warn("logs", name, "%s", err.msg);
+        /* Last: a daemon that dies before goes on, one that dies behind has nothing left to do. */
         if (store_delete_stack(d->store, name, &err) < 0) {
                 log_error("store", name, "%s", err.msg);
                 return;
         }
-        if (logs_remove(d->logs, name, NULL, 0, &err) < 0)
-                log_warn("logs", name, "%s", err.msg);
         forget_replicas(d, name);
         networks_forget_stack(d->networks, name);
         event_emit(d->events, name, NULL, 0, "deleted", "", "nothing of it is left%s",

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "orchestrator/daemon.h"
+#include "orchestrator/image_uses.h"
 
 /* -------------------------------------------------------------------------------------- observe */
 
@@ -23,7 +24,10 @@ static void observe_vm(const struct instance *in, struct vm_fact *fact)
         fact->health_since_ms = in->health_since_ms;
         fact->exit_reason = in->exit_reason;
         fact->exit_code = in->exit_code;
-        fact->message = in->message ? in->message : in->probe.message;
+        fact->reusable = instance_is_reusable(in);
+        fact->ending = in->ending != EXIT_NONE;
+        fact->degraded = in->trouble != NULL;
+        fact->message = in->message ? in->message : in->trouble ? in->trouble : in->probe.message;
 }
 
 static void observe_networks(const struct daemon *d, struct facts *facts)
@@ -165,6 +169,14 @@ static void execute(struct daemon *d, const struct step *step)
                 if (daemon_undo_update(d, step->stack, step->service, step->reason, &err) < 0)
                         log_warn("plan", step->stack, "%s", err.msg);
                 return;
+        case STEP_VM_RESTART:
+                if (in)
+                        instance_restart(in, step->reason);
+                return;
+        case STEP_VM_END:
+                if (in)
+                        instance_end(in, EXIT_HEALTH, step->reason);
+                return;
         case STEP_STACK_DELETE:
                 if (daemon_delete(d, step->stack, true, &err) < 0)
                         log_warn("plan", step->stack, "%s", err.msg);
@@ -180,7 +192,35 @@ static void execute(struct daemon *d, const struct step *step)
         }
 }
 
+/* A rollback changes what is wanted: the rest was planned for what was wanted before. */
+static void execute_plan(struct daemon *d)
+{
+        for (size_t i = 0; i < d->plan.steps_len; i++) {
+                const struct step *step = &d->plan.steps[i];
+                const struct desired *before = daemon_find(d, step->stack);
+
+                execute(d, step);
+                if (step->kind == STEP_ROLLBACK && daemon_find(d, step->stack) != before)
+                        return;
+        }
+}
+
 /* ----------------------------------------------------------------------------------------- turn */
+
+/* What its service is now, unless the VM is to be replaced; *ret_auto: whose ports berth picks. */
+static const struct service *present_service(const struct daemon *d, const struct instance *in,
+                                             bool *ret_auto)
+{
+        const struct desired *desired = daemon_find(d, in->stack);
+        const struct service *now =
+                desired ? stack_find_service(desired->stack, in->service) : NULL;
+
+        *ret_auto = desired && desired->ports == STACK_PORTS_AUTO;
+        return now && streq(in->spec_hash,
+                            desired->hashes->services[now - desired->stack->services])
+                       ? now
+                       : NULL;
+}
 
 /*
  * Whose healthcheck tests the VM: the present one, unless it is to be replaced. A VM that serves
@@ -188,13 +228,19 @@ static void execute(struct daemon *d, const struct step *step)
  */
 static const struct service *probed_service(const struct daemon *d, const struct instance *in)
 {
-        const struct desired *desired = daemon_find(d, in->stack);
-        const struct service *now =
-                desired ? stack_find_service(desired->stack, in->service) : NULL;
+        bool ignored;
+        const struct service *now = present_service(d, in, &ignored);
 
-        if (!now || streq(in->spec_hash, desired->hashes->services[now - desired->stack->services]))
-                return now;
-        return in->desired ? stack_find_service(in->desired->stack, in->service) : NULL;
+        return now || !in->desired ? now : stack_find_service(in->desired->stack, in->service);
+}
+
+static void follow(const struct daemon *d, struct instance *in)
+{
+        bool auto_ports;
+        const struct service *now = present_service(d, in, &auto_ports);
+
+        if (now && (in->state == VM_BOOTING || in->state == VM_RUNNING || in->state == VM_EXITED))
+                instance_follow(in, now, auto_ports);
 }
 
 static void tend_instances(struct daemon *d)
@@ -205,7 +251,9 @@ static void tend_instances(struct daemon *d)
 
                 if (in->state == VM_PREPARING)
                         instance_prepare(in);
-                service = in->state == VM_RUNNING ? probed_service(d, in) : NULL;
+                follow(d, in);
+                service = in->state == VM_RUNNING && in->ending == EXIT_NONE ? probed_service(d, in)
+                                                                             : NULL;
                 if (service) {
                         images_resolve(d->images, in->image, PULL_NEVER);
                         instance_update_probe(in, service);
@@ -280,6 +328,8 @@ static void publish(struct daemon *d)
                 n++;
         }
         networks_publish(d->networks, eps, n);
+        for (size_t i = 0; i < d->instances_len; i++)
+                instance_check_ports(d->instances[i]);
         free(eps);
         free(nics);
 }
@@ -318,6 +368,7 @@ static void decide(struct daemon *d, const struct facts *facts, int64_t now)
                                         .wishes = wishes,
                                         .hashes = hashes,
                                         .facts = facts,
+                                        .seed = d->seed,
                                         .now_ms = now};
 
         for (size_t i = 0; i < d->desired_len; i++) {
@@ -357,13 +408,13 @@ void daemon_turn(struct daemon *d)
         int64_t now = daemon_now_ms(d);
 
         daemon_pin_images(d);
+        image_uses_note(d);
         observe(d, &facts);
         decide(d, &facts, now);
         free(facts.vms);
         free(facts.networks);
         free(facts.images);
-        for (size_t i = 0; i < d->plan.steps_len; i++)
-                execute(d, &d->plan.steps[i]);
+        execute_plan(d);
         daemon_note_good(d);
         tend_instances(d);
         publish(d);

@@ -12,7 +12,7 @@
 
 enum change_effect {
         EFFECT_NONE,    /* seen by nobody (labels) */
-        EFFECT_UPDATE,  /* in place: healthcheck, restart, stop_grace_period, depends_on, scale */
+        EFFECT_UPDATE,  /* in place: the VM stays */
         EFFECT_REPLACE, /* a new VM */
 };
 
@@ -23,6 +23,19 @@ enum change_kind { CHANGE_CREATE, CHANGE_REPLACE, CHANGE_UPDATE, CHANGE_REMOVE }
  * ("scale", "healthcheck.interval"); what the table does not name is EFFECT_REPLACE.
  */
 enum change_effect field_effect(const char *path);
+
+/** Whether members of the field have rows of their own ("x-berth", "networks.front"). */
+bool field_is_divided(const char *path);
+
+/* A row of the table: path, `*` for any name; why it does that. */
+struct effect_row {
+        const char *path;
+        enum change_effect effect;
+        const char *why;
+};
+
+/** The whole table, for documentation and tests. */
+const struct effect_row *effect_rows(size_t *ret_len);
 
 /** Names for display and JSON: "replace", "create"... */
 const char *change_effect_name(enum change_effect effect);

@@ -21,15 +21,11 @@ static const char *const health_state_names[] = {
 static_assert(ARRAY_SIZE(health_state_names) == HEALTH_UNHEALTHY + 1, "a name for each state");
 
 static const char *const exit_reason_names[] = {
-        [EXIT_NONE] = "none",
-        [EXIT_CODE] = "exit-code",
-        [EXIT_SIGNAL] = "signal",
-        [EXIT_OOM] = "oom",
-        [EXIT_START] = "start-failed",
-        [EXIT_PANIC] = "panic",
-        [EXIT_VMM] = "vmm-died",
-        [EXIT_BOOT] = "boot-failed",
-        [EXIT_PREPARE] = "prepare-failed",
+        [EXIT_NONE] = "none",          [EXIT_CODE] = "exit-code",
+        [EXIT_SIGNAL] = "signal",      [EXIT_OOM] = "oom",
+        [EXIT_START] = "start-failed", [EXIT_HEALTH] = "unhealthy",
+        [EXIT_PANIC] = "panic",        [EXIT_VMM] = "vmm-died",
+        [EXIT_BOOT] = "boot-failed",   [EXIT_PREPARE] = "prepare-failed",
         [EXIT_STOPPED] = "stopped",
 };
 static_assert(ARRAY_SIZE(exit_reason_names) == EXIT_STOPPED + 1, "a name for each reason");

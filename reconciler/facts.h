@@ -31,6 +31,7 @@ enum exit_reason {
         EXIT_SIGNAL,  /* killed by a signal: exit_code = 128 + n */
         EXIT_OOM,     /* the guest's memory limit */
         EXIT_START,   /* the program could not be started: exit_code 126 or 127 */
+        EXIT_HEALTH,  /* ended for being unhealthy, as x-berth.on_unhealthy asks */
         EXIT_PANIC,   /* guest kernel panic */
         EXIT_VMM,     /* QEMU died or was killed */
         EXIT_BOOT,    /* the guest never said hello */
@@ -50,6 +51,9 @@ struct vm_fact {
         int64_t health_since_ms;
         enum exit_reason exit_reason; /* EXITED and FAILED */
         int exit_code;
+        bool reusable; /* EXITED: its guest is at hand and can run the service again */
+        bool degraded; /* RUNNING, and a published port is not to be had: message */
+        bool ending;   /* RUNNING: VM_END was begun */
         char *message; /* cause of EXITED/FAILED or last probe failure, for people; may be NULL */
 };
 

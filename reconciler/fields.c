@@ -57,47 +57,62 @@ static char *member_path(const char *path, const char *key)
         return *path ? xasprintf("%s.%s", path, key) : xstrdup(key);
 }
 
-static int key_cmp(const void *a, const void *b)
+/* A member that differs; absent on one side: NULL. Borrowed. */
+struct member {
+        const char *key;
+        json_t *before, *after;
+};
+
+struct members {
+        struct member *items;
+        size_t len;
+};
+
+static int member_cmp(const void *pa, const void *pb)
 {
-        return strcmp(*(const char *const *)a, *(const char *const *)b);
+        const struct member *a = pa, *b = pb;
+
+        return strcmp(a->key, b->key);
 }
 
-/* The keys of two objects, sorted, each once per object that has it. */
-static const char **all_keys(const json_t *before, const json_t *after, size_t *ret_len)
+static void add_members(struct members *members, const json_t *of, const json_t *other, bool first)
 {
-        const char **keys = NULL;
-        const json_t *both[] = {before, after};
+        json_t *object = (json_t *)(uintptr_t)of; /* jansson's iterators want it */
 
-        *ret_len = 0;
-        for (size_t i = 0; i < ARRAY_SIZE(both); i++) {
-                json_t *object = (json_t *)(uintptr_t)both[i]; /* jansson's iterators want it */
+        for (void *it = json_object_iter(object); it; it = json_object_iter_next(object, it)) {
+                json_t *mine = json_object_iter_value(it);
+                json_t *its = json_object_get(other, json_object_iter_key(it));
 
-                for (void *it = json_object_iter(object); it;
-                     it = json_object_iter_next(object, it))
-                        *array_push(&keys, ret_len) = json_object_iter_key(it);
+                if (its && (!first || json_equal(mine, its)))
+                        continue;
+                *array_push(&members->items, &members->len) = (struct member){
+                        json_object_iter_key(it), first ? mine : its, first ? its : mine};
         }
-        if (*ret_len)
-                qsort(keys, *ret_len, sizeof(*keys), key_cmp);
-        return keys;
 }
 
 /* NOLINTBEGIN(misc-no-recursion): DEPTH_MAX */
+static void compare_members(struct change *change, const char *path, struct members *members,
+                            unsigned depth)
+{
+        if (members->len > 1)
+                qsort(members->items, members->len, sizeof(*members->items), member_cmp);
+        for (size_t i = 0; i < members->len; i++) {
+                const struct member *m = &members->items[i];
+                AUTO_FREE char *member = member_path(path, m->key);
+
+                compare(change, member, m->before, m->after, depth + 1);
+        }
+        free(members->items);
+}
+
 static void compare_objects(struct change *change, const char *path, const json_t *before,
                             const json_t *after, unsigned depth)
 {
-        size_t len;
-        const char **keys = all_keys(before, after, &len);
+        struct members members = {0};
 
-        for (size_t i = 0; i < len; i++) {
-                AUTO_FREE char *member = NULL;
-
-                if (i && strcmp(keys[i - 1], keys[i]) == 0)
-                        continue;
-                member = member_path(path, keys[i]);
-                compare(change, member, json_object_get(before, keys[i]),
-                        json_object_get(after, keys[i]), depth + 1);
-        }
-        free(keys);
+        add_members(&members, before, after, true);
+        add_members(&members, after, before, false);
+        compare_members(change, path, &members, depth);
 }
 
 static bool holds_objects(const json_t *array)
@@ -239,9 +254,10 @@ void fields_of_service(const struct stack *stack_before, const struct service *b
                        const struct stack *stack_after, const struct service *after,
                        struct change *change)
 {
-        AUTO_JSON json_t *a = service_to_json(before);
-        AUTO_JSON json_t *b = service_to_json(after);
+        AUTO_JSON json_t *a = NULL;
+        AUTO_JSON json_t *b = NULL;
 
+        service_differ(before, after, &a, &b);
         fields_compare(change, a, b);
         compare_files(change, "configs", stack_before, stack_after, after->configs,
                       after->configs_len, stack_find_config);

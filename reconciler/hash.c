@@ -29,22 +29,29 @@ static void add_text(struct digest *d, const char *tag, const char *text)
         add_part(d, tag, text ? text : "", text ? strlen(text) : 0);
 }
 
-/* Below a key, members may have effects of their own; an empty rest is the same as none. */
-static json_t *prune_members(const char *key, json_t *object)
+/* NOLINTBEGIN(misc-no-recursion): as deep as the paths of the table of effects */
+
+/* What of a field needs a new VM when it changes: a new reference, or NULL for nothing of it. */
+static json_t *prune(const char *path, json_t *value)
 {
-        json_t *rest = json_object(), *value;
         const char *member;
+        json_t *rest, *below;
 
-        json_object_foreach(object, member, value) {
-                AUTO_FREE char *path = xasprintf("%s.%s", key, member);
+        if (json_is_object(value) && field_is_divided(path)) {
+                rest = json_object();
+                json_object_foreach(value, member, below) {
+                        AUTO_FREE char *name = xasprintf("%s.%s", path, member);
 
-                if (field_effect(path) == EFFECT_REPLACE)
-                        json_object_set(rest, member, value);
+                        json_object_set_new(rest, member, prune(name, below)); /* NULL: nothing */
+                }
+                return rest;
         }
-        return rest;
+        return field_effect(path) == EFFECT_REPLACE ? json_incref(value) : NULL;
 }
 
-/* The fields that need a new VM when they change; a new reference. */
+/* NOLINTEND(misc-no-recursion) */
+
+/* The fields that need a new VM when they change; a new reference. An empty rest is as none. */
 static json_t *spec_json(const struct service *service)
 {
         AUTO_JSON json_t *all = service_to_json(service);
@@ -52,14 +59,10 @@ static json_t *spec_json(const struct service *service)
         const char *key;
 
         json_object_foreach(all, key, value) {
-                json_t *rest;
+                AUTO_JSON json_t *rest = prune(key, value);
 
-                if (field_effect(key) != EFFECT_REPLACE)
-                        continue;
-                rest = json_is_object(value) ? prune_members(key, value) : json_incref(value);
-                if (!json_is_object(rest) || json_object_size(rest))
+                if (rest && (!json_is_object(rest) || json_object_size(rest)))
                         json_object_set(spec, key, rest);
-                json_decref(rest);
         }
         return spec;
 }

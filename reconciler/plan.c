@@ -15,6 +15,8 @@ static const char *const step_names[] = {
         [STEP_NETWORK_CREATE] = "network-create",
         [STEP_NETWORK_REMOVE] = "network-remove",
         [STEP_VM_CREATE] = "vm-create",
+        [STEP_VM_RESTART] = "vm-restart",
+        [STEP_VM_END] = "vm-end",
         [STEP_VM_STOP] = "vm-stop",
         [STEP_VM_REMOVE] = "vm-remove",
         [STEP_ROLLBACK] = "rollback",
@@ -63,6 +65,8 @@ static void step_text(const struct step *step, struct strbuf *sb)
         case STEP_VM_CREATE:
                 strbuf_addf(sb, " %s/%s/%u", step->stack, step->service, step->replica);
                 break;
+        case STEP_VM_RESTART:
+        case STEP_VM_END:
         case STEP_VM_STOP:
         case STEP_VM_REMOVE:
                 strbuf_addf(sb, " %s/%s/%u %s", step->stack, step->service, step->replica,

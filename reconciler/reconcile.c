@@ -23,8 +23,10 @@ static void start_group(struct view *view, const struct group *group, struct pla
                 struct unit *unit = &view->units[group->units_begin + group->graph.order[k]];
                 struct gate gate = gate_check(view, unit);
 
-                if (unit_is_equipped(unit) && !gate.closed_by)
+                if (!gate.closed_by)
                         steps_starts(unit, plan);
+                else if (gate.in_vain)
+                        steps_drop_idle(unit, plan);
                 status_make(view, unit, &gate);
         }
 }
@@ -83,7 +85,8 @@ static int64_t wake_time(const struct view *view)
 
                         int64_t rollout = rollout_wake_ms(view, &view->units[u], slot);
 
-                        if (slot->state == SLOT_VACANT && slot->verdict == REPLICA_BACKOFF)
+                        if ((slot->state == SLOT_VACANT || slot->state == SLOT_IDLE) &&
+                            slot->verdict == REPLICA_BACKOFF)
                                 wake_by(&wake, slot->retry_at_ms);
                         if (rollout)
                                 wake_by(&wake, rollout);

@@ -18,6 +18,8 @@ enum step_kind {
         STEP_NETWORK_CREATE, /* stack, network */
         STEP_NETWORK_REMOVE, /* stack, network */
         STEP_VM_CREATE,      /* stack, service, replica: prepare and boot */
+        STEP_VM_RESTART,     /* vm_id, EXITED: run the service again in it */
+        STEP_VM_END,         /* vm_id, unhealthy: end its service as a failure, the VM stays */
         STEP_VM_STOP,        /* vm_id: graceful stop, then removal; reason says why */
         STEP_VM_REMOVE,      /* vm_id: release what an EXITED or FAILED one still holds */
         STEP_ROLLBACK,       /* stack, service: its update failed, want its last good spec again */
@@ -104,6 +106,7 @@ struct reconcile_input {
         const struct stack_hashes *const *hashes;
         const struct facts *facts;
         int64_t now_ms;
+        uint64_t seed; /* of the jitter of delays, the same in each call; 0: no jitter */
 };
 
 /** Decide. Never fails. *ret_plan: released with plan_release(). */
@@ -120,12 +123,13 @@ const char *service_phase_name(enum service_phase phase);
 char *plan_text(const struct plan *plan);
 
 /**
- * Delay before try number failures + 1 (failures >= 1): 200 ms doubling to 60 s, no jitter.
+ * Delay before try number failures + 1 (failures >= 1): first_ms doubling to max_ms; 200 ms and
+ * 60 s unless they are above 0. key: 0: no jitter; else it is up to a tenth shorter or longer.
  */
-int64_t backoff_delay_ms(unsigned failures);
+int64_t backoff_delay_ms(int64_t first_ms, int64_t max_ms, unsigned failures, uint64_t key);
 
-/** A run that lasted this long clears the failures of its replica. */
-#define BACKOFF_RESET_MS 60000
+/** The key of a replica's (or a network's, replica 0) jitter; 0 when seed is. */
+uint64_t backoff_key(uint64_t seed, const char *stack, const char *name, unsigned replica);
 
 /**
  * Hash of all that a VM is made from: the service's canonical spec without the fields that change

@@ -20,6 +20,7 @@ bool exit_reason_is_infrastructure(enum exit_reason reason)
         case EXIT_SIGNAL:
         case EXIT_OOM:
         case EXIT_START:
+        case EXIT_HEALTH:
         case EXIT_STOPPED:
                 break;
         }
@@ -41,10 +42,18 @@ void replica_retry(struct replica_fact *replica)
         replica->last_exit = EXIT_STOPPED;
 }
 
-static void count_failure(struct replica_fact *replica, enum exit_reason reason, int64_t ran_ms,
+void replica_on_well(struct replica_fact *replica, const struct service *service, int64_t well_ms)
+{
+        int64_t window = service ? service->delays.window_ms : -1;
+
+        if (well_ms >= (window > 0 ? window : RESTART_WINDOW_MS))
+                replica->failures = replica->own_failures = 0;
+}
+
+static void count_failure(struct replica_fact *replica, enum exit_reason reason,
                           const char *spec_hash)
 {
-        if (ran_ms >= BACKOFF_RESET_MS || !streq(replica->last_spec_hash, spec_hash))
+        if (!streq(replica->last_spec_hash, spec_hash))
                 replica->failures = replica->own_failures = 0;
         replica->failures++;
         if (!exit_reason_is_infrastructure(reason))
@@ -61,7 +70,6 @@ void replica_on_ended(struct replica_fact *replica, enum exit_reason reason, int
                       const char *spec_hash, int64_t now_ms)
 {
         bool ran = replica->started_ms != 0;
-        int64_t ran_ms = ran ? now_ms - replica->started_ms : 0;
 
         replica->started_ms = 0;
         if (reason == EXIT_STOPPED && !ran)
@@ -69,7 +77,7 @@ void replica_on_ended(struct replica_fact *replica, enum exit_reason reason, int
         if (reason == EXIT_STOPPED)
                 replica->failures = replica->own_failures = 0;
         else
-                count_failure(replica, reason, ran_ms, spec_hash);
+                count_failure(replica, reason, spec_hash);
         if (ran || !streq(replica->last_spec_hash, spec_hash) || reason == EXIT_CODE)
                 replica->completed = reason == EXIT_CODE && code == 0;
         replica->last_end_ms = now_ms > 0 ? now_ms : 1;
@@ -82,10 +90,14 @@ void replica_on_ended(struct replica_fact *replica, enum exit_reason reason, int
         }
 }
 
-static enum replica_verdict judge_delay(const struct replica_fact *replica, int64_t now_ms,
-                                        int64_t *ret_retry_at_ms)
+static enum replica_verdict judge_delay(const struct replica_fact *replica,
+                                        const struct service *service, int64_t now_ms,
+                                        uint64_t seed, int64_t *ret_retry_at_ms)
 {
-        int64_t at = replica->last_end_ms + backoff_delay_ms(replica->failures);
+        const struct restart_delays *delays = &service->delays;
+        uint64_t key = backoff_key(seed, replica->stack, replica->service, replica->replica);
+        int64_t at = replica->last_end_ms +
+                     backoff_delay_ms(delays->first_ms, delays->max_ms, replica->failures, key);
 
         /* An end in the future comes from another boot's clock: it says nothing about the delay. */
         if (now_ms >= at || replica->last_end_ms > now_ms)
@@ -101,17 +113,19 @@ static bool policy_wants_more(const struct service *service, const struct replic
                 return false;
         case RESTART_ALWAYS:
         case RESTART_UNLESS_STOPPED:
-                return true;
+                break;
         case RESTART_ON_FAILURE:
+                if (replica->completed)
+                        return false;
                 break;
         }
-        return !replica->completed && (service->restart_max_attempts == 0 ||
-                                       replica->own_failures <= service->restart_max_attempts);
+        return service->restart_max_attempts == 0 ||
+               replica->own_failures <= service->restart_max_attempts;
 }
 
 enum replica_verdict replica_judge(const struct replica_fact *replica,
                                    const struct service *service, const char *hash, int64_t now_ms,
-                                   int64_t *ret_retry_at_ms)
+                                   uint64_t seed, int64_t *ret_retry_at_ms)
 {
         *ret_retry_at_ms = 0;
         if (!replica || !streq(replica->last_spec_hash, hash))
@@ -123,7 +137,7 @@ enum replica_verdict replica_judge(const struct replica_fact *replica,
         if (!exit_reason_is_infrastructure(replica->last_exit) &&
             !policy_wants_more(service, replica))
                 return REPLICA_FAILED;
-        return judge_delay(replica, now_ms, ret_retry_at_ms);
+        return judge_delay(replica, service, now_ms, seed, ret_retry_at_ms);
 }
 
 char *exit_text(enum exit_reason reason, int code)
@@ -139,6 +153,8 @@ char *exit_text(enum exit_reason reason, int code)
                 return xstrdup("out of memory in the guest");
         case EXIT_START:
                 return xasprintf("could not be started (code %d)", code);
+        case EXIT_HEALTH:
+                return xstrdup("ended for being unhealthy");
         case EXIT_PANIC:
                 return xstrdup("guest kernel panic");
         case EXIT_VMM:

@@ -22,14 +22,23 @@ void replica_on_started(struct replica_fact *replica, int64_t now_ms);
  *
  *   - EXIT_STOPPED with a run: the failures are forgotten, another run is wanted.
  *   - EXIT_STOPPED without a run (it was still on its way): nothing changes.
- *   - else: failures + 1, after they were cleared when the run lasted BACKOFF_RESET_MS or when it
- *     was the first of another spec. completed tells whether a run exited with 0; the end of a VM
+ *   - else: failures + 1, after they were cleared when it was the first of another spec (see
+ *     replica_on_well(), too). completed tells whether a run exited with 0; the end of a VM
  *     that never came to run leaves it as it was.
  *
  * spec_hash: of the VM, copied. The message of an earlier end is forgotten.
  */
 void replica_on_ended(struct replica_fact *replica, enum exit_reason reason, int code,
                       const char *spec_hash, int64_t now_ms);
+
+/* A service that was well for so long has no failures, unless it says otherwise. */
+#define RESTART_WINDOW_MS 60000
+
+/**
+ * The run that is about to end was well (healthy, or running without a healthcheck) for so long
+ * when it ended: enough of it clears the failures before it. service: its present spec, or NULL.
+ */
+void replica_on_well(struct replica_fact *replica, const struct service *service, int64_t well_ms);
 
 /** Keep the cause of the end that was just reported ("port 8080 is taken"); NULL forgets it. */
 void replica_set_message(struct replica_fact *replica, const char *message);
@@ -49,11 +58,12 @@ enum replica_verdict {
 
 /**
  * What the memory says about a replica that has no VM. replica: NULL when nothing is remembered.
- * spec_hash: the one that is wanted now. *ret_retry_at_ms: set when REPLICA_BACKOFF, else 0.
+ * spec_hash: the one that is wanted now. seed: see struct reconcile_input. *ret_retry_at_ms: set
+ * when REPLICA_BACKOFF, else 0.
  */
 enum replica_verdict replica_judge(const struct replica_fact *replica,
                                    const struct service *service, const char *spec_hash,
-                                   int64_t now_ms, int64_t *ret_retry_at_ms);
+                                   int64_t now_ms, uint64_t seed, int64_t *ret_retry_at_ms);
 
 /** "exited with code 3", "guest kernel panic": how a run ended. On the heap. */
 char *exit_text(enum exit_reason reason, int code);

@@ -131,14 +131,18 @@ static void roll_back(struct unit *unit, struct plan *plan)
         unit->busy = true;
 }
 
-static void retire(const struct view *view, struct unit *unit, const struct slot *slot,
-                   struct plan *plan)
+void rollout_retire(const struct view *view, struct unit *unit, struct plan *plan)
 {
-        if (!slot->outgoing || !rollout_proven(view, unit, slot))
-                return;
-        plan_add_vm(plan, STEP_VM_STOP, slot->outgoing,
-                    xasprintf("%s, VM %s has taken over", unit_change_text(unit), slot->vm->id));
-        unit->busy = true;
+        for (size_t i = 0; i < unit->slots_len; i++) {
+                const struct slot *slot = &unit->slots[i];
+
+                if (!slot->outgoing || !rollout_proven(view, unit, slot))
+                        continue;
+                plan_add_vm(plan, STEP_VM_STOP, slot->outgoing,
+                            xasprintf("%s, VM %s has taken over", unit_change_text(unit),
+                                      slot->vm->id));
+                unit->busy = true;
+        }
 }
 
 static void replace(struct unit *unit, struct slot *slot, struct plan *plan)
@@ -157,7 +161,6 @@ static size_t go_on(const struct view *view, struct unit *unit, struct plan *pla
         for (size_t i = 0; i < unit->slots_len; i++) {
                 struct slot *slot = &unit->slots[i];
 
-                retire(view, unit, slot, plan);
                 if (slot->state != SLOT_OUTDATED) {
                         bool ready = slot->state == SLOT_READY;
 

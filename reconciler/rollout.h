@@ -24,6 +24,9 @@
  */
 bool rollout_surges(const struct unit *unit);
 
+/** Stop old VMs whose successors are proven. */
+void rollout_retire(const struct view *view, struct unit *unit, struct plan *plan);
+
 /** Add the steps that replace OUTDATED slots; sets unit->halted, and slot->surge for starts. */
 void rollout_replace(const struct view *view, struct unit *unit, struct plan *plan);
 

@@ -19,7 +19,11 @@ bool service_has_test(const struct service *service)
 {
         const struct healthcheck *check = &service->healthcheck;
 
-        return service->has_healthcheck && !check->disable && check->test.len > 0 &&
+        if (service->has_healthcheck && check->disable)
+                return false;
+        if (service->probe.tcp || service->probe.http_port)
+                return true;
+        return service->has_healthcheck && check->test.len > 0 &&
                !streq(check->test.items[0], "NONE");
 }
 
@@ -157,6 +161,16 @@ static void find_outgoing(const struct view *view, struct unit *unit)
         }
 }
 
+/* The file system of the last run stays, as with a container that is restarted. */
+static bool can_run_again(const struct unit *unit, const struct slot *slot)
+{
+        const struct vm_fact *vm = slot->vm;
+
+        return vm->state == VM_EXITED && vm->reusable && streq(vm->spec_hash, unit->hash) &&
+               (slot->verdict == REPLICA_DUE || slot->verdict == REPLICA_BACKOFF) &&
+               !unit->missing_net && !unit->net_changes;
+}
+
 void slots_fill(const struct view *view, struct unit *unit)
 {
         for (size_t i = 0; i < unit->slots_len; i++)
@@ -170,7 +184,7 @@ void slots_fill(const struct view *view, struct unit *unit)
                         continue;
                 }
                 slot = &unit->slots[vm->replica - 1];
-                if (slot->vm)
+                if (slot->vms_len++)
                         unit->excess = true;
                 slot->vm = better_vm(unit, slot->vm, vm);
         }
@@ -181,8 +195,11 @@ void slots_fill(const struct view *view, struct unit *unit)
                 struct slot *slot = &unit->slots[i];
 
                 slot_classify(unit, slot);
-                slot->verdict = replica_judge(slot->memory, unit->service, unit->hash,
-                                              view->input->now_ms, &slot->retry_at_ms);
+                slot->verdict =
+                        replica_judge(slot->memory, unit->service, unit->hash, view->input->now_ms,
+                                      view->input->seed, &slot->retry_at_ms);
+                if (slot->state == SLOT_ENDED && can_run_again(unit, slot))
+                        slot->state = SLOT_IDLE;
         }
 }
 
@@ -199,6 +216,7 @@ bool slot_wants_vm(const struct slot *slot)
         case SLOT_STARTING:
         case SLOT_READY:
         case SLOT_UNHEALTHY:
+        case SLOT_IDLE:
                 break;
         }
         return false;
@@ -213,6 +231,7 @@ bool slot_in_flight(const struct slot *slot)
         case SLOT_VACANT:
         case SLOT_STOPPING:
         case SLOT_ENDED:
+        case SLOT_IDLE:
                 return slot->verdict == REPLICA_DUE;
         case SLOT_OUTDATED:
         case SLOT_READY:

@@ -48,8 +48,13 @@ struct verdict {
         bool settled, ok;
 };
 
-static struct verdict judge_due(const struct unit *unit, const struct gate *gate)
+/* A replica whose run is due: what it needs. One that has its VM needs the gate only. */
+static struct verdict judge_due(const struct unit *unit, const struct slot *slot,
+                                const struct gate *gate)
 {
+        if (slot->state == SLOT_IDLE)
+                return (struct verdict){gate->closed_by ? PHASE_WAITING : PHASE_STARTING,
+                                        gate->closed_by && gate->in_vain, false};
         if (!unit->service->image || (unit->image && unit->image->state == IMAGE_MISSING))
                 return (struct verdict){PHASE_FAILED, true, false};
         if (!unit_is_equipped(unit))
@@ -63,7 +68,7 @@ static struct verdict judge_due(const struct unit *unit, const struct gate *gate
 static struct verdict judge_vacant(const struct unit *unit, const struct slot *slot,
                                    const struct gate *gate)
 {
-        bool gone = slot->state == SLOT_VACANT;
+        bool gone = slot->state == SLOT_VACANT || slot->state == SLOT_IDLE;
         struct verdict due;
 
         switch (slot->verdict) {
@@ -72,7 +77,7 @@ static struct verdict judge_vacant(const struct unit *unit, const struct slot *s
         case REPLICA_FAILED:
                 return (struct verdict){PHASE_FAILED, gone, false};
         case REPLICA_BACKOFF:
-                due = judge_due(unit, gate);
+                due = judge_due(unit, slot, gate);
                 return due.phase == PHASE_FAILED ? due
                                                  : (struct verdict){PHASE_BACKOFF, false, false};
         case REPLICA_DUE:
@@ -80,7 +85,7 @@ static struct verdict judge_vacant(const struct unit *unit, const struct slot *s
         }
         if (!gone)
                 return (struct verdict){PHASE_STARTING, false, false};
-        return judge_due(unit, gate);
+        return judge_due(unit, slot, gate);
 }
 
 /*
@@ -97,7 +102,7 @@ static struct verdict judge_outdated(const struct unit *unit, const struct slot 
         if (unit->surges && rollout_begun(unit, slot) && slot->verdict == REPLICA_FAILED)
                 return (struct verdict){PHASE_FAILED, true, false};
         if (!unit_is_equipped(unit))
-                return judge_due(unit, gate);
+                return judge_due(unit, slot, gate);
         if (unit->surges && gate->closed_by)
                 return (struct verdict){PHASE_WAITING, gate->in_vain, false};
         return (struct verdict){PHASE_STARTING, unit->halted || (gate->closed_by && gate->in_vain),
@@ -111,9 +116,10 @@ static struct verdict judge(const struct unit *unit, const struct slot *slot,
         case SLOT_READY:
                 return (struct verdict){slot->vm->health == HEALTH_HEALTHY ? PHASE_HEALTHY
                                                                            : PHASE_RUNNING,
-                                        !unit->awaited && !slot->outgoing, true};
+                                        !unit->awaited && !slot->outgoing, !slot->vm->degraded};
         case SLOT_UNHEALTHY:
-                return (struct verdict){PHASE_UNHEALTHY, true, false};
+                return (struct verdict){PHASE_UNHEALTHY,
+                                        unit->service->on_unhealthy == UNHEALTHY_NONE, false};
         case SLOT_ON_WAY:
         case SLOT_STARTING:
                 return (struct verdict){PHASE_STARTING, false, false};
@@ -122,6 +128,7 @@ static struct verdict judge(const struct unit *unit, const struct slot *slot,
         case SLOT_VACANT:
         case SLOT_STOPPING:
         case SLOT_ENDED:
+        case SLOT_IDLE:
                 break;
         }
         return judge_vacant(unit, slot, gate);

@@ -133,6 +133,22 @@ static void remove_ended(struct unit *unit, struct plan *plan)
         }
 }
 
+/* A service whose health decides over it: its run ends as a failure, and the policy goes on. */
+static void end_unhealthy(struct unit *unit, struct plan *plan)
+{
+        for (size_t i = 0; i < unit->slots_len; i++) {
+                struct slot *slot = &unit->slots[i];
+
+                if (slot->state != SLOT_UNHEALTHY || slot->vm->ending ||
+                    unit->service->on_unhealthy != UNHEALTHY_RESTART)
+                        continue;
+                plan_add_vm(plan, STEP_VM_END, slot->vm,
+                            xstrdup(slot->vm->message ? slot->vm->message : "unhealthy"));
+                slot->planned = true;
+                unit->busy = true;
+        }
+}
+
 static void stop_for_network(struct unit *unit, struct plan *plan)
 {
         for (size_t i = 0; i < unit->slots_len; i++) {
@@ -171,10 +187,14 @@ static void stop_unit(const struct view *view, struct unit *unit, struct plan *p
                 return;
         stop_excess(view, unit, plan);
         remove_ended(unit, plan);
-        if (unit->outdated_net)
+        if (unit->outdated_net) {
                 stop_for_network(unit, plan);
-        else if (may_replace(unit))
+                return;
+        }
+        rollout_retire(view, unit, plan);
+        if (may_replace(unit))
                 rollout_replace(view, unit, plan);
+        end_unhealthy(unit, plan);
 }
 
 void steps_stops(struct view *view, struct plan *plan)
@@ -185,6 +205,19 @@ void steps_stops(struct view *view, struct plan *plan)
                 for (size_t k = group->graph.len; k-- > 0;)
                         stop_unit(view, &view->units[group->units_begin + group->graph.order[k]],
                                   plan);
+        }
+}
+
+void steps_drop_idle(struct unit *unit, struct plan *plan)
+{
+        for (size_t i = 0; i < unit->slots_len; i++) {
+                struct slot *slot = &unit->slots[i];
+
+                if (slot->state != SLOT_IDLE)
+                        continue;
+                plan_add_vm(plan, STEP_VM_REMOVE, slot->vm, end_reason(slot->vm));
+                slot->planned = true;
+                unit->busy = true;
         }
 }
 
@@ -205,21 +238,36 @@ static char *start_reason(const struct unit *unit, const struct slot *slot)
         return xasprintf("restart: %s", end);
 }
 
+static void start(struct unit *unit, struct slot *slot, struct plan *plan)
+{
+        struct step *step;
+
+        slot->planned = true;
+        unit->busy = true;
+        if (slot->state == SLOT_IDLE) {
+                plan_add_vm(plan, STEP_VM_RESTART, slot->vm, start_reason(unit, slot));
+                return;
+        }
+        step = array_push(&plan->steps, &plan->steps_len);
+        step->kind = STEP_VM_CREATE;
+        step->stack = xstrdup(unit->stack->name);
+        step->service = xstrdup(unit->service->name);
+        step->replica = slot->number;
+        step->reason = start_reason(unit, slot);
+}
+
 void steps_starts(struct unit *unit, struct plan *plan)
 {
+        bool equipped = unit_is_equipped(unit);
+
         for (size_t i = 0; i < unit->slots_len; i++) {
                 struct slot *slot = &unit->slots[i];
-                struct step *step;
+                bool due = slot->verdict == REPLICA_DUE;
 
-                if (!slot->surge && (slot->state != SLOT_VACANT || slot->verdict != REPLICA_DUE))
-                        continue;
-                step = array_push(&plan->steps, &plan->steps_len);
-                step->kind = STEP_VM_CREATE;
-                step->stack = xstrdup(unit->stack->name);
-                step->service = xstrdup(unit->service->name);
-                step->replica = slot->number;
-                step->reason = start_reason(unit, slot);
-                slot->planned = true;
-                unit->busy = true;
+                if (slot->surge && slot->vms_len > 1)
+                        continue; /* one of an earlier update is still on its way out */
+                if ((equipped && (slot->surge || (slot->state == SLOT_VACANT && due))) ||
+                    (slot->state == SLOT_IDLE && due))
+                        start(unit, slot, plan);
         }
 }

@@ -20,8 +20,11 @@ void steps_networks(const struct view *view, struct plan *plan);
 /** Whether the network failed and is not tried again before net->retry_at_ms. */
 bool net_is_in_backoff(const struct view *view, const struct net *net);
 
-/** Create VMs of one unit; the gate of its dependencies is open. */
+/** Start what is due of one unit; the gate of its dependencies is open. */
 void steps_starts(struct unit *unit, struct plan *plan);
+
+/** Its gate will not open: VMs that are kept for another run go. */
+void steps_drop_idle(struct unit *unit, struct plan *plan);
 
 /** Whether image and networks are there for a new VM. */
 bool unit_is_equipped(const struct unit *unit);

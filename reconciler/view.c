@@ -190,7 +190,9 @@ static void add_net(struct view *view, const struct stack *stack, const char *na
                 return;
         net->fact = view->networks[at];
         net->state = net_state_of(stack, net->fact);
-        net->retry_at_ms = net->fact->failed_ms + backoff_delay_ms(net->fact->failures);
+        net->retry_at_ms = net->fact->failed_ms +
+                           backoff_delay_ms(0, 0, net->fact->failures,
+                                            backoff_key(view->input->seed, stack->name, name, 0));
         view->networks_wanted[at] = net->state != NET_OUTDATED;
 }
 

@@ -26,6 +26,7 @@ enum slot_state {
         SLOT_OUTDATED,  /* one of the four above, of another spec */
         SLOT_STOPPING,  /* its VM is going away */
         SLOT_ENDED,     /* its VM ended and has to be removed */
+        SLOT_IDLE,      /* its run ended, its VM is kept for the next: the verdict says when */
 };
 
 /* A wanted replica. */
@@ -37,6 +38,7 @@ struct slot {
         const struct vm_fact *vm;       /* the best; NULL when VACANT */
         const struct vm_fact *outgoing; /* start-first: of another spec, serves until vm does */
         bool surge;                     /* a second VM is to be made beside the one that serves */
+        size_t vms_len;                 /* all of its number, those that go included */
         const struct replica_fact *memory;
         enum replica_verdict verdict;
         int64_t retry_at_ms;

@@ -7,6 +7,10 @@
 #include "base/value.h"
 #include "reconciler/rollout.h"
 #include "reconciler/slot.h"
+#include "reconciler/steps.h"
+
+/* So many failures in a row are called a crash loop. */
+#define CRASH_LOOP 3
 
 /* "1.6s" below ten seconds, whole seconds above. ret: VALUE_DURATION_MAX bytes. */
 static void span_text(int64_t ms, char *ret)
@@ -61,6 +65,9 @@ static char *backoff_text(const struct view *view, const struct slot *slot)
         char span[VALUE_DURATION_MAX];
 
         span_text(slot->retry_at_ms - view->input->now_ms + 99, span); /* not before it is over */
+        if (slot->memory->failures >= CRASH_LOOP)
+                return xasprintf("crash loop, %u failures in a row: %s, next try in %s",
+                                 slot->memory->failures, end, span);
         return xasprintf("%s, next try in %s", end, span);
 }
 
@@ -87,8 +94,16 @@ static char *image_text(const struct unit *unit)
         return with_cause(xasprintf("image missing: %s", ref), unit->image->message);
 }
 
-static char *network_text(const struct net *net)
+static char *network_text(const struct view *view, const struct net *net)
 {
+        char span[VALUE_DURATION_MAX];
+
+        if (net_is_in_backoff(view, net)) {
+                span_text(net->retry_at_ms - view->input->now_ms + 99, span);
+                return xasprintf("waiting for network %s%s%s, next try in %s", net->name,
+                                 net->fact->message ? ": " : "",
+                                 net->fact->message ? net->fact->message : "", span);
+        }
         if (net->state == NET_OUTDATED || net->state == NET_REMOVING)
                 return xasprintf("waiting for network %s: it changed and is made anew", net->name);
         return with_cause(xasprintf("waiting for network %s", net->name),
@@ -132,7 +147,7 @@ static char *blocked_text(const struct view *view, const struct unit *unit, cons
         if (!unit->image || unit->image->state != IMAGE_READY)
                 return image_text(unit);
         if (unit->missing_net)
-                return network_text(unit->missing_net);
+                return network_text(view, unit->missing_net);
         return gate->closed_by ? gate_text(view, gate) : NULL;
 }
 
@@ -143,6 +158,8 @@ static char *due_text(const struct view *view, const struct unit *unit, const st
 
         if (slot->state == SLOT_STOPPING)
                 return xstrdup("its previous VM is stopping");
+        if (slot->state == SLOT_IDLE)
+                return gate->closed_by ? gate_text(view, gate) : xstrdup("starting");
         blocked = blocked_text(view, unit, gate);
         return blocked ? blocked : xstrdup("starting");
 }
@@ -172,7 +189,7 @@ static char *outdated_text(const struct view *view, const struct unit *unit,
         if (slot->planned)
                 return xasprintf("%s, being replaced", unit_change_text(unit));
         if (unit->outdated_net)
-                return network_text(unit->outdated_net);
+                return network_text(view, unit->outdated_net);
         if (unit->surges && rollout_begun(unit, slot) && slot->verdict != REPLICA_DUE) {
                 AUTO_FREE char *end = slot->verdict == REPLICA_BACKOFF ? backoff_text(view, slot)
                                                                        : failed_text(unit, slot);
@@ -196,6 +213,8 @@ static char *ready_text(const struct unit *unit, const struct slot *slot)
                 return xstrdup("its VM is being stopped");
         if (slot->outgoing)
                 return xstrdup("the new VM serves, the previous one stops soon");
+        if (slot->vm->degraded)
+                return xstrdup(slot->vm->message);
         if (!net)
                 return NULL;
         return xasprintf("network %s changed and stays as it was for now: service %s waits for "
@@ -223,6 +242,7 @@ static char *slot_text(const struct view *view, const struct unit *unit, const s
         case SLOT_VACANT:
         case SLOT_STOPPING:
         case SLOT_ENDED:
+        case SLOT_IDLE:
                 break;
         }
         return vacant_text(view, unit, slot, gate);

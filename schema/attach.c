@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "schema/draft.h"
+#include "schema/entries.h"
 #include "schema/kinds.h"
 #include "schema/shapes.h"
 
@@ -67,19 +68,10 @@ static const struct field network_ref_fields[] = {
         {0},
 };
 
-/* The name in a list of names, or NULL after an error. */
-static const char *item_name(struct reader *r, const struct node *item)
-{
-        if (item->kind == NODE_STRING && item->text[0])
-                return item->text;
-        reader_fault(r, DIAG_BAD_TYPE, &item->mark, "must be a name, not %s", node_kind_name(item));
-        return NULL;
-}
-
 static void read_network(struct reader *r, const char *name, const struct mark *mark,
-                         const struct node *options, struct service *service)
+                         const struct node *options, void *value)
 {
-        struct network_ref *ref = service_add_network(service, name);
+        struct network_ref *ref = service_add_network(value, name);
 
         reader_add_ref(r, REF_NETWORK, name, mark, false);
         if (!options || options->kind == NODE_NULL)
@@ -94,51 +86,22 @@ static void read_network(struct reader *r, const char *name, const struct mark *
 static void networks_read(struct reader *r, const struct field *field, const struct node *node,
                           void *value)
 {
-        if (node->kind != NODE_MAP && node->kind != NODE_SEQ) {
-                reader_refuse_kind(r, field, node);
-                return;
-        }
-        if (node->len > SERVICE_NETWORKS_MAX) {
+        if (node->len > SERVICE_NETWORKS_MAX)
                 reader_fault(r, DIAG_LIMIT, &node->mark,
                              "%zu networks; a VM has room for %d: put services that talk to each "
                              "other on one",
                              node->len, SERVICE_NETWORKS_MAX);
-                return;
-        }
-        for (size_t i = 0; i < node->len; i++) {
-                if (node->kind == NODE_MAP) {
-                        const struct entry *e = &node->entries[i];
-
-                        path_push_key(&r->path, e->key);
-                        if (e->value->tag != TAG_RESET)
-                                read_network(r, e->key, &e->mark, e->value, value);
-                } else {
-                        const char *name;
-
-                        path_push_index(&r->path, i);
-                        name = item_name(r, node->items[i]);
-                        if (name)
-                                read_network(r, name, &node->items[i]->mark, NULL, value);
-                }
-                path_pop(&r->path);
-        }
+        else
+                names_read(r, field, node, read_network, value);
 }
 
 static json_t *networks_write(const struct field *field, const void *value)
 {
         const struct service *service = value;
-        json_t *object;
 
         (void)field;
-        if (service->networks_len == 0)
-                return NULL;
-        object = json_object();
-        for (size_t i = 0; i < service->networks_len; i++)
-                if (json_object_set_new(object, service->networks[i].network,
-                                        fields_write(network_ref_fields, &service->networks[i])) <
-                    0)
-                        bug("json_object_set_new");
-        return object;
+        return names_write(network_ref_fields, service->networks, service->networks_len,
+                           sizeof(*service->networks));
 }
 
 const struct kind kind_networks = {.schema = SHAPE_NAMES,
@@ -169,9 +132,9 @@ static const struct field depends_fields[] = {
 };
 
 static void read_depends(struct reader *r, const char *name, const struct mark *mark,
-                         const struct node *options, struct service *service)
+                         const struct node *options, void *value)
 {
-        struct depends *d = service_add_depends(service, name);
+        struct depends *d = service_add_depends(value, name);
 
         if (options && options->kind == NODE_MAP) {
                 fields_read(r, depends_fields, options, d);
@@ -188,47 +151,19 @@ static void read_depends(struct reader *r, const char *name, const struct mark *
 static void depends_read(struct reader *r, const struct field *field, const struct node *node,
                          void *value)
 {
-        if (node->kind != NODE_MAP && node->kind != NODE_SEQ) {
-                reader_refuse_kind(r, field, node);
-                return;
-        }
-        if (node->len > STACK_SERVICES_MAX) {
+        if (node->len > STACK_SERVICES_MAX)
                 reader_fault(r, DIAG_LIMIT, &node->mark, "more services than a stack can have");
-                return;
-        }
-        for (size_t i = 0; i < node->len; i++) {
-                if (node->kind == NODE_MAP) {
-                        const struct entry *e = &node->entries[i];
-
-                        path_push_key(&r->path, e->key);
-                        if (e->value->tag != TAG_RESET)
-                                read_depends(r, e->key, &e->mark, e->value, value);
-                } else {
-                        const char *name;
-
-                        path_push_index(&r->path, i);
-                        name = item_name(r, node->items[i]);
-                        if (name)
-                                read_depends(r, name, &node->items[i]->mark, NULL, value);
-                }
-                path_pop(&r->path);
-        }
+        else
+                names_read(r, field, node, read_depends, value);
 }
 
 static json_t *depends_write(const struct field *field, const void *value)
 {
         const struct service *service = value;
-        json_t *object;
 
         (void)field;
-        if (service->depends_on_len == 0)
-                return NULL;
-        object = json_object();
-        for (size_t i = 0; i < service->depends_on_len; i++)
-                if (json_object_set_new(object, service->depends_on[i].service,
-                                        fields_write(depends_fields, &service->depends_on[i])) < 0)
-                        bug("json_object_set_new");
-        return object;
+        return names_write(depends_fields, service->depends_on, service->depends_on_len,
+                           sizeof(*service->depends_on));
 }
 
 const struct kind kind_depends_on = {.schema = SHAPE_NAMES,
@@ -239,34 +174,29 @@ const struct kind kind_depends_on = {.schema = SHAPE_NAMES,
                                      .write = depends_write};
 
 /* SERVICE[:ALIAS] */
+static void read_link(struct reader *r, const struct field *field, const struct node *item,
+                      void *value)
+{
+        struct service_draft *draft = value;
+        const char *text = entry_name(r, item);
+        const char *colon = text ? strchr(text, ':') : NULL;
+        struct link *link;
+
+        (void)field;
+        if (!text)
+                return;
+        link = arena_push(r->arena, (void **)&draft->links, &draft->links_len, sizeof(*link));
+        link->service = arena_strndup(r->arena, text, strcspn(text, ":"));
+        link->alias = colon ? colon + 1 : link->service;
+        (void)service_add_depends(&draft->service, link->service);
+        reader_add_ref(r, REF_SERVICE, link->service, &item->mark, false);
+        check_hostname(r, item, link->alias);
+}
+
 static void links_read(struct reader *r, const struct field *field, const struct node *node,
                        void *value)
 {
-        struct service_draft *draft = value;
-
-        if (node->kind != NODE_SEQ) {
-                reader_refuse_kind(r, field, node);
-                return;
-        }
-        for (size_t i = 0; i < node->len; i++) {
-                const struct node *item = node->items[i];
-                const char *colon;
-                struct link *link;
-
-                path_push_index(&r->path, i);
-                if (item_name(r, item)) {
-                        colon = strchr(item->text, ':');
-                        link = arena_push(r->arena, (void **)&draft->links, &draft->links_len,
-                                          sizeof(*link));
-                        link->service =
-                                arena_strndup(r->arena, item->text, strcspn(item->text, ":"));
-                        link->alias = colon ? colon + 1 : link->service;
-                        (void)service_add_depends(&draft->service, link->service);
-                        reader_add_ref(r, REF_SERVICE, link->service, &item->mark, false);
-                        check_hostname(r, item, link->alias);
-                }
-                path_pop(&r->path);
-        }
+        entries_read(r, field, node, read_link, value);
 }
 
 const struct kind kind_links = {
@@ -321,55 +251,44 @@ static void finish_file(struct file_mount *file, const char *folder)
                 file->target = xasprintf("%s/%s", folder, given ? given : file->source);
 }
 
-static void read_files(struct reader *r, const struct field *field, const struct node *node,
-                       enum ref_kind kind, struct file_mount **files, size_t *len)
+static void read_file(struct reader *r, const struct node *item, enum ref_kind kind,
+                      struct file_mount *file)
 {
-        const char *folder = kind == REF_SECRET ? "/run/secrets" : "";
+        const struct node *source = node_get(item, "source");
 
-        if (node->kind != NODE_SEQ) {
-                reader_refuse_kind(r, field, node);
+        fields_init(file_fields, file);
+        if (item->kind == NODE_MAP)
+                fields_read(r, file_fields, item, file);
+        else
+                file->source = xstrdup(entry_name(r, item));
+        if (!file->source)
                 return;
-        }
-        for (size_t i = 0; i < node->len; i++) {
-                const struct node *item = node->items[i];
-                struct file_mount *file = array_push(files, len);
-
-                path_push_index(&r->path, i);
-                fields_init(file_fields, file);
-                if (item->kind == NODE_MAP)
-                        fields_read(r, file_fields, item, file);
-                else
-                        file->source = xstrdup(item_name(r, item));
-                if (file->source) {
-                        const struct node *source = node_get(item, "source");
-
-                        reader_add_ref(r, kind, file->source, source ? &source->mark : &item->mark,
-                                       false);
-                        finish_file(file, folder);
-                }
-                path_pop(&r->path);
-        }
+        reader_add_ref(r, kind, file->source, source ? &source->mark : &item->mark, false);
+        finish_file(file, kind == REF_SECRET ? "/run/secrets" : "");
 }
 
-static json_t *write_files(const struct file_mount *files, size_t len)
+static void read_config(struct reader *r, const struct field *field, const struct node *item,
+                        void *value)
 {
-        json_t *array;
+        struct service *s = value;
 
-        if (len == 0)
-                return NULL;
-        array = json_array();
-        for (size_t i = 0; i < len; i++)
-                if (json_array_append_new(array, fields_write(file_fields, &files[i])) < 0)
-                        bug("json_array_append_new");
-        return array;
+        (void)field;
+        read_file(r, item, REF_CONFIG, array_push(&s->configs, &s->configs_len));
+}
+
+static void read_secret(struct reader *r, const struct field *field, const struct node *item,
+                        void *value)
+{
+        struct service *s = value;
+
+        (void)field;
+        read_file(r, item, REF_SECRET, array_push(&s->secrets, &s->secrets_len));
 }
 
 static void configs_read(struct reader *r, const struct field *field, const struct node *node,
                          void *value)
 {
-        struct service *service = value;
-
-        read_files(r, field, node, REF_CONFIG, &service->configs, &service->configs_len);
+        entries_read(r, field, node, read_config, value);
 }
 
 static json_t *configs_write(const struct field *field, const void *value)
@@ -377,15 +296,14 @@ static json_t *configs_write(const struct field *field, const void *value)
         const struct service *service = value;
 
         (void)field;
-        return write_files(service->configs, service->configs_len);
+        return entries_write(file_fields, service->configs, service->configs_len,
+                             sizeof(*service->configs));
 }
 
 static void secrets_read(struct reader *r, const struct field *field, const struct node *node,
                          void *value)
 {
-        struct service *service = value;
-
-        read_files(r, field, node, REF_SECRET, &service->secrets, &service->secrets_len);
+        entries_read(r, field, node, read_secret, value);
 }
 
 static json_t *secrets_write(const struct field *field, const void *value)
@@ -393,7 +311,8 @@ static json_t *secrets_write(const struct field *field, const void *value)
         const struct service *service = value;
 
         (void)field;
-        return write_files(service->secrets, service->secrets_len);
+        return entries_write(file_fields, service->secrets, service->secrets_len,
+                             sizeof(*service->secrets));
 }
 
 const struct kind kind_configs = {.schema = SHAPE_ENTRIES("{'type':'string','minLength':1}"),

@@ -11,6 +11,8 @@
 /* A service's name with its replica's number is a label of a domain name. */
 #define NAME_MAX_ 63
 
+#define HTTP_PATH_MAX 1000
+
 void check_name(struct reader *r, const struct node *node, const char *text)
 {
         if (strlen(text) > NAME_MAX_ || !value_name_valid(text))
@@ -65,6 +67,20 @@ void check_ip4(struct reader *r, const struct node *node, const char *text)
 
         if (value_ip4(text, &ip, &err) < 0)
                 reader_fault(r, DIAG_BAD_ADDRESS, &node->mark, "%s", err.msg);
+}
+
+/* It is sent as it is written: nothing in it may end the request line. */
+void check_http_path(struct reader *r, const struct node *node, const char *text)
+{
+        bool plain = *text == '/' && strlen(text) <= HTTP_PATH_MAX;
+
+        for (const char *c = text; *c && plain; c++)
+                plain = *c > ' ' && *c < 0x7f;
+        if (!plain)
+                reader_fault(r, DIAG_BAD_VALUE, &node->mark,
+                             "'%.60s' is no path of a request: it begins with / and has no blanks; "
+                             "write others as %%20",
+                             text);
 }
 
 void check_not_empty(struct reader *r, const struct node *node, const char *text)

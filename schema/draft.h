@@ -9,6 +9,10 @@
 
 #include "schema/field.h"
 
+/* Smallest memory that Docker accepts: below, a program does not start. */
+#define MEM_LIMIT_MIN (INT64_C(6) << 20)
+#define MEM_LIMIT_MAX (INT64_C(1) << 50)
+
 struct env_file {
         const char *path; /* absolute */
         bool required, raw;
@@ -41,7 +45,8 @@ struct service_draft {
         double deploy_cpus;
         int condition;
         unsigned max_attempts;
-        bool disabled; /* by its profiles */
+        int64_t restart_delay_ms, restart_window_ms; /* -1: not given */
+        bool disabled;                               /* by its profiles */
 };
 
 struct stack_draft {
@@ -53,6 +58,7 @@ struct stack_draft {
 
 extern const struct field stack_fields[];
 extern const struct field service_fields[];
+extern const struct field deploy_fields[];
 extern const struct field network_fields[];
 extern const struct field volume_fields[];
 extern const struct field config_fields[];

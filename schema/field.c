@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/json.h"
 #include "base/mem.h"
 #include "schema/suggest.h"
 
@@ -161,17 +162,57 @@ void fields_read(struct reader *r, const struct field *table, const struct node 
         }
 }
 
-json_t *fields_write(const struct field *table, const void *base)
+static json_t *field_write(const struct field *field, const void *base)
 {
-        json_t *object = json_object();
+        if (field->use != FIELD_USED || !field->kind->write || field->in_only)
+                return NULL;
+        return field->kind->write(field, (const char *)base + field->offset);
+}
+
+json_t *fields_write_any(const struct field *table, const void *base)
+{
+        json_t *object = NULL;
 
         for (; table->name; table++) {
-                json_t *value = NULL;
+                json_t *value = field_write(table, base);
 
-                if (table->use == FIELD_USED && table->kind->write && !table->in_only)
-                        value = table->kind->write(table, (const char *)base + table->offset);
-                if (value && json_object_set_new(object, table->name, value) < 0)
+                if (!value)
+                        continue;
+                if (!object)
+                        object = json_object();
+                if (json_object_set_new_nocheck(object, table->name, value) < 0)
                         bug("json_object_set_new");
         }
         return object;
+}
+
+json_t *fields_write(const struct field *table, const void *base)
+{
+        json_t *object = fields_write_any(table, base);
+
+        return object ? object : json_object();
+}
+
+static void set_member(json_t **object, const char *name, json_t *value)
+{
+        if (!value)
+                return;
+        if (!*object)
+                *object = json_object();
+        if (json_object_set_nocheck(*object, name, value) < 0)
+                bug("json_object_set");
+}
+
+void fields_differ(const struct field *table, const void *a, const void *b, json_t **ret_a,
+                   json_t **ret_b)
+{
+        for (*ret_a = *ret_b = NULL; table->name; table++) {
+                AUTO_JSON json_t *before = field_write(table, a);
+                AUTO_JSON json_t *after = field_write(table, b);
+
+                if ((!before && !after) || (before && after && json_equal(before, after)))
+                        continue;
+                set_member(ret_a, table->name, before);
+                set_member(ret_b, table->name, after);
+        }
 }

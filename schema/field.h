@@ -148,6 +148,13 @@ void fields_read(struct reader *r, const struct field *table, const struct node 
 /** Canonical JSON of what is set; a new object, perhaps empty. */
 json_t *fields_write(const struct field *table, const void *base);
 
+/** The same, or NULL when nothing is set. */
+json_t *fields_write_any(const struct field *table, const void *base);
+
+/** What differs of two structs, as canonical JSON; NULL: nothing. New references. */
+void fields_differ(const struct field *table, const void *a, const void *b, json_t **ret_a,
+                   json_t **ret_b);
+
 /** The row of a key, or NULL. */
 const struct field *field_find(const struct field *table, const char *name);
 

@@ -279,6 +279,7 @@ static void bytes_read(struct reader *r, const struct field *field, const struct
                        void *value)
 {
         const char *text = reader_scalar(r, field, node);
+        bool bare = text && strspn(text, "0123456789") == strlen(text);
         struct err err = ERR_INIT;
         int64_t n = 0;
 
@@ -291,8 +292,10 @@ static void bytes_read(struct reader *r, const struct field *field, const struct
                 return;
         }
         if (n < field->min && n != -1)
-                reader_fault(r, DIAG_BAD_SIZE, &node->mark, "%s is below the minimum of %lld MiB",
-                             text, (long long)(field->min >> 20));
+                reader_fault(r, DIAG_BAD_SIZE, &node->mark,
+                             "%s%s is below the minimum of %lld MiB%s", text, bare ? " bytes" : "",
+                             (long long)(field->min >> 20),
+                             bare ? "; write a unit, such as 64m or 1.5g" : "");
         else if (field->max && n > field->max)
                 reader_fault(r, DIAG_BAD_SIZE, &node->mark, "%s is above the maximum of %lld MiB",
                              text, (long long)(field->max >> 20));

@@ -293,12 +293,7 @@ static void object_read(struct reader *r, const struct field *field, const struc
 
 static json_t *object_write(const struct field *field, const void *value)
 {
-        json_t *object = fields_write(field->arg, value);
-
-        if (json_object_size(object) > 0)
-                return object;
-        json_decref(object);
-        return NULL;
+        return fields_write_any(field->arg, value);
 }
 
 const struct kind kind_object = {.form = "a map",

@@ -313,6 +313,12 @@ json_t *stack_to_json(const struct stack *stack)
         return json;
 }
 
+void service_differ(const struct service *a, const struct service *b, json_t **ret_a,
+                    json_t **ret_b)
+{
+        fields_differ(service_fields, a, b, ret_a, ret_b);
+}
+
 json_t *service_to_json(const struct service *service)
 {
         return fields_write(service_fields, service);

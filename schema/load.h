@@ -108,6 +108,10 @@ json_t *stack_to_json(const struct stack *stack);
 /** The canonical JSON of one service alone (what its replicas are made from). */
 json_t *service_to_json(const struct service *service);
 
+/** The members of it that differ between two services; NULL: none. New references. */
+void service_differ(const struct service *a, const struct service *b, json_t **ret_a,
+                    json_t **ret_b);
+
 /** Read canonical JSON (hostile: the API's input), with all validation. */
 int stack_from_json(const json_t *json, struct stack **ret_stack, struct diags *diags,
                     struct err *err);

@@ -25,6 +25,17 @@ void kv_list_release(struct kv_list *list)
         *list = (struct kv_list){0};
 }
 
+static void hooks_release(struct hooks *hooks)
+{
+        for (size_t i = 0; i < hooks->len; i++) {
+                str_list_release(&hooks->items[i].command);
+                kv_list_release(&hooks->items[i].environment);
+                free(hooks->items[i].user);
+                free(hooks->items[i].working_dir);
+        }
+        free(hooks->items);
+}
+
 static void release_arrays(struct service *s)
 {
         for (size_t i = 0; i < s->depends_on_len; i++)
@@ -45,6 +56,8 @@ static void release_arrays(struct service *s)
                 free(s->networks[i].ipv4_address);
         }
         free(s->networks);
+        hooks_release(&s->post_start);
+        hooks_release(&s->pre_stop);
         for (size_t i = 0; i < s->ulimits_len; i++)
                 free(s->ulimits[i].name);
         free(s->ulimits);
@@ -83,6 +96,7 @@ void service_release(struct service *s)
         str_list_release(&s->extra_hosts);
         str_list_release(&s->healthcheck.test);
         free(s->stop_signal);
+        free(s->probe.http_path);
         kv_list_release(&s->labels);
         kv_list_release(&s->sysctls);
         free(s->place.file);

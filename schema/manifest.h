@@ -102,6 +102,23 @@ struct healthcheck {
 
 enum restart_policy { RESTART_NO, RESTART_ALWAYS, RESTART_ON_FAILURE, RESTART_UNLESS_STOPPED };
 
+/* How its restarts are delayed; -1: the default. */
+struct restart_delays {
+        int64_t first_ms;  /* after the first failure in a row; doubles from there */
+        int64_t max_ms;    /* at most */
+        int64_t window_ms; /* a service that was well for so long has no failures */
+};
+
+/* A health test of berth's own: no program of the image is needed. At most one is set. */
+struct port_probe {
+        unsigned tcp;         /* this port accepts a connection; 0: not asked */
+        unsigned http_port;   /* GET there is answered; 0: not asked */
+        char *http_path;      /* NULL: "/" */
+        unsigned http_status; /* that is the answer; 0: any of 200 to 399 */
+};
+
+enum on_unhealthy { UNHEALTHY_NONE, UNHEALTHY_RESTART };
+
 enum update_failure { UPDATE_PAUSE, UPDATE_CONTINUE, UPDATE_ROLLBACK };
 
 enum update_order { UPDATE_STOP_FIRST, UPDATE_START_FIRST };
@@ -125,6 +142,22 @@ struct network_ref {
 struct ulimit {
         char *name;         /* "nofile" */
         int64_t soft, hard; /* -1: unlimited */
+};
+
+/* Most commands of post_start, and of pre_stop. */
+#define SERVICE_HOOKS_MAX 64
+
+/* A command that runs in the guest beside the service. */
+struct hook {
+        struct str_list command;
+        char *user, *working_dir;   /* NULL: the service's */
+        struct kv_list environment; /* over the service's */
+        bool privileged;
+};
+
+struct hooks {
+        struct hook *items;
+        size_t len;
 };
 
 enum pull_policy { PULL_MISSING, PULL_ALWAYS, PULL_NEVER, PULL_EVERY };
@@ -154,9 +187,13 @@ struct service {
         struct str_list dns, dns_search, extra_hosts; /* extra_hosts: "name=address" */
         struct healthcheck healthcheck;
         bool has_healthcheck;
+        struct hooks post_start, pre_stop; /* in order */
         enum restart_policy restart;
         unsigned restart_max_attempts; /* on-failure:N; 0: no limit */
-        unsigned replicas;             /* default 1; from deploy.replicas or scale */
+        struct restart_delays delays;
+        struct port_probe probe;
+        int on_unhealthy;  /* enum on_unhealthy */
+        unsigned replicas; /* default 1; from deploy.replicas or scale */
         struct update_config update, rollback;
         char *stop_signal;            /* NULL: the image's, else SIGTERM */
         int64_t stop_grace_period_ms; /* default 10000 */

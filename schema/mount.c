@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "base/value.h"
+#include "schema/entries.h"
 #include "schema/kinds.h"
 #include "schema/shapes.h"
 
@@ -21,8 +22,10 @@ static const struct {
         {"/sys", "the VM has its own; leave the entry out"},
         {"/dev", "the VM has its own; leave the entry out"},
         {"/lib/modules", "the VM has its own kernel; leave the entry out"},
-        {"/var/run/docker.sock", "there is no Docker here; leave the service out"},
-        {"/run/docker.sock", "there is no Docker here; leave the service out"},
+        {"/var/run/docker.sock",
+         "there is no Docker here: leave the entry out, and the service if it is for containers"},
+        {"/run/docker.sock",
+         "there is no Docker here: leave the entry out, and the service if it is for containers"},
 };
 
 /* Lexically: no double slashes, no "." and "..", no slash at the end. */
@@ -320,43 +323,32 @@ static void read_long(struct reader *r, const struct node *node, struct service 
                 set_target(r, target, mount, service);
 }
 
+static void read_mount(struct reader *r, const struct field *field, const struct node *item,
+                       void *value)
+{
+        (void)field;
+        if (item->kind == NODE_MAP)
+                read_long(r, item, value);
+        else if (item->kind == NODE_STRING)
+                read_short(r, item, value);
+        else
+                reader_fault(r, DIAG_BAD_TYPE, &item->mark,
+                             "must be SOURCE:/TARGET or a map, not %s", node_kind_name(item));
+}
+
 static void mounts_read(struct reader *r, const struct field *field, const struct node *node,
                         void *value)
 {
-        if (node->kind != NODE_SEQ) {
-                reader_refuse_kind(r, field, node);
-                return;
-        }
-        for (size_t i = 0; i < node->len; i++) {
-                const struct node *item = node->items[i];
-
-                path_push_index(&r->path, i);
-                if (item->kind == NODE_MAP)
-                        read_long(r, item, value);
-                else if (item->kind == NODE_STRING)
-                        read_short(r, item, value);
-                else
-                        reader_fault(r, DIAG_BAD_TYPE, &item->mark,
-                                     "must be SOURCE:/TARGET or a map, not %s",
-                                     node_kind_name(item));
-                path_pop(&r->path);
-        }
+        entries_read(r, field, node, read_mount, value);
 }
 
 static json_t *mounts_write(const struct field *field, const void *value)
 {
         const struct service *service = value;
-        json_t *array;
 
         (void)field;
-        if (service->volumes_len == 0)
-                return NULL;
-        array = json_array();
-        for (size_t i = 0; i < service->volumes_len; i++)
-                if (json_array_append_new(array, fields_write(mount_fields, &service->volumes[i])) <
-                    0)
-                        bug("json_array_append_new");
-        return array;
+        return entries_write(mount_fields, service->volumes, service->volumes_len,
+                             sizeof(*service->volumes));
 }
 
 const struct kind kind_mounts = {.schema = SHAPE_ENTRIES("{'type':'string'}"),

@@ -67,6 +67,18 @@ static void fold_restart(struct service_draft *draft)
         s->restart_max_attempts = s->restart == RESTART_NO ? 0 : draft->max_attempts;
 }
 
+static void check_probe(struct reader *r, const struct service_draft *draft)
+{
+        const struct service *s = &draft->service;
+
+        if (s->probe.tcp && s->probe.http_port)
+                fault_key(r, draft, "x-berth",
+                          "healthcheck has both tcp and http; keep the one that tells more");
+        if ((s->probe.tcp || s->probe.http_port) && s->healthcheck.test.len > 0)
+                fault_key(r, draft, "healthcheck",
+                          "there is a test here, and one in x-berth.healthcheck; keep one");
+}
+
 /* deploy.* and the flat keys say the same thing twice: both may be there when they agree. */
 static void fold_deploy(struct reader *r, struct service_draft *draft)
 {
@@ -96,6 +108,11 @@ static void fold_deploy(struct reader *r, struct service_draft *draft)
                 s->pids_limit = draft->deploy_pids;
         }
         fold_restart(draft);
+        if (draft->restart_delay_ms >= 0)
+                s->delays.first_ms = draft->restart_delay_ms;
+        if (draft->restart_window_ms >= 0)
+                s->delays.window_ms = draft->restart_window_ms;
+        check_probe(r, draft);
 }
 
 static void read_env_file(struct reader *r, const struct env_file *file, struct env *into)

@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/value.h"
+#include "schema/entries.h"
 #include "schema/kinds.h"
 #include "schema/shapes.h"
 
@@ -258,12 +259,12 @@ static const struct field port_fields[] = {
         {.name = "published",
          .kind = &kind_host,
          .offset = offsetof(struct spec, host),
-         .doc = "port on the host; any free one when left out"},
+         .doc = "port on the host; any free one when left out, or of a range FIRST-LAST"},
         {.name = "host_ip",
          .kind = &kind_string,
          .offset = offsetof(struct spec, host_ip),
          .check = ip_check,
-         .doc = "address on the host; 127.0.0.1 when left out"},
+         .doc = "address on the host, IPv4 or (for tcp) IPv6; 127.0.0.1 when left out"},
         {.name = "protocol",
          .kind = &kind_protocol,
          .offset = offsetof(struct spec, protocol),
@@ -274,34 +275,30 @@ static const struct field port_fields[] = {
         {0},
 };
 
+static void read_port(struct reader *r, const struct field *field, const struct node *item,
+                      void *value)
+{
+        size_t errors = r->diags->errors;
+        struct spec spec = {0};
+        const char *text;
+
+        if (item->kind != NODE_MAP) {
+                text = reader_scalar(r, field, item);
+                if (text)
+                        read_short(r, item, text, value);
+                return;
+        }
+        fields_read(r, port_fields, item, &spec);
+        clean_host_ip(&spec.host_ip);
+        if (r->diags->errors == errors)
+                add_ports(r, &item->mark, &spec, value);
+        spec_release(&spec);
+}
+
 static void ports_read(struct reader *r, const struct field *field, const struct node *node,
                        void *value)
 {
-        if (node->kind != NODE_SEQ) {
-                reader_refuse_kind(r, field, node);
-                return;
-        }
-        for (size_t i = 0; i < node->len; i++) {
-                const struct node *item = node->items[i];
-
-                path_push_index(&r->path, i);
-                if (item->kind == NODE_MAP) {
-                        struct spec spec = {0};
-                        size_t errors = r->diags->errors;
-
-                        fields_read(r, port_fields, item, &spec);
-                        clean_host_ip(&spec.host_ip);
-                        if (r->diags->errors == errors)
-                                add_ports(r, &item->mark, &spec, value);
-                        spec_release(&spec);
-                } else {
-                        const char *text = reader_scalar(r, field, item);
-
-                        if (text)
-                                read_short(r, item, text, value);
-                }
-                path_pop(&r->path);
-        }
+        entries_read(r, field, node, read_port, value);
 }
 
 static json_t *ports_write(const struct field *field, const void *value)
@@ -339,26 +336,22 @@ const struct kind kind_ports = {.schema = SHAPE_ENTRIES("{'type':['string','inte
                                 .read = ports_read,
                                 .write = ports_write};
 
+static void read_exposed(struct reader *r, const struct field *field, const struct node *item,
+                         void *value)
+{
+        const char *text = reader_scalar(r, field, item);
+        AUTO_FREE char *port = text ? xstrndup(text, strcspn(text, "/")) : NULL;
+        struct range range = {0, 0};
+
+        (void)value;
+        if (port)
+                (void)parse_range(r, &item->mark, port, &range); /* an error is a finding */
+}
+
 static void expose_read(struct reader *r, const struct field *field, const struct node *node,
                         void *value)
 {
-        (void)value;
-        if (node->kind != NODE_SEQ) {
-                reader_refuse_kind(r, field, node);
-                return;
-        }
-        for (size_t i = 0; i < node->len; i++) {
-                struct range range = {0, 0};
-                const char *text;
-                AUTO_FREE char *port = NULL;
-
-                path_push_index(&r->path, i);
-                text = reader_scalar(r, field, node->items[i]);
-                port = text ? xstrndup(text, strcspn(text, "/")) : NULL;
-                if (port)
-                        (void)parse_range(r, &node->items[i]->mark, port, &range);
-                path_pop(&r->path);
-        }
+        entries_read(r, field, node, read_exposed, value);
 }
 
 const struct kind kind_expose = {

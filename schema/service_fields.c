@@ -9,9 +9,6 @@
 #include "schema/service_kinds.h"
 #include "schema/unused_fields.h"
 
-/* Smallest that Docker accepts: below, a program does not start. */
-#define MEM_LIMIT_MIN (INT64_C(6) << 20)
-#define MEM_LIMIT_MAX (INT64_C(1) << 50)
 /* Smallest VM that boots our kernel, and the largest a machine description allows. */
 #define VM_MEMORY_MIN (INT64_C(64) << 20)
 #define VM_MEMORY_MAX (INT64_C(4) << 40)
@@ -60,167 +57,63 @@ static const struct field healthcheck_fields[] = {
         {0},
 };
 
-static const struct field limit_fields[] = {
-        {.name = "memory",
-         .kind = &kind_bytes,
-         .offset = DRAFT(deploy_memory_bytes),
-         .min = MEM_LIMIT_MIN,
-         .max = MEM_LIMIT_MAX,
-         .unset = -1,
-         .in_only = true,
-         .doc = "as mem_limit"},
-        {.name = "cpus",
-         .kind = &kind_float,
-         .offset = DRAFT(deploy_cpus),
-         .min = 0,
-         .max = 1024,
-         .in_only = true,
-         .doc = "as cpus"},
-        {.name = "pids",
-         .kind = &kind_int,
-         .offset = DRAFT(deploy_pids),
-         .min = -1,
-         .max = INT32_MAX,
-         .unset = -1,
-         .in_only = true,
-         .doc = "as pids_limit"},
-        {0},
-};
-
-static const struct field reservation_fields[] = {
-        {.name = "cpus", .use = FIELD_IGNORED, .doc = "processors are not reserved"},
-        {.name = "memory",
-         .use = FIELD_IGNORED,
-         .doc = "memory is not reserved; a VM takes what it uses"},
-        {.name = "devices",
-         .use = FIELD_REFUSED,
-         .arg = device_request_fields,
-         .doc = "devices of the host cannot be passed to a VM yet"},
-        {.name = "generic_resources",
-         .use = FIELD_REFUSED,
-         .arg = generic_resource_fields,
-         .doc = "there are no generic resources; remove the key"},
-        {0},
-};
-
-static const struct field resource_fields[] = {
-        {.name = "limits",
-         .kind = &kind_object,
-         .arg = limit_fields,
-         .in_only = true,
-         .doc = "what a replica may use at most"},
-        {.name = "reservations",
-         .kind = &kind_object,
-         .arg = reservation_fields,
-         .in_only = true,
-         .doc = "nothing is reserved"},
-        {0},
-};
-
-static const char *const condition_names[] = {"", "none", "on-failure", "any", NULL};
-
-static const struct field restart_policy_fields[] = {
-        {.name = "condition",
-         .kind = &kind_choice,
-         .offset = DRAFT(condition),
-         .arg = condition_names,
-         .in_only = true,
-         .doc = "none, on-failure or any (default); goes above 'restart'"},
-        {.name = "max_attempts",
-         .kind = &kind_unsigned,
-         .offset = DRAFT(max_attempts),
-         .min = 0,
-         .max = 1000000,
-         .in_only = true,
-         .doc = "give up after so many restarts in a row; no limit when left out"},
-        {.name = "delay", .use = FIELD_IGNORED, .doc = "restarts back off by themselves"},
-        {.name = "window", .use = FIELD_IGNORED, .doc = "a run counts as started at once"},
-        {0},
-};
-
-static const char *const failure_names[] = {"pause", "continue", "rollback", NULL};
-static const char *const order_names[] = {"stop-first", "start-first", NULL};
-
-#define UPDATE(member) offsetof(struct update_config, member)
-
-static const struct field update_fields[] = {
-        {.name = "parallelism",
-         .kind = &kind_unsigned,
-         .offset = UPDATE(parallelism),
-         .min = 0,
-         .max = SERVICE_REPLICAS_MAX,
-         .unset = 1,
-         .doc = "replicas that are replaced at a time; 0: all; 1 when left out"},
+static const struct field delay_fields[] = {
         {.name = "delay",
          .kind = &kind_duration,
-         .offset = UPDATE(delay_ms),
-         .doc = "time between one batch and the next"},
-        {.name = "failure_action",
-         .kind = &kind_choice,
-         .offset = UPDATE(failure_action),
-         .arg = failure_names,
-         .doc = "pause (default), continue, or rollback to the last spec that was well"},
-        {.name = "monitor",
-         .kind = &kind_duration,
-         .offset = UPDATE(monitor_ms),
+         .offset = AT(delays.first_ms),
          .unset = -1,
-         .doc = "a new replica has to be well for so long before it is the next one's turn"},
-        {.name = "max_failure_ratio",
-         .kind = &kind_float,
-         .offset = UPDATE(max_failure_ratio),
-         .min = 0,
-         .max = 1,
-         .doc = "share of the replicas that may fail before failure_action is taken"},
-        {.name = "order",
-         .kind = &kind_choice,
-         .offset = UPDATE(order),
-         .arg = order_names,
-         .doc = "stop-first (default), or start-first: the old VM serves until the new one does"},
+         .doc = "time before the first restart, doubled with each failure in a row; 200ms when "
+                "left out"},
+        {.name = "max_delay",
+         .kind = &kind_duration,
+         .offset = AT(delays.max_ms),
+         .unset = -1,
+         .doc = "but not above this; 1m when left out"},
+        {.name = "window",
+         .kind = &kind_duration,
+         .offset = AT(delays.window_ms),
+         .unset = -1,
+         .doc = "a service that was well for so long has no failures; 1m when left out"},
         {0},
 };
 
-static const struct field deploy_fields[] = {
-        {.name = "replicas",
-         .kind = &kind_int,
-         .offset = DRAFT(deploy_replicas),
-         .min = 0,
-         .max = SERVICE_REPLICAS_MAX,
-         .unset = -1,
-         .in_only = true,
-         .doc = "as scale"},
-        {.name = "resources",
-         .kind = &kind_object,
-         .arg = resource_fields,
-         .in_only = true,
-         .doc = "limits of a replica"},
-        {.name = "restart_policy",
-         .kind = &kind_object,
-         .arg = restart_policy_fields,
-         .in_only = true,
-         .doc = "when to start again"},
-        {.name = "mode",
-         .use = FIELD_IGNORED,
-         .doc = "services are always replicated; set replicas"},
-        {.name = "endpoint_mode",
-         .use = FIELD_IGNORED,
-         .doc = "names resolve to all replicas in turn"},
-        {.name = "labels", .use = FIELD_QUIET, .doc = "notes for people"},
-        {.name = "placement",
-         .use = FIELD_IGNORED,
-         .arg = placement_fields,
-         .doc = "there is one host"},
-        {.name = "update_config",
-         .kind = &kind_object,
-         .offset = AT(update),
-         .arg = update_fields,
-         .doc = "how replicas are replaced when the service changes"},
-        {.name = "rollback_config",
-         .kind = &kind_object,
-         .offset = AT(rollback),
-         .arg = update_fields,
-         .doc = "the same for a rollback"},
+static const struct field http_fields[] = {
+        {.name = "port",
+         .kind = &kind_unsigned,
+         .offset = AT(probe.http_port),
+         .min = 1,
+         .max = 65535,
+         .required = true,
+         .doc = "port of the service"},
+        {.name = "path",
+         .kind = &kind_string,
+         .offset = AT(probe.http_path),
+         .check = check_http_path,
+         .doc = "what to ask for; / when left out"},
+        {.name = "status",
+         .kind = &kind_unsigned,
+         .offset = AT(probe.http_status),
+         .min = 100,
+         .max = 599,
+         .doc = "the answer that is healthy; any from 200 to 399 when left out"},
         {0},
 };
+
+static const struct field probe_fields[] = {
+        {.name = "tcp",
+         .kind = &kind_unsigned,
+         .offset = AT(probe.tcp),
+         .min = 1,
+         .max = 65535,
+         .doc = "healthy when this port of the service accepts a connection"},
+        {.name = "http",
+         .kind = &kind_object,
+         .arg = http_fields,
+         .doc = "healthy when GET over HTTP is answered so"},
+        {0},
+};
+
+static const char *const unhealthy_names[] = {"none", "restart", NULL};
 
 static const struct field berth_fields[] = {
         {.name = "memory",
@@ -249,6 +142,21 @@ static const struct field berth_fields[] = {
          .kind = &kind_bool,
          .offset = AT(oneshot),
          .doc = "a job: `apply` waits until it exited with 0"},
+        {.name = "healthcheck",
+         .kind = &kind_object,
+         .arg = probe_fields,
+         .doc = "a test that needs no program in the image, in place of healthcheck.test; the "
+                "times are those of healthcheck"},
+        {.name = "on_unhealthy",
+         .kind = &kind_choice,
+         .offset = AT(on_unhealthy),
+         .arg = unhealthy_names,
+         .doc = "none (default): only the status tells; restart: the service is ended, and the "
+                "restart policy decides"},
+        {.name = "restart",
+         .kind = &kind_object,
+         .arg = delay_fields,
+         .doc = "how restarts are delayed"},
         {0},
 };
 
@@ -379,6 +287,16 @@ const struct field service_fields[] = {
         {.name = "depends_on",
          .kind = &kind_depends_on,
          .doc = "services that must be started, healthy or completed before"},
+        {.name = "post_start",
+         .kind = &kind_hooks,
+         .offset = AT(post_start),
+         .doc = "commands to run in the guest once the service started, one after the other; it "
+                "has started when they are done, and failed when one does not exit with 0"},
+        {.name = "pre_stop",
+         .kind = &kind_hooks,
+         .offset = AT(pre_stop),
+         .doc = "commands to run in the guest before the service is stopped, one after the other, "
+                "within stop_grace_period"},
         {.name = "healthcheck",
          .kind = &kind_healthcheck,
          .arg = healthcheck_fields,
@@ -517,11 +435,6 @@ const struct field service_fields[] = {
         IGNORED("storage_opt", "a VM's disk grows as needed"),
         IGNORED("userns_mode", "a VM has its own users"),
         IGNORED("uts", "a VM has its own host name"),
-        IGNORED_TABLE("post_start", hook_fields,
-                      "hooks are not run yet; put the command into the entrypoint, or into a "
-                      "service of its own"),
-        IGNORED_TABLE("pre_stop", hook_fields,
-                      "hooks are not run yet; let the program handle stop_signal"),
         REFUSED_TABLE("pre_start", init_step_fields,
                       "steps before the start are not run yet; use a service of its own and "
                       "depends_on with service_completed_successfully"),

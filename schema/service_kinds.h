@@ -10,6 +10,7 @@ extern const struct kind kind_pull_policy;  /* enum pull_policy */
 extern const struct kind kind_test;         /* struct str_list: healthcheck.test */
 extern const struct kind kind_healthcheck;  /* struct service: healthcheck; arg: its table */
 extern const struct kind kind_network_mode; /* struct service: network_none */
+extern const struct kind kind_hooks;        /* struct hooks */
 extern const struct kind kind_ulimits;      /* struct service: ulimits */
 extern const struct kind kind_extra_hosts;  /* struct service: extra_hosts */
 extern const struct kind kind_env_file;     /* struct service_draft: env_files */

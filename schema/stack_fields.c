@@ -9,6 +9,7 @@
 #include "base/value.h"
 #include "schema/assemble.h"
 #include "schema/draft.h"
+#include "schema/entries.h"
 #include "schema/kinds.h"
 #include "schema/service_kinds.h"
 #include "schema/shapes.h"
@@ -108,32 +109,28 @@ static bool is_ip6(const struct node *subnet)
         return subnet && subnet->kind == NODE_STRING && strchr(subnet->text, ':');
 }
 
-static void ipam_configs_read(struct reader *r, const struct field *field, const struct node *node,
-                              void *value)
+static void read_ipam_config(struct reader *r, const struct field *field, const struct node *item,
+                             void *value)
 {
         const struct network *network = value;
 
-        if (node->kind != NODE_SEQ) {
-                reader_refuse_kind(r, field, node);
-                return;
-        }
-        for (size_t i = 0; i < node->len; i++) {
-                const struct node *item = node->items[i];
+        (void)field;
+        if (item->kind != NODE_MAP)
+                reader_fault(r, DIAG_BAD_TYPE, &item->mark,
+                             "must be a map such as {subnet: 10.1.2.0/24}");
+        else if (is_ip6(node_get(item, "subnet")))
+                reader_fault(r, DIAG_IGNORED_KEY, &item->mark, "ignored: networks are IPv4 only");
+        else if (network->subnet)
+                reader_fault(r, DIAG_UNSUPPORTED_VALUE, &item->mark,
+                             "a network has one subnet; remove this one");
+        else
+                fields_read(r, ipam_config_fields, item, value);
+}
 
-                path_push_index(&r->path, i);
-                if (item->kind != NODE_MAP)
-                        reader_fault(r, DIAG_BAD_TYPE, &item->mark,
-                                     "must be a map such as {subnet: 10.1.2.0/24}");
-                else if (is_ip6(node_get(item, "subnet")))
-                        reader_fault(r, DIAG_IGNORED_KEY, &item->mark,
-                                     "ignored: networks are IPv4 only");
-                else if (network->subnet)
-                        reader_fault(r, DIAG_UNSUPPORTED_VALUE, &item->mark,
-                                     "a network has one subnet; remove this one");
-                else
-                        fields_read(r, ipam_config_fields, item, value);
-                path_pop(&r->path);
-        }
+static void ipam_configs_read(struct reader *r, const struct field *field, const struct node *node,
+                              void *value)
+{
+        entries_read(r, field, node, read_ipam_config, value);
 }
 
 static json_t *ipam_configs_write(const struct field *field, const void *value)

@@ -82,15 +82,6 @@ const struct field generic_resource_fields[] = {
         {0},
 };
 
-const struct field hook_fields[] = {
-        ROW(FIELD_IGNORED, "command", "command to run in the guest"),
-        ROW(FIELD_IGNORED, "user", "user it runs as"),
-        ROW(FIELD_IGNORED, "privileged", "with all capabilities"),
-        ROW(FIELD_IGNORED, "working_dir", "folder it starts in"),
-        ROW(FIELD_IGNORED, "environment", "more variables"),
-        {0},
-};
-
 const struct field init_step_fields[] = {
         ROW(FIELD_REFUSED, "image", "image of the step"),
         ROW(FIELD_REFUSED, "command", "command of the step"),

@@ -11,7 +11,6 @@ extern const struct field credential_fields[];
 extern const struct field develop_fields[];
 extern const struct field device_request_fields[];
 extern const struct field generic_resource_fields[];
-extern const struct field hook_fields[];
 extern const struct field init_step_fields[];
 extern const struct field logging_fields[];
 extern const struct field model_fields[];

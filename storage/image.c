@@ -225,6 +225,23 @@ int image_list(struct image_store *store, struct image ***ret_images, size_t *re
         return 0;
 }
 
+static int check_unused(const struct image_store *store, const char *ref, const char *digest,
+                        const char *const *in_use, size_t len, struct err *err)
+{
+        AUTO_JSON json_t *users = store_users(store);
+        const char *owner = json_str(users, digest, NULL);
+
+        for (size_t i = 0; i < len; i++)
+                if (streq(in_use[i], digest))
+                        return err_set(err, EBUSY,
+                                       "image %.200s is in use; delete what runs it first", ref);
+        return owner ? err_set(err, EBUSY,
+                               "image %.200s is in use by the berthd of %.200s, which shares this "
+                               "store; delete what runs it there first",
+                               ref, owner)
+                     : 0;
+}
+
 int image_remove(struct image_store *store, const char *ref, const char *const *in_use,
                  size_t in_use_len, struct err *err)
 {
@@ -241,10 +258,9 @@ int image_remove(struct image_store *store, const char *ref, const char *const *
                 r = resolve(store, index, ref, &name, &digest, err);
         if (r < 0)
                 return r;
-        for (size_t i = 0; i < in_use_len; i++)
-                if (streq(in_use[i], digest))
-                        return err_set(err, EBUSY,
-                                       "image %.200s is in use; delete what runs it first", ref);
+        r = check_unused(store, ref, digest, in_use, in_use_len, err);
+        if (r < 0)
+                return r;
         entries = json_object_get(index, "manifests");
         for (size_t i = json_array_size(entries); i > 0; i--)
                 if (streq(store_entry_ref(json_array_get(entries, i - 1)), name))

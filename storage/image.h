@@ -74,8 +74,16 @@ int image_list(struct image_store *store, struct image ***ret_images, size_t *re
                struct err *err);
 
 /**
+ * Say which manifest digests the daemon with that folder of state uses: nobody removes them while
+ * the folder exists, or until it says something else.
+ */
+int image_store_use(struct image_store *store, const char *owner, const char *const *digests,
+                    size_t len, struct err *err);
+
+/**
  * Remove a reference, then what nothing refers to any more (blobs, root disks).
- * in_use: manifest digests that must stay (running VMs, desired stacks). EBUSY when ref is one.
+ * in_use: manifest digests that must stay (running VMs, desired stacks), beside those that other
+ * daemons use. EBUSY when ref is one.
  */
 int image_remove(struct image_store *store, const char *ref, const char *const *in_use,
                  size_t in_use_len, struct err *err);
@@ -90,6 +98,20 @@ int image_tag(struct image_store *store, const char *source, const char *target,
  */
 int image_prune(struct image_store *store, bool references_too, const char *const *in_use,
                 size_t in_use_len, int64_t *ret_bytes, json_t **ret_names, struct err *err);
+
+/* Files of one kind: allocated bytes, and how many of them a prune would give back. */
+struct store_class {
+        int64_t count, bytes, reclaimable_bytes;
+};
+
+struct image_usage {
+        int64_t images;                           /* names */
+        struct store_class blobs, disks, partial; /* layers and documents; unpacked; of pulls */
+};
+
+/** What the store takes, and what image_prune() with references_too would give back. */
+int image_store_usage(struct image_store *store, const char *const *in_use, size_t in_use_len,
+                      struct image_usage *ret, struct err *err);
 
 /** What a normalised reference is in the store, to be put back; NULL: nothing. A new reference. */
 json_t *image_reference(struct image_store *store, const char *ref);

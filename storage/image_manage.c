@@ -98,7 +98,8 @@ static bool listed(const char *const *list, size_t len, const char *text)
         return false;
 }
 
-static void drop_names(json_t *index, const char *const *in_use, size_t len, json_t *names)
+static void drop_names(json_t *index, const json_t *users, const char *const *in_use, size_t len,
+                       json_t *names)
 {
         json_t *entries = json_object_get(index, "manifests");
 
@@ -106,7 +107,8 @@ static void drop_names(json_t *index, const char *const *in_use, size_t len, jso
                 const json_t *entry = json_array_get(entries, i - 1);
                 const char *ref = store_entry_ref(entry);
 
-                if (listed(in_use, len, json_str(entry, "digest", "")))
+                if (listed(in_use, len, json_str(entry, "digest", "")) ||
+                    json_object_get(users, json_str(entry, "digest", "")))
                         continue;
                 if (ref)
                         (void)json_array_append_new(names, json_string(ref)); /* OOM only */
@@ -119,6 +121,7 @@ int image_prune(struct image_store *store, bool references_too, const char *cons
 {
         AUTO_JSON json_t *index = NULL;
         AUTO_JSON json_t *names = json_array();
+        AUTO_JSON json_t *users = NULL;
         AUTO_CLOSE int lock = -1;
         int64_t before, after;
         int r = store_lock(store, &lock, err);
@@ -129,7 +132,8 @@ int image_prune(struct image_store *store, bool references_too, const char *cons
                 return r;
         before = store_bytes(store);
         if (references_too) {
-                drop_names(index, in_use, in_use_len, names);
+                users = store_users(store);
+                drop_names(index, users, in_use, in_use_len, names);
                 r = store_index_write(store, index, err);
         }
         if (r == 0)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How a call to a registry ended: an answer, another attempt, or a failure that people understand. */
-#include "storage/registry_internal.h"
-
+/* How a call to a registry ended: an answer, another attempt, or a failure that people understand.
+ */
 #include <string.h>
 
 #include "base/clock.h"
@@ -9,6 +8,7 @@
 #include "base/http.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "storage/registry_internal.h"
 
 #define RETRY_MAX_MS 30000 /* where doubling the delay ends */
 
@@ -42,7 +42,7 @@ static int64_t delay_ms(const struct registry *registry, const struct retry *ret
 
 /* Another attempt, or the end with err as it was prepared. */
 enum verdict registry_again(const struct registry *registry, struct retry *retry, int64_t gained,
-                          const char *retry_after, const struct err *err)
+                            const char *retry_after, const struct err *err)
 {
         int64_t ms;
 
@@ -75,7 +75,7 @@ static enum verdict judge_no_tls(struct registry *registry, struct retry *retry,
 }
 
 enum verdict registry_judge_failure(struct registry *registry, const struct http_call *call,
-                                  struct retry *retry, int64_t gained, struct err *err)
+                                    struct retry *retry, int64_t gained, struct err *err)
 {
         const char *host = registry->endpoint->host, *text = "";
 
@@ -92,7 +92,8 @@ enum verdict registry_judge_failure(struct registry *registry, const struct http
                 break;
         case HTTP_STALLED:
                 err_set(err, ETIMEDOUT, "%s is too slow: less than %d bytes a second for %u s",
-                        host, REGISTRY_STALL_BYTES, (registry->context->config->stall_ms + 999) / 1000);
+                        host, REGISTRY_STALL_BYTES,
+                        (registry->context->config->stall_ms + 999) / 1000);
                 break;
         case HTTP_TLS:
                 err_set(err, EPROTO,
@@ -191,5 +192,6 @@ enum verdict registry_judge(struct registry *registry, const struct http_call *c
                 return VERDICT_ANSWER;
         body = http_call_body(call, &len);
         (void)registry_refused(registry, status, body, len, "request", err);
-        return registry_again(registry, retry, gained, http_call_header(call, "Retry-After", 0), err);
+        return registry_again(registry, retry, gained, http_call_header(call, "Retry-After", 0),
+                              err);
 }

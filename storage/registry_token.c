@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a registry is shown: basic credentials, or a token from the server that its challenge names. */
-#include "storage/registry_internal.h"
-
+/* What a registry is shown: basic credentials, or a token from the server that its challenge names.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +8,7 @@
 #include "base/clock.h"
 #include "base/http.h"
 #include "base/mem.h"
+#include "storage/registry_internal.h"
 
 #define EXPIRY_MS 5000 /* a token is renewed that long before its end, or at half its life */
 #define CLIENT_ID "berth"
@@ -106,7 +106,7 @@ static int ask_token(struct registry *registry, const char *url, const char *for
                 } else if (*ret_status == 429 || *ret_status >= 500) {
                         (void)registry_refused(registry, *ret_status, body, len, "token", err);
                         verdict = registry_again(registry, &retry, 0,
-                                        http_call_header(call, "Retry-After", 0), err);
+                                                 http_call_header(call, "Retry-After", 0), err);
                 }
                 if (verdict == VERDICT_FAILED)
                         return err_wrap(err, "token server");

@@ -62,6 +62,14 @@ int store_partial_open(const struct image_store *store, int *ret_fd, struct err 
 /** Remove partial blobs that nobody has touched for that long. Returns the bytes given back. */
 int64_t store_partial_sweep(const struct image_store *store, int64_t older_than_s);
 
+/** Add what a manifest needs to the sets of digests that stay: blobs, and disks (its own). */
+void store_mark_image(const struct image_store *store, json_t *blobs, json_t *disks,
+                      const char *digest);
+
+/** What daemons use, by image_store_use(): digest -> folder of state. Call with the store locked.
+ */
+json_t *store_users(const struct image_store *store);
+
 /** Read a document; one that is damaged is removed. false: it is not there, or was not good. */
 bool store_document_good(const struct image_store *store, const char *digest, char **ret,
                          size_t *ret_len);

@@ -17,8 +17,8 @@ static void mark(json_t *set, const char *digest)
 }
 
 /* A manifest that cannot be read keeps itself; it is reported when somebody wants it. */
-static void mark_image(const struct image_store *store, json_t *set, json_t *disks,
-                       const char *digest)
+void store_mark_image(const struct image_store *store, json_t *set, json_t *disks,
+                      const char *digest)
 {
         AUTO(oci_manifest) struct oci_manifest *manifest = NULL;
         AUTO_FREE char *text = NULL;
@@ -78,18 +78,22 @@ int store_collect(const struct image_store *store, const json_t *index, const ch
 {
         AUTO_JSON json_t *blobs = json_object();
         AUTO_JSON json_t *disks = json_object();
+        AUTO_JSON json_t *users = store_users(store);
         const json_t *entries = json_object_get(index, "manifests");
+        const char *digest;
+        json_t *owner;
         int r;
 
         for (size_t i = 0; i < json_array_size(entries); i++) {
-                const char *digest = json_str(json_array_get(entries, i), "digest", "");
-
+                digest = json_str(json_array_get(entries, i), "digest", "");
                 if (digest_valid(digest))
-                        mark_image(store, blobs, disks, digest);
+                        store_mark_image(store, blobs, disks, digest);
         }
+        json_object_foreach(users, digest, owner)
+                store_mark_image(store, blobs, disks, digest);
         for (size_t i = 0; i < in_use_len; i++)
                 if (digest_valid(in_use[i]))
-                        mark_image(store, blobs, disks, in_use[i]);
+                        store_mark_image(store, blobs, disks, in_use[i]);
         r = sweep(store, "rootfs", disks, err);
         if (r == 0)
                 r = sweep(store, "maps", disks, err);

@@ -18,7 +18,10 @@
 
 struct tar_names;
 
+/** At the beginning of an archive. */
 struct tar_names *tar_names_new(void);
+
+/** NULL is fine. */
 void tar_names_free(struct tar_names *names);
 AUTO_DEFINE(tar_names, struct tar_names, tar_names_free)
 

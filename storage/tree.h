@@ -49,12 +49,15 @@ struct tree_inode {
         int64_t mtime_s;
         uint32_t mtime_ns;
         uint32_t ino; /* for the writer: its number there, 0: not yet */
+
         union {
                 uint64_t size; /* regular files */
+
                 struct {
                         uint32_t major, minor; /* devices */
                 };
         };
+
         char *target; /* symbolic links */
         struct tree_xattr *xattrs;
         size_t xattrs_len;

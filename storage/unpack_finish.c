@@ -92,10 +92,9 @@ static void give_back(struct unpack *u, struct ext4 *ext4)
                 while (next_gap(&again, &gap)) {
                         ext4_release(ext4, gap.first, gap.len);
                         if (!layer->whole) /* where that does not work it takes more space */
-                                (void)fallocate(u->request->out,
-                                                FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-                                                (off_t)gap.first * EXT4_BLOCK,
-                                                (off_t)gap.len * EXT4_BLOCK);
+                                (void)fallocate(
+                                        u->request->out, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                                        (off_t)gap.first * EXT4_BLOCK, (off_t)gap.len * EXT4_BLOCK);
                 }
         }
 }

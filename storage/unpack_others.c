@@ -8,7 +8,7 @@
 #include "base/mem.h"
 #include "storage/unpack_internal.h"
 
-#define OTHERS_MAX 64 /* descriptors, and tables to look through */
+#define OTHERS_MAX 256 /* two descriptors each, and a table to look through */
 
 static bool open_other(const struct unpack *u, const char *digest, struct unpack_other *ret)
 {

@@ -21,7 +21,7 @@
 #define RECORD_MAX      (64u << 10)
 #define DISK            "disk.ext4"
 #define FOLDER          "data"
-#define ASIDE           ".new-" /* a volume being made; no valid name begins so */
+#define ASIDE           ".new-" /* one that is being made or removed; no valid name begins so */
 #define NAME_LENGTH     255
 #define SIZE_MIN        (INT64_C(16) << 20) /* journal and tables need some of it */
 #define SIZE_MAX_BYTES  (INT64_C(16) << 40)
@@ -366,6 +366,20 @@ int volume_list(const char *dir, struct volume_info ***ret, size_t *ret_len, siz
         if (ret_broken)
                 *ret_broken = broken;
         return 0;
+}
+
+void volume_sweep(const char *dir)
+{
+        AUTO_DIR DIR *d = opendir(dir);
+        const struct dirent *entry;
+
+        while (d && (entry = readdir(d))) {
+                AUTO_FREE char *path = file_join(dir, entry->d_name);
+                struct err ignored;
+
+                if (has_prefix(entry->d_name, ASIDE))
+                        (void)file_remove_tree(path, &ignored); /* the next sweep tries again */
+        }
 }
 
 /* Renamed first: a removal that is cut short must not leave half a volume that looks whole. */

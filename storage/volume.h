@@ -68,6 +68,9 @@ int volume_list(const char *dir, struct volume_info ***ret, size_t *ret_len, siz
  */
 int volume_remove(const char *dir, const char *name, struct err *err);
 
+/** Remove what a daemon that died in volume_ensure() or volume_remove() has left. */
+void volume_sweep(const char *dir);
+
 /** A fresh sparse ext4 scratch disk at path (replaced when present). */
 int scratch_create(const char *path, int64_t size_bytes, struct err *err);
 

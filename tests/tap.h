@@ -4,6 +4,7 @@
 #define TESTS_TAP_H
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static int tap_count, tap_failed;
@@ -78,6 +79,28 @@ tap_has_str(const char *a, const char *part, const char *file, int line, const c
         if (!tap_ok(has, file, line, "%s", name))
                 printf("# got      '%s'\n# without  '%s'\n", a ? a : "(null)", part);
         return has;
+}
+
+/** A figure for people: a comment, and a line of the file BERTH_SUMMARY that `make test` shows. */
+__attribute__((format(printf, 1, 2), unused)) static void tap_note(const char *fmt, ...)
+{
+#if defined(__SANITIZE_ADDRESS__)
+        const char *path = NULL; /* the same test is run without sanitizers, too */
+#else
+        const char *path = getenv("BERTH_SUMMARY");
+#endif
+        FILE *f = path ? fopen(path, "ae") : NULL;
+        char text[1024];
+        __builtin_va_list ap;
+
+        __builtin_va_start(ap, fmt);
+        vsnprintf(text, sizeof(text), fmt, ap);
+        __builtin_va_end(ap);
+        printf("# %s\n", text);
+        if (f) {
+                fprintf(f, "%s\n", text);
+                fclose(f);
+        }
 }
 
 __attribute__((unused)) static int tap_done(void)

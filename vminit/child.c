@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "vminit/launch.h"
+#include "vminit/port_probe.h"
 #include "vminit/rootfs.h"
 #include "vminit/sys.h"
 #include "vminit/user.h"
@@ -295,6 +296,8 @@ static int run(const struct launch *l, struct fail *f)
                 rc = drop_privileges(l, &u, f);
         if (rc)
                 return rc;
+        if (l->join >= 0 && strcmp(l->args[0], PORT_PROBE) == 0)
+                port_probe(l->args);
         env_build(&env, l, &u);
         (void)umask(022);
         reset_signals();

@@ -76,7 +76,7 @@ static int mount_sources(const struct config *c, struct fail *f)
                 if (mkdir(path, 0755) ||
                     mount(c->shares.at[i], path, "9p", MS_NODEV,
                           "trans=virtio,version=9p2000.L,msize=512000,cache=mmap,"
-                          "access=any"))
+                          "access=user"))
                         return fail_set(f, errno, "mount share %s", c->shares.at[i]);
         }
         return 0;
@@ -246,6 +246,50 @@ int mounts_apply(const struct config *c, struct fail *f)
                 rc = bind_etc(root, etc[i], f);
         for (size_t i = 0; rc == 0 && i < c->n_mounts; i++)
                 rc = apply_one(c, &c->mounts[i], root, f);
+        close(root);
+        return rc;
+}
+
+static bool holds_mount(const struct config *c, const char *path)
+{
+        size_t len = strlen(path);
+        for (size_t i = 0; i < c->n_mounts; i++) {
+                if (strncmp(c->mounts[i].path, path, len) == 0 && c->mounts[i].path[len] == '/')
+                        return true;
+        }
+        return false;
+}
+
+static int detach(int root, const char *path, struct fail *f)
+{
+        char name[32];
+        int fd = sys_openat_in_root(root, path, O_PATH, 0);
+        if (fd < 0)
+                return fail_set(f, errno, "renew %s", path);
+        fd_path(name, sizeof(name), fd);
+        int rc = umount2(name, MNT_DETACH) ? fail_set(f, errno, "unmount %s", path) : 0;
+        close(fd);
+        return rc;
+}
+
+int mounts_renew(const struct config *c, struct fail *f)
+{
+        const struct config_mount shm = {.kind = WIRE_MOUNT_TMPFS,
+                                         .path = "/dev/shm",
+                                         .size = c->shm_size,
+                                         .flags = WIRE_M_NOEXEC};
+        int root = open(ROOTFS_ROOT, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (root < 0)
+                return fail_set(f, errno, "open the root file system");
+        int rc = 0;
+        for (size_t i = 0; rc == 0 && i <= c->n_mounts; i++) {
+                const struct config_mount *m = i < c->n_mounts ? &c->mounts[i] : &shm;
+                if (m->kind != WIRE_MOUNT_TMPFS || holds_mount(c, m->path))
+                        continue;
+                rc = detach(root, m->path, f);
+                if (rc == 0)
+                        rc = apply_one(c, m, root, f);
+        }
         close(root);
         return rc;
 }

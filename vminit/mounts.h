@@ -24,6 +24,12 @@ int mounts_disk(const char *serial, const char *path, bool read_only, struct fai
 int mounts_apply(const struct config *c, struct fail *f);
 
 /**
+ * Before another run: empty tmpfs and /dev/shm, as a container that starts again has them. One
+ * that holds another mount stays as it is.
+ */
+int mounts_renew(const struct config *c, struct fail *f);
+
+/**
  * Unmount volumes and shares, or make them read-only when they are busy.
  */
 void mounts_release(void);

@@ -15,6 +15,7 @@
 #include "vminit/apply.h"
 #include "vminit/cgroup.h"
 #include "vminit/init.h"
+#include "vminit/mounts.h"
 #include "vminit/rehearse.h"
 #include "vminit/rootfs.h"
 #include "vminit/sys.h"
@@ -95,6 +96,9 @@ static void start(struct init *in)
         in->oom_base = cgroup_oom_kills();
         if (s->state == SESSION_ENDED)
                 session_free(s);
+        struct fail renew;
+        if (in->run > 1 && mounts_renew(c, &renew))
+                init_log(in, "%s", renew.text); /* what was there stays */
         in->out_closed[0] = in->out_closed[1] = false;
         if (session_start(s, 0, &l, c->flags & WIRE_F_STDIN, 0, 0)) {
                 in->state = WIRE_S_START_FAILED;

@@ -65,6 +65,17 @@
 /* Concurrent exec sessions of one guest. */
 #define WIRE_EXEC_MAX 32
 
+/*
+ * As the first argument of an exec session: vminit tests a port itself, in the service's place.
+ *
+ *      PORT_PROBE tcp ADDRESS PORT               exits 0 when the port accepts a connection
+ *      PORT_PROBE http ADDRESS PORT PATH STATUS  ... when GET PATH is answered with STATUS; "0":
+ *                                                with 200 to 399
+ *
+ * Otherwise it exits 1, and its output is one line that says what happened.
+ */
+#define PORT_PROBE "@berth-probe"
+
 extern const uint8_t wire_attach_magic[WIRE_MAGIC_LEN];
 
 enum wire_type {

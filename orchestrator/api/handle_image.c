@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "orchestrator/api/handlers.h"
 #include "orchestrator/daemon.h"
+#include "orchestrator/image_uses.h"
 #include "storage/image.h"
 #include "storage/job.h"
 
@@ -176,9 +177,10 @@ void handle_image_delete(struct request *req, void *ctx)
                 response_error(req, 0, &err, NULL);
                 return;
         }
-        in_use = image_digests_in_use(d, &n);
+        image_uses_note(d); /* what was deleted a moment ago is free */
+        in_use = image_uses(d, &n);
         r = image_remove(d->image_store, ref, (const char *const *)in_use, n, &err);
-        image_digests_free(in_use, n);
+        image_uses_free(in_use, n);
         if (r < 0) {
                 response_error(req, 0, &err, NULL);
                 return;

@@ -12,35 +12,9 @@
 #include "base/mem.h"
 #include "orchestrator/api/handlers.h"
 #include "orchestrator/daemon.h"
+#include "orchestrator/image_uses.h"
 #include "storage/image.h"
 #include "storage/job.h"
-
-char **image_digests_in_use(const struct daemon *d, size_t *ret_len)
-{
-        char **digests = NULL;
-        size_t n = 0;
-
-        for (size_t i = 0; i < d->instances_len; i++)
-                *array_push(&digests, &n) = xstrdup(d->instances[i]->digest);
-        for (size_t i = 0; i < d->desired_len; i++)
-                for (size_t k = 0; k < d->desired[i]->stack->services_len; k++) {
-                        const char *ref = desired_image(d->desired[i], k);
-                        AUTO(image) struct image *image = NULL;
-                        struct err ignored;
-
-                        if (ref && image_find(d->image_store, ref, &image, &ignored) == 0)
-                                *array_push(&digests, &n) = xstrdup(image->digest);
-                }
-        *ret_len = n;
-        return digests;
-}
-
-void image_digests_free(char **digests, size_t len)
-{
-        for (size_t i = 0; i < len; i++)
-                free(digests[i]);
-        free(digests);
-}
 
 void handle_image_tag(struct request *req, void *ctx)
 {
@@ -76,10 +50,11 @@ void handle_image_prune(struct request *req, void *ctx)
         int r = request_json(req, &body, &err);
 
         if (r == 0) {
-                in_use = image_digests_in_use(d, &n);
+                image_uses_note(d); /* what was deleted a moment ago is free */
+                in_use = image_uses(d, &n);
                 r = image_prune(d->image_store, json_bool(body, "all", false),
                                 (const char *const *)in_use, n, &bytes, &names, &err);
-                image_digests_free(in_use, n);
+                image_uses_free(in_use, n);
         }
         if (r < 0) {
                 response_error(req, 0, &err, NULL);

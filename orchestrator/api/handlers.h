@@ -11,6 +11,7 @@ struct daemon;
 /** handle_system.c; the routes of each in api/wire.h. */
 void handle_version(struct request *req, void *ctx);
 void handle_info(struct request *req, void *ctx);
+void handle_df(struct request *req, void *ctx);
 void handle_shutdown(struct request *req, void *ctx);
 void handle_volumes(struct request *req, void *ctx);
 void handle_volume_delete(struct request *req, void *ctx);
@@ -62,9 +63,5 @@ void handle_image_tag(struct request *req, void *ctx);
 void handle_image_prune(struct request *req, void *ctx);
 void handle_image_inspect(struct request *req, void *ctx);
 void handle_image_save(struct request *req, void *ctx);
-
-/** Digests of images that stacks or VMs need: array and strings on the heap, len at *ret_len. */
-char **image_digests_in_use(const struct daemon *d, size_t *ret_len);
-void image_digests_free(char **digests, size_t len);
 
 #endif

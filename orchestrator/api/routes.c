@@ -5,6 +5,7 @@
 const struct route api_routes[] = {
         {"GET", "/v1/version", handle_version, 0},
         {"GET", "/v1/info", handle_info, 0},
+        {"GET", "/v1/df", handle_df, 0},
         {"POST", "/v1/shutdown", handle_shutdown, 0},
         {"GET", "/v1/stacks", handle_stacks, 0},
         {"GET", "/v1/stacks/:stack", handle_stack_get, 0},

@@ -10,7 +10,7 @@
 #include "base/value.h"
 #include "orchestrator/cli/client.h"
 #include "orchestrator/cli/commands.h"
-#include "orchestrator/cli/table.h"
+#include "orchestrator/cli/explain_text.h"
 
 static const struct option_def options[] = {
         {'f', "follow", NULL, "go on with those that come"},
@@ -24,18 +24,6 @@ struct printer {
         bool json, failed;
 };
 
-static char *event_object(const json_t *event)
-{
-        const char *service = json_str(event, "service", "");
-        long long replica = (long long)json_int(event, "replica", 0);
-
-        if (!*service)
-                return xstrdup(json_str(event, "stack", ""));
-        if (!replica)
-                return xasprintf("%s/%s", json_str(event, "stack", ""), service);
-        return xasprintf("%s/%s/%lld", json_str(event, "stack", ""), service, replica);
-}
-
 static int on_event(void *arg, json_t *event)
 {
         struct printer *printer = arg;
@@ -45,14 +33,10 @@ static int on_event(void *arg, json_t *event)
 
                 (void)puts(all); /* checked by the flush below */
         } else {
-                AUTO_FREE char *object = event_object(event);
-                AUTO_FREE char *name = text_safe(object);
-                AUTO_FREE char *reason = text_safe(json_str(event, "reason", ""));
-                AUTO_FREE char *message = text_safe(json_str(event, "message", ""));
+                AUTO_STRBUF struct strbuf out = STRBUF_INIT(1 << 20);
 
-                (void)printf("%.19sZ  %-20s %-14s %s%s%s\n", json_str(event, "time", ""), name,
-                             json_str(event, "type", ""), reason, *reason && *message ? ": " : "",
-                             message);
+                explain_event(event, &out);
+                (void)fputs(strbuf_str(&out), stdout); /* checked by the flush below */
         }
         printer->failed = fflush(stdout) != 0;
         return printer->failed;

@@ -5,45 +5,27 @@
 #include "base/strbuf.h"
 #include "orchestrator/cli/client.h"
 #include "orchestrator/cli/commands.h"
-#include "orchestrator/cli/replicas.h"
+#include "orchestrator/cli/explain_text.h"
 #include "orchestrator/cli/stacks.h"
 #include "orchestrator/cli/table.h"
 #include "orchestrator/cli/target.h"
 
 /* Events that are shown with the state. */
 #define WHY_EVENTS "10"
+/* A service and all its replicas in words. */
+#define TEXT_MAX (4u << 20)
 
 static const struct option_def options[] = {
         OPTION_OUTPUT,
         {0, NULL, NULL, NULL},
 };
 
-static void print_replica(const json_t *replica)
-{
-        AUTO_FREE char *state = replica_state(replica);
-        AUTO_FREE char *message = text_safe(json_str(replica, "message", ""));
-        long long restarts = (long long)json_int(replica, "restarts", 0);
-        char since[16];
-
-        since_text(json_str(replica, "since", NULL), since);
-        (void)printf("  %s: %s for %s", json_str(replica, "name", "?"), state, since);
-        if (restarts)
-                (void)printf(", %lld restart%s", restarts, restarts == 1 ? "" : "s");
-        if (*message)
-                (void)printf(": %s", message);
-        (void)printf("\n"); /* main() flushes and checks */
-}
-
 static void print_service(const json_t *service)
 {
-        AUTO_FREE char *why = text_safe(json_str(service, "why", ""));
-        const json_t *replica;
-        size_t i;
+        AUTO_STRBUF struct strbuf out = STRBUF_INIT(TEXT_MAX);
 
-        (void)printf("%s: %s%s%s\n", json_str(service, "service", "?"),
-                     json_str(service, "phase", "?"), *why ? ": " : "", why);
-        json_array_foreach(json_object_get(service, "replicas"), i, replica)
-                print_replica(replica); /* main() flushes and checks */
+        explain_service(service, &out);
+        (void)fputs(strbuf_str(&out), stdout); /* main() flushes and checks */
 }
 
 static int on_event(void *arg, json_t *event)

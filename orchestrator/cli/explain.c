@@ -125,8 +125,11 @@ static void search_table(struct search *s, const struct field *table, const char
 
 int explain(const char *key, struct strbuf *out, struct err *err)
 {
-        AUTO_STRBUF struct strbuf path = STRBUF_INIT(PATH_MAX_);
-        struct search search = {.name = key, .out = out, .near = SUGGESTION_INIT(key)};
+        AUTO_STRBUF struct strbuf path = STRBUF_INIT(PATH_MAX_), unused = STRBUF_INIT(64 << 10);
+        const char *point = key ? strrchr(key, '.') : NULL;
+        const char *last = point ? point + 1 : key;
+        struct search search = {
+                .name = last, .out = point ? &unused : out, .near = SUGGESTION_INIT(last)};
         const struct field *field;
 
         if (!key) {
@@ -139,9 +142,8 @@ int explain(const char *key, struct strbuf *out, struct err *err)
                 write_field(strbuf_str(&path), field, out);
                 return 0;
         }
-        if (!strchr(key, '.'))
-                search_table(&search, stack_fields, "", 0);
-        if (search.found)
+        search_table(&search, stack_fields, "", 0); /* of a path: for what is near its end */
+        if (search.found && !point)
                 return 0;
         if (search.near.best)
                 return err_set(err, ENOENT, "there is no key '%.100s'; did you mean '%s'?", key,

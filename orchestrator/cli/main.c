@@ -41,9 +41,13 @@ static const struct command *const image_commands[] = {&cmd_image_pull,
                                                        NULL};
 static const struct command *const object_commands[] = {&cmd_volume_ls, &cmd_volume_rm,
                                                         &cmd_network_ls, NULL};
-static const struct command *const system_commands[] = {&cmd_system_info,  &cmd_system_status,
-                                                        &cmd_system_start, &cmd_system_stop,
-                                                        &cmd_version,      NULL};
+static const struct command *const system_commands[] = {&cmd_system_info,
+                                                        &cmd_system_df,
+                                                        &cmd_system_status,
+                                                        &cmd_system_start,
+                                                        &cmd_system_stop,
+                                                        &cmd_version,
+                                                        NULL};
 
 static const struct command_group groups[] = {
         {"Stacks", stack_commands},

@@ -6,7 +6,7 @@
 #   make bench                  all of it, about 8 minutes on an idle machine
 #   BENCH_RUNS=20 BENCH_VMS=50 BENCH_IDLE_S=60 sh tests/bench/run.sh [PART...]
 #
-# Parts: start run exec clone stack hello memory fit. podman runs as root; without it its column is
+# Parts: start pool run exec clone stack hello memory fit. podman runs as root; without it its column is
 # empty. `fit` adds VMs until the processes of berth hold 90 % of BERTH_BENCH_MEMORY (MiB, 2048), so
 # that it neither takes minutes nor the memory of who else uses the machine.
 
@@ -16,7 +16,7 @@ runs=${BENCH_RUNS:-20}
 vms=${BENCH_VMS:-50}
 idle_s=${BENCH_IDLE_S:-60}
 budget=${BERTH_BENCH_MEMORY:-2048}
-parts=${*:-start run exec clone stack hello memory fit}
+parts=${*:-start pool run exec clone stack hello memory fit}
 data=$PWD/build/bench
 mkdir -p "$data"
 archive=${BERTH_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/berth}/hello-images/hello-web.tar
@@ -190,21 +190,44 @@ port=$(free_port)
 peer_port=$(free_port)
 stack_of 1 >"$test_dir/b1.yaml"
 stack_of 10 >"$test_dir/b10.yaml"
-berth system start >/dev/null
+# Machines that wait would make some of the clones faster, and the memory of few VMs more.
+BERTH_POOL=0 berth system start >/dev/null
 berth apply -f "$test_dir/b1.yaml" >/dev/null 2>&1 # builds the template
 gone b1
 
-if wants start; then
-        for _ in $(seq "$runs"); do
-                timed start.apply berth_up 1
-                berth ps -o json >"$test_dir/ps"
-                for phase in total prepare qemu kernel configure exec; do
-                        jq ".[0].phases_ms.$phase // 0" "$test_dir/ps" >>"$data/start.$phase"
-                done
-                gone b1
-                [ -z "$podman" ] || timed start.podman podman_run 1 "127.0.0.1:$peer_port:80"
-                podman_stop 1
+# starts PART: one service, and podman's, in turns; phases into PART.*
+starts() {
+        timed "$1.apply" berth_up 1
+        berth ps -o json >"$test_dir/ps"
+        jq -r '.[0].birth' "$test_dir/ps" >>"$data/$1.birth"
+        for phase in total prepare qemu kernel configure exec; do
+                jq ".[0].phases_ms.$phase // 0" "$test_dir/ps" >>"$data/$1.$phase"
         done
+        gone b1
+        [ -z "$podman" ] || timed "$1.podman" podman_run 1 "127.0.0.1:$peer_port:80"
+        podman_stop 1
+}
+
+if wants start; then
+        for _ in $(seq "$runs"); do starts start; done
+fi
+
+if wants pool; then
+        berth system stop --vms >/dev/null 2>&1
+        BERTH_POOL=2 berth system start >/dev/null
+        berth apply -f "$test_dir/b1.yaml" >/dev/null 2>&1 # whose shape is kept
+        gone b1
+        for _ in $(seq "$runs"); do
+                # Machines are made when nothing else is done, which a bench does all the time.
+                # shellcheck disable=SC2016 # the inner shell's
+                timeout 120 sh -c 'until [ "$(berth system info -o json |
+                        jq ".pool.shapes[0].waiting")" = 2 ]; do :; done'
+                starts pool
+        done
+        echo "pool: $(grep -c pool "$data/pool.birth") of $runs services were started by a machine that waited" \
+                >>"$data/notes"
+        berth system stop --vms >/dev/null 2>&1
+        BERTH_POOL=0 berth system start >/dev/null
 fi
 
 if wants run; then
@@ -245,10 +268,12 @@ if wants clone; then
                 ln -s busybox "$test_dir/img/bin/$name"
         done
         mke2fs -q -t ext4 -d "$test_dir/img" "$test_dir/drv/root.ext4" 16M >/dev/null 2>&1
+        mkdir "$test_dir/none"
+        mke2fs -q -t ext4 -O ^has_journal -d "$test_dir/none" "$test_dir/drv/empty.ext4" 16M >/dev/null 2>&1
         cp build/guest/initramfs "$test_dir/drv/"
         BERTH_BENCH=1 build/bin/tests/system/template_driver "$test_dir/drv" build/guest/vmlinux \
                 "$test_dir/drv/initramfs" "$runs" >"$data/driver.tap"
-        for how in clone boot; do
+        for how in pool clone boot; do
                 for step in up hello configured started; do
                         awk -v how="$how" -v step="$step" '$2 == "bench" && $3 == how {
                                 for (i = 4; i < NF; i += 2) if ($i == step) print $(i + 1) / 1000 }' \
@@ -310,6 +335,12 @@ row "the same as whole commands, with a network made for it, until it runs" "$(s
 for phase in prepare qemu kernel configure exec; do
         row "- of which $phase" "$(stat_of start.$phase)" ""
 done
+row "the same with a machine of the pool" "$(stat_of pool.total)" \
+        "\`podman run -d\` $(stat_of pool.podman)" 0.25x "$(ratio pool.total pool.podman 0.25)"
+row "- of which prepare, claim, configure, exec" \
+        "$(median pool.prepare), $(median pool.qemu), $(median pool.configure), $(median pool.exec) ms" ""
+row "pool: claimed to vminit ready" "$(stat_of clone.pool-configured)" "own boot $(stat_of clone.boot-configured)" 1/5 \
+        "$(ratio clone.pool-configured clone.boot-configured 0.2)"
 row "clone: QEMU started to vminit's hello" "$(stat_of clone.clone-hello)" "own boot $(stat_of clone.boot-hello)"
 row "clone: QEMU started to vminit ready (seed, clock, devices bound, root mounted)" \
         "$(stat_of clone.clone-configured)" "own boot $(stat_of clone.boot-configured)" 1/5 \

@@ -31,7 +31,7 @@ door 'curl/' 'base/http[a-z_]*\.c'
 door 'archive' 'storage/(layer|tar|archive)[a-z_]*\.c' 'tests/unit/storage/[a-z_]*\.c'
 door 'isa-l/' 'storage/gunzip\.c'
 door 'ext2fs/' 'storage/ext4[a-z_]*\.[ch]' 'tests/unit/storage/[a-z_]*\.c'
-door 'sqlite3.h' 'orchestrator/store[a-z_]*\.[ch]' 'tests/unit/orchestrator/[a-z_]*\.c'
+door 'sqlite3.h' 'orchestrator/store[a-z_]*\.[ch]' 'tests/unit/orchestrator/[a-z_]*\.c' 'tests/sim/disk.c'
 door 'openssl/' 'base/digest\.c'
 door 'llhttp.h' 'orchestrator/api/[a-z_]*\.[ch]'
 

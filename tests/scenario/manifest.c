@@ -38,7 +38,7 @@ static const char *set_restart(struct service *service, const char *text)
 
         if (streq(text, "no"))
                 service->restart = RESTART_NO;
-        else if (streq(text, "always"))
+        else if (has_prefix(text, "always"))
                 service->restart = RESTART_ALWAYS;
         else if (streq(text, "unless-stopped"))
                 service->restart = RESTART_UNLESS_STOPPED;
@@ -46,9 +46,9 @@ static const char *set_restart(struct service *service, const char *text)
                 service->restart = RESTART_ON_FAILURE;
         else
                 return "unknown restart policy";
-        if (has_prefix(text, "on-failure:")) {
-                if (value_int(text + strlen("on-failure:"), 1, 1000, &n, NULL) < 0)
-                        return "on-failure:N wants a number";
+        if (strchr(text, ':')) {
+                if (value_int(strchr(text, ':') + 1, 1, 1000, &n, NULL) < 0)
+                        return "POLICY:N wants a number";
                 service->restart_max_attempts = (unsigned)n;
         }
         return NULL;
@@ -133,6 +133,23 @@ static void add_volume(struct service *service, const char *name)
         mount->type = MOUNT_VOLUME;
         mount->source = xstrdup(name);
         mount->target = xasprintf("/%s", name);
+}
+
+static const char *set_delays(struct restart_delays *delays, const char *text)
+{
+        char *part;
+
+        while ((part = next_part(&text, ','))) {
+                AUTO_FREE char *key = part;
+                char *value = strchr(key, ':');
+                int64_t *ms = has_prefix(key, "first:") ? &delays->first_ms
+                              : has_prefix(key, "max:") ? &delays->max_ms
+                                                        : &delays->window_ms;
+
+                if (!value || value_duration_ms(value + 1, ms, NULL) < 0)
+                        return "not a delay";
+        }
+        return NULL;
 }
 
 static const char *set_replicas(struct service *service, const char *text)
@@ -226,6 +243,10 @@ static const char *set_word(struct stack *stack, struct service *service, const 
                 return set_update(&service->update, value);
         } else if (has_prefix(word, "rollback=")) {
                 return set_update(&service->rollback, value);
+        } else if (has_prefix(word, "delays=")) {
+                return set_delays(&service->delays, value);
+        } else if (streq(word, "unhealthy=restart")) {
+                service->on_unhealthy = UNHEALTHY_RESTART;
         } else if (has_prefix(word, "volume=")) {
                 add_volume(service, value);
         } else if (has_prefix(word, "depends=")) {

@@ -153,8 +153,10 @@ static int change_vm(struct scenario *s, struct vm_fact *vm, struct err *err)
 {
         const char *state = word(s, 3);
 
-        if (streq(state, "exited"))
+        if (streq(state, "exited") || streq(state, "ends")) {
+                vm->reusable = streq(state, "ends");
                 return exit_vm(s, vm, err);
+        }
         if (streq(state, "failed"))
                 return fail_vm(s, vm, err);
         if (streq(state, "gone"))
@@ -411,6 +413,15 @@ static int do_drop(struct scenario *s, struct err *err)
         return 0;
 }
 
+static int do_seed(struct scenario *s, struct err *err)
+{
+        int64_t seed = 0;
+        int r = value_int(word(s, 1), 1, INT64_MAX, &seed, err);
+
+        s->world.seed = (uint64_t)seed;
+        return r;
+}
+
 static int do_wish(struct scenario *s, struct err *err)
 {
         const char *stack, *service;
@@ -486,7 +497,7 @@ static const struct verb {
         {"failures", do_failures}, {"forget", do_forget},     {"network", do_part},
         {"passes", do_time},       {"secret", do_part},       {"service", do_part},
         {"stack", do_stack},       {"status", do_status},     {"wake", do_wake},
-        {"wish", do_wish},
+        {"seed", do_seed},         {"wish", do_wish},
 };
 
 static void split_words(struct scenario *s, char *line)

@@ -19,9 +19,11 @@
  *   fact networks up              all that are known
  *   fact vm WHICH STATE [TEXT]    preparing, booting, running, healthy, unhealthy, starting
  *                                 (health), stopping, gone, exited CODE, failed REASON
+ *   fact vm WHICH ends CODE       as exited, and its VM could run it again
  *   fact vm WHICH new [old]       a VM from nowhere (of another spec)
  *   forget REPLICA                its memory is lost
  *   at TIME | passes TIME
+ *   seed N                        delays have jitter from here on
  *   do                            begin the steps of the plan
  *   converge                      all steps succeed at once, again and again, until none is left
  *   expect nothing | expect       then one indented line a step: the whole plan

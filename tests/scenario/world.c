@@ -174,6 +174,7 @@ void world_plan(struct world *world, struct plan *ret_plan)
                 .leaving_len = world->leaving_len,
                 .facts = &world->facts,
                 .now_ms = world->now_ms,
+                .seed = world->seed,
         };
 
         for (size_t i = 0; i < world->stacks_len; i++) {
@@ -309,6 +310,28 @@ static bool is_superseded(const struct world *world, const struct vm_fact *vm)
         return false;
 }
 
+static const struct service *find_service(const struct world *world, const struct vm_fact *vm)
+{
+        const struct stack *stack = world_find_stack(world, vm->stack);
+
+        return stack ? stack_find_service(stack, vm->service) : NULL;
+}
+
+/* Far in the future: it was not well at all. */
+static int64_t well_since(const struct vm_fact *vm, const struct replica_fact *memory)
+{
+        switch (vm->health) {
+        case HEALTH_NONE:
+                return memory->started_ms;
+        case HEALTH_HEALTHY:
+                return vm->health_since_ms;
+        case HEALTH_STARTING:
+        case HEALTH_UNHEALTHY:
+                break;
+        }
+        return INT64_MAX / 2;
+}
+
 void world_vm_ends(struct world *world, struct vm_fact *vm, enum vm_state state,
                    enum exit_reason reason, int code, const char *message)
 {
@@ -320,8 +343,12 @@ void world_vm_ends(struct world *world, struct vm_fact *vm, enum vm_state state,
         vm->exit_code = code;
         free(vm->message);
         vm->message = xstrdup(message);
+        vm->ending = false;
         if (is_superseded(world, vm))
                 return;
+        if (memory->started_ms)
+                replica_on_well(memory, find_service(world, vm),
+                                world->now_ms - well_since(vm, memory));
         replica_on_ended(memory, reason, code, vm->spec_hash, world->now_ms);
         replica_set_message(memory, message);
 }
@@ -355,6 +382,19 @@ void world_begin(struct world *world, const struct step *step)
                 return;
         case STEP_NETWORK_REMOVE:
                 world_net(world, step->stack, step->network)->removing = true;
+                return;
+        case STEP_VM_RESTART:
+                vm = world_find_vm(world, step->vm_id);
+                vm->state = VM_BOOTING;
+                vm->since_ms = world->now_ms;
+                vm->exit_reason = EXIT_NONE;
+                vm->health = HEALTH_NONE;
+                vm->reusable = false;
+                free(vm->message);
+                vm->message = NULL;
+                return;
+        case STEP_VM_END:
+                world_find_vm(world, step->vm_id)->ending = true;
                 return;
         case STEP_ROLLBACK: /* the scenario's next revision */
         case STEP_STACK_DELETE:

@@ -33,6 +33,7 @@ struct world {
         size_t leaving_len;
         struct facts facts;
         int64_t now_ms;
+        uint64_t seed;    /* of the jitter; 0: none */
         unsigned last_vm; /* VMs are called vm-1, vm-2... */
 };
 
@@ -55,6 +56,7 @@ struct stack *world_find_stack(const struct world *world, const char *name);
  * Parts of a stack from words: "web", "image=web:2", "replicas=3", "restart=on-failure:2",
  * "net=front,back", "volume=data", "update=order:start-first,action:rollback,monitor:5s,ratio:0.5,
  * parallelism:2,delay:1s" (and "rollback="), "env=A:1", "label=A:1", "health", "oneshot",
+ * "delays=first:1s,max:10s,window:5s", "unhealthy=restart",
  * "secret=NAME", "config=NAME", "depends=db:healthy,migrate:completed?" (condition started when not
  * given; ? not required; ! replaced together). An image is NAME:1 unless given. Returns NULL, or
  * what is wrong.

@@ -53,7 +53,7 @@ registry basic 'http: {addr: "127.0.0.1:0"}' "auth: {htpasswd: {realm: r, path: 
 basic=$addr
 registry tls "http: {addr: \"127.0.0.1:0\", tls: {certificate: $work/server.pem, key: $work/server.key}}"
 tls=$addr
-token_registry
+token_registry token
 mkdir -p "$BERTH_CERTS/$tls"
 cp "$work/ca.pem" "$BERTH_CERTS/$tls/ca.crt"
 skopeo copy -q --dest-tls-verify=false "oci:$work/oci:1" "docker://$plain/seed:1"

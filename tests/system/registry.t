@@ -3,6 +3,16 @@
 # Images from and to real registries (docker-registry: anonymous, htpasswd, TLS with an authority and
 # a client certificate of one's own, a token server), and what skopeo, podman and umoci make of them.
 . tests/system/registry_lib.sh
+command -v faketime >/dev/null || skip_all 'needs faketime'
+
+# 76: a credential helper that hangs has 30 s, so it begins now, in a berth of its own
+mkdir -p "$work/hang/bin"
+printf '#!/bin/sh\nexec sleep 100\n' >"$work/hang/bin/docker-credential-hang"
+chmod +x "$work/hang/bin/docker-credential-hang"
+echo '{"credsStore": "hang"}' >"$work/hang/config.json"
+BERTH_ROOT=$work/hang/r PATH=$work/hang/bin:$PATH DOCKER_CONFIG=$work/hang timeout 60 \
+        berth image pull -q 127.0.0.1:9/x:1 >"$work/hang/out" 2>&1 &
+hanging=$!
 
 make_image "$work/oci:1" 3
 digest=$(jq -r '.manifests[0].digest' "$work/oci/index.json")
@@ -237,6 +247,19 @@ mtls=$addr
 skopeo copy -q --dest-tls-verify=false "oci:$work/oci:1" "docker://$tls/web:1"
 run image pull "$tls/web:1"
 like "$out" "certs.d/$tls/ca.crt" 'an unknown authority is refused, and says where to put it'
+issue other 'subjectAltName=DNS:other.test'
+openssl req -newkey rsa:2048 -nodes -keyout "$work/old.key" -out "$work/old.csr" -subj /CN=old >/dev/null 2>&1
+echo 'subjectAltName=IP:127.0.0.1' >"$work/old.ext"
+faketime '-30 days' openssl x509 -req -in "$work/old.csr" -CA "$work/ca.pem" -CAkey "$work/ca.key" \
+        -CAcreateserial -days 1 -extfile "$work/old.ext" -out "$work/old.pem" >/dev/null 2>&1
+for bad in other old; do
+        registry $bad "http: {addr: \"127.0.0.1:0\", tls: {certificate: $work/$bad.pem, key: $work/$bad.key}}"
+        mkdir -p "$BERTH_CERTS/$addr"
+        cp "$work/ca.pem" "$BERTH_CERTS/$addr/ca.crt"
+        run image pull "$addr/web:1"
+        like "$out" "$addr: .*certificate" "10 a certificate that is for another name, or has expired: $bad"
+        is "$(grep -c 'GET /v2' "$work/$bad/log")" 0 '10 and nothing is asked for, by http neither'
+done
 mkdir -p "$BERTH_CERTS/$tls" "$BERTH_CERTS/$mtls"
 cp "$work/ca.pem" "$BERTH_CERTS/$tls/ca.crt"
 cp "$work/ca.pem" "$BERTH_CERTS/$mtls/ca.crt"
@@ -258,7 +281,7 @@ is "$code" 0 'a registry that is configured as insecure needs no authority'
 
 # --------------------------------------------------------------------------------------- token server
 
-token_registry
+token_registry token
 run image tag "$plain/team/web:1" "$token/team/web:1"
 run image push "$token/team/web:1"
 like "$out" 'token denied' 'a token server refuses who is nobody'
@@ -286,12 +309,27 @@ is "$code" 0 'a mirror serves what its registry cannot'
 run image ls -q
 like "$out" '^registry.invalid/team/web:1$' 'under the name that was asked for'
 
+df() { berth system df -o json | jq -r ".[] | select(.class == \"$1\") | .$2"; }
+run system df
+like "$out" 'WHAT +FILES +SIZE +RECLAIMABLE' 'system df, for people'
+is "$(berth system df -o json | jq -r '[.[].class] | join(" ")')" \
+        'layers disks partial pulls volumes scratch disks logs state' 'system df: each class'
+is "$(df layers count)" "$(find "$BERTH_ROOT/images/blobs/sha256" -type f | wc -l)" 'system df: as many blobs as there are'
+is "$(df layers bytes)" "$(find "$BERTH_ROOT/images/blobs/sha256" -type f -printf '%b\n' |
+        awk '{n += $1 * 512} END {print n}')" 'system df: what they take'
+is "$(df disks reclaimable_bytes)" "$(df disks bytes)" 'system df: nothing runs, so all disks could go'
+
 run image rm "$plain/team/zstd:1"
 used=$(du -s "$BERTH_ROOT/images" | cut -f1)
 run image prune --all
 like "$out" 'given back' 'prune'
 is "$(berth image ls -q | wc -l)" 0 'nothing is left when nothing uses it'
+is "$(df layers bytes)-$(df disks bytes)" '0-0' 'system df sees that'
 [ "$(du -s "$BERTH_ROOT/images" | cut -f1)" -lt "$used" ]
 ok $? 'and its space is free'
+
+wait "$hanging"
+like "$(cat "$work/hang/out")" 'docker-credential-hang did not answer in 30 s' '76 a helper that hangs is named'
+BERTH_ROOT=$work/hang/r timeout 20 berth system stop >/dev/null
 
 finish

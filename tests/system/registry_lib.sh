@@ -134,10 +134,10 @@ issue() { # NAME EXTENSIONS: $work/NAME.pem and .key, signed by it
                 -days 1 -extfile "$work/$1.ext" -out "$work/$1.pem" >/dev/null 2>&1
 }
 
-# token_registry [NAME]: one that believes the tokens of a server, which gives them to me with se:cret; its
+# token_registry NAME: one that believes the tokens of a server, which gives them to me with se:cret; its
 # address in $token. EXPIRES: seconds.
 token_registry() {
-        issuer=$work/${1:-token}-server
+        issuer=$work/$1-server
         openssl req -x509 -newkey rsa:2048 -nodes -keyout "$issuer.key" -out "$issuer.pem" -days 2 \
                 -subj /CN=berth-test-issuer >/dev/null 2>&1
         mkfifo "$issuer.in"
@@ -148,7 +148,7 @@ token_registry() {
         exec 9>"$issuer.in"
         wait_for "$issuer.port" '^[0-9]+$'
         realm=http://127.0.0.1:$(cat "$issuer.port")/token
-        registry "${1:-token}" 'http: {addr: "127.0.0.1:0"}' \
+        registry "$1" 'http: {addr: "127.0.0.1:0"}' \
                 "auth: {token: {realm: \"$realm\", service: berth-test-registry, issuer: berth-test, rootcertbundle: $issuer.pem}}"
         token=$addr
 }

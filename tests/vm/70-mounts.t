@@ -48,7 +48,10 @@ in_a 'echo from a >/etc/rw.conf'
 echo more >>"$test_dir/m/rw.conf"
 is "$(in_a 'busybox cat /etc/rw.conf | busybox tr "\n" +')" "from a+more+" "the other is written by both sides"
 is "$(head -n 1 "$test_dir/m/rw.conf")" "from a" "on the host, too"
-in_a 'echo x >/dir/y'
+in_a 'echo x >/dir/y; busybox mkdir -m 777 /dir/all'
+berth exec --user 1234:1234 mounts/a -- busybox sh -c 'busybox mkdir /dir/all/d && echo y >/dir/all/d/f'
+is "$(stat -c %u:%g "$test_dir/m/dir/all/d/f" "$test_dir/m/dir/all/d" | uniq)" 1234:1234 \
+        "what a user of the guest makes is his"
 is "$(cat "$test_dir/m/dir/y")" x "a folder"
 is "$(berth volume ls -o json | jq -r '.[0].name // .volumes[0].name')" mounts_data "the volume is listed"
 

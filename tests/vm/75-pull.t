@@ -58,6 +58,21 @@ ok $? 'an image in use is not removed'
 run berth image prune --all
 is "$(berth image ls -q | wc -l)" 1 'nor by prune'
 
+# Another daemon that shares the store does not take it away either, whether this one runs or not.
+other() { # BERTH-ARGS...
+        out=$(BERTH_ROOT=$test_dir/sharing timeout 60 berth "$@" 2>&1)
+}
+other image rm "$addr/hello/web:1"
+like "$out" "in use by the berthd of $BERTH_ROOT" 'nor by a daemon that shares the store'
+berth system stop >/dev/null # the VM goes on
+other image prune --all
+other image ls -q
+like "$out" 'hello/web:1' 'nor while nobody runs who uses it but its VM'
+disk=$BERTH_IMAGES/rootfs/${first#*:}.ext4
+[ -e "$disk" ]
+ok $? 'its disk stays'
+BERTH_ROOT=$test_dir/sharing berth system stop >/dev/null
+
 # The same tag, another image.
 mkdir -p "$test_dir/more/etc"
 echo two >"$test_dir/more/etc/version"

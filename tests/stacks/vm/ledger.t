@@ -20,7 +20,7 @@ app -d 40 >/dev/null
 is "$(app -d 2)" '{"sum":42,"note":"ünï ✓","key":32}' "two bookings, with text beyond ASCII"
 is "$(sql 'SELECT SUM(amount) FROM firefly.bookings')" 42 "they are in MariaDB"
 is "$(sql 'SELECT @@innodb_buffer_pool_size / 1048576')" 64.0000 "its options"
-is "$(berth exec ledger/db -- sed -n 's|^Max open files *||p' /proc/1/limits | tr -s ' ')" '32768 65536 files ' "its limits"
+is "$(berth exec ledger/db -- sed -n 's|^Max open files *||p' /proc/1/limits | tr -s ' ')" '65536 65536 files ' "its limits, up to which it raises its own"
 is "$(berth exec ledger/db -- id -un)" root "exec is root"
 is "$(berth exec ledger/db -- stat -c %U /proc/1 /var/lib/mysql | sort -u)" mysql \
         "the server is mysql, and so are its files"

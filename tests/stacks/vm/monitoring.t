@@ -48,10 +48,11 @@ run berth restart monitoring/prometheus --timeout 120s
 is "$code" 0 "restart prometheus" || printf '%s\n' "$out" | sed 's/^/# /'
 like "$(berth logs monitoring/prometheus)" 'See you next time' "it ended in order"
 is "$(query 'min_over_time(timestamp(up{job="node"})[10m:2s])')" "$first" "samples from before are there"
-sed -i 's/scrape_interval: 2s/scrape_interval: 1s/' "$test_dir/m/prometheus.yml"
+edited=$(sed 's/scrape_interval: 2s/scrape_interval: 1s/' "$test_dir/m/prometheus.yml")
+printf '%s\n' "$edited" >"$test_dir/m/prometheus.yml" # in place, as with Docker
 berth exec monitoring/prometheus -- sh -c 'grep -q "scrape_interval: 1s" /etc/prometheus/prometheus.yml'
 ok $? "an edit of the mounted file is seen inside"
-berth exec monitoring/prometheus -- kill -HUP 1
+berth exec monitoring/prometheus -- sh -c 'kill -HUP 1'
 loaded() {
         curl -sS -m 20 "http://127.0.0.1:$PROMETHEUS_PORT/api/v1/status/config" | grep -o 'scrape_interval: 1s' | head -n 1
 }

@@ -1,37 +1,464 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "orchestrator/cli/explain.h"
+/*
+ * docs/explain.md: what `why`, `events` and `diff` say in ten situations. Each is played with a
+ * virtual clock; the words are those of the reconciler and of the command line. To write the page
+ * anew: UPDATE=1 build/bin/tests/unit/cli/explain_test
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/strbuf.h"
+#include "orchestrator/cli/changes.h"
+#include "orchestrator/cli/explain_text.h"
+#include "reconciler/diff.h"
+#include "tests/scenario/world.h"
 #include "tests/tap.h"
 
-static void test_found(const char *key, const char *first_line)
-{
-        AUTO_STRBUF struct strbuf out = STRBUF_INIT(EXPLAIN_MAX);
+#define PAGE "docs/explain.md"
+#define DAY  INT64_C(1767225600000) /* 2026-01-01T00:00:00Z */
 
-        is_int(explain(key, &out, NULL), 0, "%s is explained", key ? key : "the top level");
-        has_str(strbuf_str(&out), first_line, "as %s", first_line);
-        ok(out.len && out.data[out.len - 1] == '\n' && !strbuf_failed(&out), "whole");
+static struct world world;
+static struct strbuf page = STRBUF_INIT(1 << 20);
+static struct strbuf events = STRBUF_INIT(1 << 20); /* of the situation so far */
+
+static void begin(const char *title, const char *text)
+{
+        world_init(&world);
+        strbuf_reset(&events);
+        strbuf_addf(&page, "\n## %s\n\n%s\n", title, text);
 }
 
-static void test_unknown(const char *key, const char *hint)
+static void end(void)
 {
-        AUTO_STRBUF struct strbuf out = STRBUF_INIT(EXPLAIN_MAX);
-        struct err err = ERR_INIT;
+        world_release(&world);
+}
 
-        is_int(explain(key, &out, &err), -ENOENT, "%s is unknown", key);
-        has_str(err.msg, hint, "with a hint");
+static void add_service(struct stack *stack, const char *line)
+{
+        AUTO_FREE char *copy = xstrdup(line);
+        char *words[12], *save = NULL;
+        size_t n = 0;
+        const char *wrong;
+
+        for (char *w = strtok_r(copy, " ", &save); w && n < ARRAY_SIZE(words);
+             w = strtok_r(NULL, " ", &save))
+                words[n++] = w;
+        wrong = world_service(stack, words, n);
+        ok(!wrong, "%s%s%s", line, wrong ? ": " : "", wrong ? wrong : "");
+}
+
+/* A revision of the stack "shop"; NULL ends the services. */
+__attribute__((sentinel)) static void apply(const char *service, ...)
+{
+        struct stack *stack = world_stack(&world, "shop");
+        va_list ap;
+
+        va_start(ap, service);
+        for (const char *line = service; line; line = va_arg(ap, const char *))
+                add_service(stack, line);
+        va_end(ap);
+        for (size_t i = 0; i < stack->services_len; i++) {
+                struct image_fact *image = world_image(&world, stack->services[i].image);
+
+                if (image->state == IMAGE_UNKNOWN)
+                        image->state = IMAGE_READY;
+        }
+}
+
+static void tell(const char *service, unsigned replica, const char *type, const char *reason,
+                 const char *message)
+{
+        AUTO_JSON json_t *event = json_object();
+        char time[CLOCK_TEXT_MAX];
+
+        clock_text((DAY + world.now_ms - WORLD_BEGIN_MS) * 1000000, time);
+        json_set_str(event, "time", time);
+        json_set_str(event, "stack", "shop");
+        json_set_str(event, "service", service);
+        json_set_int(event, "replica", replica);
+        json_set_str(event, "type", type);
+        json_set_str(event, "reason", reason);
+        json_set_str(event, "message", message);
+        explain_event(event, &events);
+}
+
+/* The event that the daemon emits when it begins the step. */
+static void tell_step(const struct step *step)
+{
+        static const char *const types[] = {[STEP_VM_CREATE] = "creating",
+                                            [STEP_VM_RESTART] = "restarting",
+                                            [STEP_VM_END] = "ending",
+                                            [STEP_VM_STOP] = "stopping",
+                                            [STEP_ROLLBACK] = "rolled-back"};
+
+        if (step->kind < ARRAY_SIZE(types) && types[step->kind])
+                tell(step->service, step->replica, types[step->kind],
+                     step->kind == STEP_VM_END ? "unhealthy" : "", step->reason);
+}
+
+/* Decide and begin, as often as there are steps. */
+static void turn(void)
+{
+        for (size_t steps = 1; steps;) {
+                struct plan plan;
+
+                world_plan(&world, &plan);
+                steps = plan.steps_len;
+                for (size_t i = 0; i < plan.steps_len; i++) {
+                        tell_step(&plan.steps[i]);
+                        world_begin(&world, &plan.steps[i]);
+                }
+                plan_release(&plan);
+                for (size_t i = 0; i < world.facts.networks_len; i++)
+                        world.facts.networks[i].up = !world.facts.networks[i].failed_ms;
+        }
+}
+
+static void passes(int64_t ms)
+{
+        world.now_ms += ms;
+}
+
+static struct vm_fact *vm_of(const char *service, unsigned replica)
+{
+        return world_replica_vm(&world, "shop", service, replica);
+}
+
+static void runs(const char *service, unsigned replica)
+{
+        world_vm_runs(&world, vm_of(service, replica));
+        tell(service, replica, "started", "clone", "service runs after 41 ms");
+}
+
+static void health(const char *service, unsigned replica, enum health_state health,
+                   const char *message)
+{
+        struct vm_fact *vm = vm_of(service, replica);
+
+        vm->health = health;
+        vm->health_since_ms = world.now_ms;
+        free(vm->message);
+        vm->message = xstrdup(message);
+        if (health == HEALTH_HEALTHY || health == HEALTH_UNHEALTHY)
+                tell(service, replica, health_state_name(health), "",
+                     message ? message : "healthcheck passed");
+}
+
+static void exits(const char *service, unsigned replica, enum exit_reason reason, int code,
+                  const char *message)
+{
+        struct vm_fact *vm = vm_of(service, replica);
+        AUTO_FREE char *text =
+                xasprintf("exit code %d%s%s", code, message ? ": " : "", message ? message : "");
+
+        vm->reusable = true;
+        world_vm_ends(&world, vm, VM_EXITED, reason, code, message);
+        tell(service, replica, "exited", exit_reason_name(reason), text);
+}
+
+static void gone(const char *service, unsigned replica)
+{
+        struct vm_fact *vm = vm_of(service, replica);
+        AUTO_FREE char *text = xasprintf("VM %s is gone", vm->id);
+
+        world_vm_gone(&world, vm);
+        tell(service, replica, "removed", "", text);
+}
+
+static void show_why(void)
+{
+        struct plan plan;
+
+        world_plan(&world, &plan);
+        strbuf_adds(&page, "\n    $ berth why shop\n");
+        for (size_t i = 0; i < plan.services_len; i++) {
+                AUTO_JSON json_t *service = json_object();
+                AUTO_STRBUF struct strbuf text = STRBUF_INIT(1 << 16);
+
+                json_set_str(service, "service", plan.services[i].service);
+                json_set_str(service, "phase", service_phase_name(plan.services[i].phase));
+                json_set_str(service, "why", plan.services[i].why);
+                explain_service(service, &text);
+                strbuf_addf(&page, "    %s", strbuf_str(&text));
+        }
+        plan_release(&plan);
+}
+
+static void indent(const char *text)
+{
+        while (*text) {
+                size_t len = strcspn(text, "\n");
+
+                strbuf_addf(&page, "    %.*s\n", (int)len, text);
+                text += len + (text[len] == '\n');
+        }
+}
+
+static void show_events(void)
+{
+        strbuf_adds(&page, "\n    $ berth events\n");
+        indent(strbuf_str(&events));
+}
+
+/* What a manifest with these services would change. */
+__attribute__((sentinel)) static void show_diff(const char *service, ...)
+{
+        AUTO(stack) struct stack *after = xnew(struct stack);
+        AUTO_STRBUF struct strbuf text = STRBUF_INIT(1 << 20);
+        AUTO_JSON json_t *json = NULL;
+        struct changes changes = {0};
+        struct changes_head head = {.stack = "shop", .revision = 7, .source = "/srv/shop.yaml"};
+        va_list ap;
+
+        after->name = xstrdup("shop");
+        va_start(ap, service);
+        for (const char *line = service; line; line = va_arg(ap, const char *))
+                add_service(after, line);
+        va_end(ap);
+        stack_diff(world_find_stack(&world, "shop"), after, &changes);
+        json = changes_to_json(&changes);
+        head.services = after->services_len;
+        changes_text(&head, json, &text);
+        changes_release(&changes);
+        strbuf_adds(&page, "\n    $ berth diff -f /srv/shop.yaml\n");
+        indent(strbuf_str(&text));
+}
+
+/* ------------------------------------------------------------------------------- the situations */
+
+#define DB  "db restart=always health"
+#define WEB "web restart=always depends=db:healthy env=GREETING:hello"
+
+static void waiting_for_health(void)
+{
+        begin("1. A dependency is not healthy", "`web` starts when `db` is healthy.");
+        apply(DB, WEB, NULL);
+        turn();
+        passes(400);
+        runs("db", 1);
+        passes(30000);
+        health("db", 1, HEALTH_UNHEALTHY, "healthcheck exited 2: no response");
+        turn();
+        passes(14000);
+        show_why();
+        show_events();
+        end();
+}
+
+static void crash_loop(void)
+{
+        begin("2. A crash loop", "The guest is fine, so the service runs again in the same VM.");
+        apply("web restart=always", NULL);
+        turn();
+        passes(400);
+        runs("web", 1);
+        for (unsigned i = 0; i < 3; i++) {
+                passes(100);
+                exits("web", 1, EXIT_CODE, 1, NULL);
+                passes(INT64_C(200) << i);
+                turn();
+                passes(30);
+                runs("web", 1);
+        }
+        passes(100);
+        exits("web", 1, EXIT_CODE, 1, NULL);
+        turn();
+        show_why();
+        show_events();
+        end();
+}
+
+static void given_up(void)
+{
+        begin("3. A limit of restarts", "`restart: on-failure:1`, and who depends on it.");
+        apply("migrate restart=on-failure:1", "web restart=always depends=migrate:completed",
+              "admin restart=always depends=web", NULL);
+        turn();
+        runs("migrate", 1);
+        exits("migrate", 1, EXIT_OOM, 137, NULL);
+        passes(200);
+        turn();
+        runs("migrate", 1);
+        exits("migrate", 1, EXIT_CODE, 3, NULL);
+        turn();
+        gone("migrate", 1);
+        turn();
+        show_why();
+        show_events();
+        end();
+}
+
+static void image_missing(void)
+{
+        begin("4. A new image that is not there", "A mistyped tag: the previous VM goes on.");
+        apply("web restart=always", NULL);
+        turn();
+        runs("web", 1);
+        show_diff("web restart=always image=web:2", NULL);
+        apply("web restart=always image=web:2", NULL);
+        world_image(&world, "web:2")->state = IMAGE_MISSING;
+        world_image(&world, "web:2")->message = xstrdup("registry: manifest unknown");
+        turn();
+        show_why();
+        end();
+}
+
+static void in_place(void)
+{
+        begin("5. What changes in place", "No VM is touched; what needs a new one is marked.");
+        apply(DB, WEB, NULL);
+        turn();
+        runs("db", 1);
+        health("db", 1, HEALTH_HEALTHY, NULL);
+        turn();
+        runs("web", 1);
+        show_diff(DB " label=team:data replicas=2", WEB, "cache", NULL);
+        show_diff(DB, "web restart=no depends=db:healthy env=GREETING:moin", NULL);
+        show_diff(DB, WEB, NULL);
+        end();
+}
+
+static void paused_update(void)
+{
+        begin("6. A broken update, paused",
+              "Two replicas, stop-first: the second is not replaced once the first failed.");
+        apply("web restart=no replicas=2", NULL);
+        turn();
+        runs("web", 1);
+        runs("web", 2);
+        strbuf_reset(&events);
+        apply("web restart=no replicas=2 env=A:1", NULL);
+        turn();
+        gone("web", 1);
+        turn();
+        runs("web", 1);
+        exits("web", 1, EXIT_START, 127, "exec: \"sevrer\": executable file not found in $PATH");
+        turn();
+        gone("web", 1);
+        turn();
+        show_why();
+        show_events();
+        end();
+}
+
+static void rolled_back(void)
+{
+        begin("7. A broken update, rolled back",
+              "`order: start-first, failure_action: rollback`: the old VM serves all the time.");
+        apply("web health update=order:start-first,action:rollback", NULL);
+        turn();
+        runs("web", 1);
+        health("web", 1, HEALTH_HEALTHY, NULL);
+        world_wish(&world, "shop", "web")->good = world_hash(&world, "shop", "web");
+        strbuf_reset(&events);
+        apply("web health update=order:start-first,action:rollback env=A:1", NULL);
+        turn();
+        runs("web", 1);
+        health("web", 1, HEALTH_STARTING, NULL);
+        passes(9000);
+        show_why();
+        health("web", 1, HEALTH_UNHEALTHY, "healthcheck: GET /up: 503 Service Unavailable");
+        struct plan plan;
+
+        world_plan(&world, &plan);
+        for (size_t i = 0; i < plan.steps_len; i++)
+                tell_step(&plan.steps[i]);
+        plan_release(&plan);
+        show_events();
+        end();
+}
+
+static void network_fails(void)
+{
+        begin("8. A network that cannot be had", "It is tried again, with growing delays.");
+        apply("web restart=always net=front", NULL);
+        turn();
+        struct network_fact *network = world_net(&world, "shop", "front");
+
+        network->up = false;
+        network->failures = 3;
+        network->failed_ms = world.now_ms;
+        network->message = xstrdup("subnet 10.0.0.0/24 is in use by eth0");
+        struct vm_fact *vm = vm_of("web", 1);
+
+        world_vm_gone(&world, vm);
+        turn();
+        show_why();
+        end();
+}
+
+static void stopped(void)
+{
+        begin("9. Stopped on request", "`berth stop shop/db`: who needs it waits.");
+        apply(DB, WEB, NULL);
+        world_wish(&world, "shop", "db")->stopped = true;
+        turn();
+        show_why();
+        end();
+}
+
+static void ended_for_health(void)
+{
+        begin("10. Ended for its health",
+              "`x-berth.on_unhealthy: restart`, tested over tcp without a program in the image.");
+        apply("web restart=always health unhealthy=restart", NULL);
+        turn();
+        runs("web", 1);
+        health("web", 1, HEALTH_HEALTHY, NULL);
+        passes(60000);
+        health("web", 1, HEALTH_UNHEALTHY, "healthcheck: tcp 10.1.0.2:80: Connection refused");
+        turn();
+        show_why();
+        passes(50);
+        exits("web", 1, EXIT_HEALTH, 143, "healthcheck: tcp 10.1.0.2:80: Connection refused");
+        turn();
+        show_why();
+        passes(200);
+        turn();
+        runs("web", 1);
+        show_events();
+        end();
+}
+
+static void check_page(void)
+{
+        AUTO_FREE char *there = NULL;
+
+        if (getenv("UPDATE")) {
+                ok(file_write_atomic(PAGE, strbuf_str(&page), page.len, 0644, NULL) == 0,
+                   "written");
+                return;
+        }
+        if (file_read(PAGE, 1 << 20, &there, NULL, NULL) < 0)
+                there = xstrdup("");
+        ok(streq(there, strbuf_str(&page)), PAGE " shows what is said; UPDATE=1 writes it");
 }
 
 int main(void)
 {
-        test_found(NULL, "services");
-        test_found("services", "keys of each:");
-        test_found("services.healthcheck.interval", "services.*.healthcheck.interval\n");
-        test_found("services.*.healthcheck.interval", "services.*.healthcheck.interval\n");
-        test_found("services.web.healthcheck.interval", "services.*.healthcheck.interval\n");
-        test_found("interval", "services.*.healthcheck.interval\n");
-        test_found("name", "name\n");
-        test_unknown("intervall", "'interval'");
-        test_unknown("services.web.web.image", "'berth explain'");
-        test_unknown("a.b", "'berth explain'");
-        test_unknown("", "''");
+        strbuf_adds(&page, "# What berth says\n\n"
+                           "`why`, `events` and `diff` in ten situations. This page is written by "
+                           "a test (tests/unit/cli/explain_test.c),\nwhich fails when the words "
+                           "change; times are those of a virtual clock.\n");
+        waiting_for_health();
+        crash_loop();
+        given_up();
+        image_missing();
+        in_place();
+        paused_update();
+        rolled_back();
+        network_fails();
+        stopped();
+        ended_for_health();
+        check_page();
+        strbuf_release(&page);
+        strbuf_release(&events);
         return tap_done();
 }

@@ -4,23 +4,17 @@
  * of its system calls that write, opening the database included, one run a call. Whatever is on
  * disk then has to open and to be the state before or after the operation, nothing in between.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ptrace.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "orchestrator/store.h"
+#include "tests/crash.h"
 #include "tests/tap.h"
 
-#define DUMP_MAX   (1u << 20)
-#define POINTS_MAX 1000 /* far above what any operation writes */
+#define DUMP_MAX (1u << 20)
 
 static char top[] = "/tmp/berth-crash.XXXXXX";
 
@@ -222,64 +216,22 @@ static char *dump(const char *path)
         return strbuf_take(&sb);
 }
 
-static bool writes(const struct __ptrace_syscall_info *info)
-{
-        static const uint64_t calls[] = {
-                SYS_write,    SYS_pwrite64,  SYS_writev,    SYS_pwritev,
-                SYS_fsync,    SYS_fdatasync, SYS_ftruncate, SYS_fallocate,
-                SYS_renameat, SYS_renameat2, SYS_unlinkat,
-#ifdef SYS_unlink
-                SYS_unlink,   SYS_rename,
-#endif
-        };
+struct run {
+        const char *path;
+        int (*run)(struct store *store, struct err *err);
+};
 
-        if (info->op != PTRACE_SYSCALL_INFO_ENTRY)
-                return false;
-        if (info->entry.nr == SYS_openat)
-                return info->entry.args[2] & O_CREAT;
-        for (size_t i = 0; i < ARRAY_SIZE(calls); i++)
-                if (info->entry.nr == calls[i])
-                        return true;
-        return false;
-}
-
-static void child(const char *path, int (*run)(struct store *store, struct err *err))
+static int run_operation(void *ctx)
 {
+        const struct run *run = ctx;
         struct store_report report = {0};
         struct store *store = NULL;
 
-        if (ptrace(PTRACE_TRACEME, 0, 0, 0) < 0 || raise(SIGSTOP) != 0)
-                _exit(2);
-        if (store_open(path, NULL, NULL, &store, &report, NULL) < 0 || run(store, NULL) < 0)
-                _exit(1);
+        if (store_open(run->path, NULL, NULL, &store, &report, NULL) < 0 ||
+            run->run(store, NULL) < 0)
+                return 1;
         store_close(store);
-        _exit(0);
-}
-
-/* Let it run up to its n-th writing call and kill it there. Its exit status; -1: it was killed. */
-static int run_until(pid_t pid, unsigned n)
-{
-        struct __ptrace_syscall_info info;
-        unsigned seen = 0;
-        int status;
-
-        if (waitpid(pid, &status, 0) < 0 || !WIFSTOPPED(status))
-                return 3;
-        (void)ptrace(PTRACE_SETOPTIONS, pid, 0, PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL);
-        for (;;) {
-                if (ptrace(PTRACE_SYSCALL, pid, 0, 0) < 0 || waitpid(pid, &status, 0) < 0)
-                        return 3;
-                if (WIFEXITED(status))
-                        return WEXITSTATUS(status);
-                if (!WIFSTOPPED(status) || WSTOPSIG(status) != (SIGTRAP | 0x80))
-                        continue;
-                if (ptrace(PTRACE_GET_SYSCALL_INFO, pid, sizeof(info), &info) < 0 ||
-                    !writes(&info) || ++seen < n)
-                        continue;
-                (void)kill(pid, SIGKILL);
-                (void)waitpid(pid, &status, 0);
-                return -1;
-        }
+        return 0;
 }
 
 /* A folder with the state that every run begins with. */
@@ -305,18 +257,15 @@ static unsigned test_operation(size_t op)
         unsigned point = 0, wrong = 0, done = 0;
         int result = -1;
 
-        for (point = 0; result < 0 && point < POINTS_MAX; point++) {
+        for (point = 0; result < 0 && point < CRASH_MAX; point++) {
                 AUTO_FREE char *path = fresh("db");
                 AUTO_FREE char *state = NULL;
-                pid_t pid;
+                struct run run = {path, operations[op].run};
 
                 if (!before)
                         before = dump(path);
-                pid = fork();
-                if (pid == 0)
-                        child(path, operations[op].run);
                 /* The first run goes to its end: that is the state after. */
-                result = run_until(pid, point ? point : POINTS_MAX);
+                result = crash_run(run_operation, &run, point);
                 state = dump(path);
                 if (!after) {
                         ok(result == 0 && !streq(state, before), "%s: works when left alone",
@@ -347,7 +296,7 @@ int main(void)
                 return 1;
         for (size_t i = 0; i < ARRAY_SIZE(operations); i++)
                 points += test_operation(i);
-        printf("# %u crash points of %zu operations\n", points, ARRAY_SIZE(operations));
+        tap_note("crash points: %u of %zu operations of the store", points, ARRAY_SIZE(operations));
         file_remove_tree(top, &err);
         return tap_done();
 }

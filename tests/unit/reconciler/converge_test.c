@@ -29,8 +29,8 @@ struct sim {
         bool faults;
         struct attached *attached;
         size_t attached_len;
-        unsigned created, stopped, failed, surges, undone, steps; /* for the summary */
-        char broken[256];                                         /* the first broken promise */
+        unsigned created, rerun, stopped, failed, surges, undone, steps; /* for the summary */
+        char broken[256]; /* the first broken promise */
 };
 
 static unsigned roll(struct sim *sim, unsigned n)
@@ -269,6 +269,8 @@ static void check_alone(struct sim *sim, const struct step *step, const struct s
         if (others == 0)
                 return;
         sim->surges++;
+        if (others > 1)
+                broken(sim, "a third VM", step);
         if (service->volumes_len)
                 broken(sim, "a volume attached twice", step);
         if (service->update.order != UPDATE_START_FIRST &&
@@ -294,6 +296,23 @@ static void check_create(struct sim *sim, const struct step *step)
                 broken(sim, "created without its image", step);
         check_dependencies(sim, step, stack, service);
         attach(sim, step, service, next);
+}
+
+/* The same VM runs the service again: nothing else may have changed. */
+static void check_rerun(struct sim *sim, const struct step *step)
+{
+        const struct stack *stack = world_find_stack(&sim->world, step->stack);
+        const struct service *service = stack ? stack_find_service(stack, step->service) : NULL;
+        const struct vm_fact *vm = world_find_vm(&sim->world, step->vm_id);
+        AUTO_FREE char *hash = service ? wanted_hash(sim, stack, service) : NULL;
+
+        sim->rerun++;
+        if (!vm || vm->state != VM_EXITED || !vm->reusable || !streq(vm->spec_hash, hash))
+                broken(sim, "run again in a VM that cannot", step);
+        else if (world_wish(&sim->world, step->stack, step->service)->stopped)
+                broken(sim, "run again though stopped", step);
+        else
+                check_dependencies(sim, step, stack, service);
 }
 
 static const struct stack *find_leaving(const struct sim *sim, const char *name)
@@ -351,6 +370,10 @@ static void check_step(struct sim *sim, const struct step *step)
         case STEP_NETWORK_REMOVE:
                 check_network_remove(sim, step);
                 return;
+        case STEP_VM_RESTART:
+                check_rerun(sim, step);
+                return;
+        case STEP_VM_END:
         case STEP_IMAGE_RESOLVE:
         case STEP_NETWORK_CREATE:
         case STEP_ROLLBACK:
@@ -448,6 +471,7 @@ static void fail_vm(struct sim *sim, struct vm_fact *vm)
         world_vm_ends(&sim->world, vm,
                       reason == EXIT_CODE || reason == EXIT_SIGNAL ? VM_EXITED : VM_FAILED, reason,
                       reason == EXIT_CODE ? (int)roll(sim, 3) : 137, roll(sim, 2) ? "why" : NULL);
+        vm->reusable = vm->state == VM_EXITED && roll(sim, 2);
 }
 
 static void advance_running(struct sim *sim, struct vm_fact *vm)
@@ -484,7 +508,9 @@ static void advance_vm(struct sim *sim, struct vm_fact *vm)
         case VM_STOPPING:
                 world_vm_gone(&sim->world, vm);
                 return;
-        case VM_EXITED:
+        case VM_EXITED: /* its QEMU dies while it waits for the next run */
+                vm->reusable = vm->reusable && !fault(sim, 8);
+                return;
         case VM_FAILED:
                 return;
         }
@@ -610,8 +636,7 @@ static bool has_given_up(struct sim *sim, const struct stack *stack, const struc
                          streq(plan.services[i].stack, stack->name) &&
                          streq(plan.services[i].service, service->name));
         plan_release(&plan);
-        if (waits && (service->update.order == UPDATE_START_FIRST ||
-                      service->rollback.order == UPDATE_START_FIRST))
+        if (waits) /* for good: an old VM stays as long as its successor cannot come */
                 return true;
 
         for (unsigned r = 1; r <= service->replicas; r++) {
@@ -662,7 +687,7 @@ static bool world_is_as_wanted(struct sim *sim, bool complain)
 }
 
 static struct {
-        unsigned runs, bad, steps, created, stopped, failed, surges, undone, turns;
+        unsigned runs, bad, steps, created, rerun, stopped, failed, surges, undone, turns;
 } total;
 
 static void add_up(const struct sim *sim, unsigned turns, bool good)
@@ -671,6 +696,7 @@ static void add_up(const struct sim *sim, unsigned turns, bool good)
         total.bad += good ? 0 : 1;
         total.steps += sim->steps;
         total.created += sim->created;
+        total.rerun += sim->rerun;
         total.stopped += sim->stopped;
         total.failed += sim->failed;
         total.surges += sim->surges;
@@ -728,10 +754,11 @@ int main(int argc, char **argv)
         else
                 for (unsigned seed = 1; seed <= runs; seed++)
                         run_seed(seed, false);
-        printf("# %u runs: %u steps, %u VMs created, %u of them beside another, %u stopped, %u "
-               "failures, %u rollbacks; settled in at most %u turns\n",
-               total.runs, total.steps, total.created, total.surges, total.stopped, total.failed,
-               total.undone, total.turns);
+        tap_note("simulation of the reconciler: %u runs: %u steps, %u VMs created, %u of them "
+                 "beside another, %u run again, %u stopped, %u failures, %u rollbacks; settled in "
+                 "at most %u turns",
+                 total.runs, total.steps, total.created, total.surges, total.rerun, total.stopped,
+                 total.failed, total.undone, total.turns);
         ok(total.bad == 0, "%u runs keep the promises and converge, %u do not", total.runs,
            total.bad);
         return tap_done();

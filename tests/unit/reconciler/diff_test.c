@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
@@ -147,21 +148,109 @@ static void test_effects(void)
         is_int(field_effect("scale"), EFFECT_UPDATE, "replicas in place");
         is_int(field_effect("mem_limit"), EFFECT_REPLACE, "limits replace");
         is_int(field_effect("restart"), EFFECT_UPDATE, "restart in place");
+        is_int(field_effect("ports[1].published"), EFFECT_UPDATE, "ports in place");
+        is_int(field_effect("networks.front"), EFFECT_REPLACE, "a network replaces");
+        is_int(field_effect("networks.front.aliases"), EFFECT_UPDATE, "its names do not");
+        is_int(field_effect("x-berth.memory"), EFFECT_REPLACE, "the VM's memory replaces");
+        is_int(field_effect("x-berth.restart.delay"), EFFECT_UPDATE, "delays in place");
+        ok(field_is_divided("networks") && field_is_divided("networks.front") &&
+                   field_is_divided("x-berth"),
+           "some have members with rows");
+        ok(!field_is_divided("environment") && !field_is_divided("networks.front.aliases") &&
+                   !field_is_divided("healthcheck.test"),
+           "most have not");
 }
 
-/* The keys of the language that change in place: a new one has to be put down here, too. */
-static void test_effects_of_schema(void)
+static bool has_row(const char *path)
 {
-        AUTO_STRBUF struct strbuf in_place = STRBUF_INIT(1000);
+        size_t len;
+        const struct effect_row *rows = effect_rows(&len);
 
-        for (const struct field *f = service_fields; f->name; f++)
-                if (f->use == FIELD_USED && !f->in_only && field_effect(f->name) != EFFECT_REPLACE)
-                        strbuf_addf(&in_place, " %s=%s", f->name,
-                                    change_effect_name(field_effect(f->name)));
-        is_str(strbuf_str(&in_place),
-               " pull_policy=update depends_on=update healthcheck=update restart=update "
-               "scale=update deploy=update stop_grace_period=update labels=none",
-               "all others of the schema's canonical keys replace");
+        for (size_t i = 0; i < len; i++)
+                if (streq(rows[i].path, path))
+                        return true;
+        return false;
+}
+
+/* A field that canonical JSON never holds has no effect of its own. */
+static bool is_canonical(const struct field *f)
+{
+        return f->use == FIELD_USED && !f->in_only;
+}
+
+static void test_effects_are_complete(void)
+{
+        for (const struct field *f = service_fields; f->name; f++) {
+                bool divided = streq(f->name, "deploy") || streq(f->name, "x-berth");
+
+                if (!is_canonical(f))
+                        continue;
+                ok(has_row(f->name), "%s has an effect", f->name);
+                for (const struct field *m = f->arg; divided && m->name; m++) {
+                        AUTO_FREE char *path = xasprintf("%s.%s", f->name, m->name);
+
+                        if (is_canonical(m))
+                                ok(has_row(path), "%s has an effect", path);
+                }
+        }
+}
+
+static const struct field *find_field(const struct field *table, const char *name, size_t n)
+{
+        for (const struct field *f = table; f->name; f++)
+                if (strlen(f->name) == n && strncmp(f->name, name, n) == 0)
+                        return f;
+        return NULL;
+}
+
+static void test_rows_are_keys(void)
+{
+        size_t len;
+        const struct effect_row *rows = effect_rows(&len);
+
+        for (size_t i = 0; i < len; i++) {
+                size_t n = strcspn(rows[i].path, ".");
+                const struct field *f = find_field(service_fields, rows[i].path, n);
+
+                ok(f && is_canonical(f) && *rows[i].why, "%s is a key, and has a reason",
+                   rows[i].path);
+                ok(i == 0 || strcmp(rows[i - 1].path, rows[i].path) < 0, "in order");
+        }
+}
+
+/* What is documented is the table; UPDATE=1 writes it. */
+static void test_docs(void)
+{
+        static const char begin[] = "<!-- effects: UPDATE=1 diff_test writes them -->\n",
+                          end[] = "<!-- end of effects -->\n", file[] = "docs/reconciler.md";
+        AUTO_STRBUF struct strbuf table = STRBUF_INIT(1 << 16);
+        AUTO_FREE char *docs = NULL, *updated = NULL;
+        const struct effect_row *rows;
+        const char *from, *to;
+        size_t len;
+
+        strbuf_adds(&table, "| change of | effect | how |\n|---|---|---|\n");
+        rows = effect_rows(&len);
+        for (size_t i = 0; i < len; i++)
+                strbuf_addf(&table, "| `%s` | %s | %s |\n", rows[i].path,
+                            rows[i].effect == EFFECT_REPLACE  ? "a new VM"
+                            : rows[i].effect == EFFECT_UPDATE ? "in place"
+                                                              : "none",
+                            rows[i].why);
+        if (file_read(file, 1 << 20, &docs, NULL, NULL) < 0) {
+                printf("# %s is not below this folder\n", file);
+                return;
+        }
+        from = strstr(docs, begin);
+        to = strstr(docs, end);
+        if (!ok(from && to, "%s has the marks", file))
+                return;
+        from += strlen(begin);
+        updated = xasprintf("%.*s%s%s", (int)(from - docs), docs, strbuf_str(&table), to);
+        if (getenv("UPDATE"))
+                ok(file_write_atomic(file, updated, strlen(updated), 0644, NULL) == 0, "written");
+        else
+                ok(streq(updated, docs), "%s has the table", file);
 }
 
 int main(void)
@@ -171,6 +260,8 @@ int main(void)
         test_restart();
         test_json();
         test_effects();
-        test_effects_of_schema();
+        test_effects_are_complete();
+        test_rows_are_keys();
+        test_docs();
         return tap_done();
 }

@@ -21,7 +21,7 @@ static enum replica_verdict judge(const struct replica_fact *r, enum restart_pol
         struct service service = {.restart = policy, .restart_max_attempts = max};
         int64_t at;
 
-        return replica_judge(r, &service, "h1", now_ms, &at);
+        return replica_judge(r, &service, "h1", now_ms, 0, &at);
 }
 
 static void test_counts(void)
@@ -42,10 +42,12 @@ static void test_counts(void)
         is_int(r.failures, 2, "two failures in a row");
         is_int(r.own_failures, 1, "one of them the service's own");
         replica_on_started(&r, NOW + 40);
-        replica_on_ended(&r, EXIT_CODE, 1, "h1", NOW + 40 + BACKOFF_RESET_MS - 1);
+        replica_on_well(&r, NULL, RESTART_WINDOW_MS - 1);
+        replica_on_ended(&r, EXIT_CODE, 1, "h1", NOW + 90000);
         is_int(r.failures, 3, "a run just below the limit clears nothing");
         replica_on_started(&r, NOW + 100000);
-        replica_on_ended(&r, EXIT_CODE, 1, "h1", NOW + 100000 + BACKOFF_RESET_MS);
+        replica_on_well(&r, NULL, RESTART_WINDOW_MS);
+        replica_on_ended(&r, EXIT_CODE, 1, "h1", NOW + 200000);
         is_int(r.failures, 1, "a run that lasted clears the failures");
         is_int(r.own_failures, 1, "both counts");
         replica_on_ended(&r, EXIT_PREPARE, 0, "h2", NOW + 300000);

@@ -38,6 +38,8 @@ static const struct effect_row rows[] = {
         {"networks.*.aliases", EFFECT_UPDATE, "names that the network's DNS answers"},
         {"pids_limit", EFFECT_REPLACE, NEW_VM},
         {"ports", EFFECT_UPDATE, "opened and closed on the host; those that stay keep connections"},
+        {"post_start", EFFECT_REPLACE, "run in each new VM"},
+        {"pre_stop", EFFECT_REPLACE, "the VM keeps those that it was made with"},
         {"privileged", EFFECT_REPLACE, NEW_VM},
         {"pull_policy", EFFECT_UPDATE, "holds for the next look for the image"},
         {"read_only", EFFECT_REPLACE, NEW_VM},

@@ -185,6 +185,8 @@ int store_staging_new(const struct image_store *store, char **ret_path, int *ret
         int r;
 
         r = store_lock(store, &lock, err); /* so that no sweep comes between the two steps */
+        if (r == 0)
+                r = sweep_staging(store, err); /* of those that were still dying at the opening */
         if (r < 0)
                 return r;
         random_hex(name, 16);

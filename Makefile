@@ -52,11 +52,11 @@ host_flags := -fPIE
 host_ldflags := -pie -Wl,-z,relro,-z,now $(if $(SAN),-fsanitize=$(SAN))
 q := $(if $(filter 1,$(V)),,@)
 
-src   = $(filter-out %/main.c,$(wildcard $(1)/*.c $(1)/api/*.c))
+src   = $(filter-out %/main.c %_main.c,$(wildcard $(1)/*.c $(1)/api/*.c))
 objs  = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 libs  = $(patsubst %,$(BUILD)/lib/%.a,$(1))
 tests := $(patsubst %.c,$(BUILD)/bin/%,$(wildcard tests/unit/*/*_test.c))
-bins  := $(addprefix $(BUILD)/bin/,berthd berth-netd berth-storage berth)
+bins  := $(addprefix $(BUILD)/bin/,berthd berth-netd berth-storage berth-registry berth)
 
 host: $(bins)
 all: host guest               ## build berth, berthd, its helpers and the guest (kernel, initramfs)
@@ -71,6 +71,7 @@ $(BUILD)/bin/berthd: $(call objs,orchestrator/main.c) \
         $(call libs,orchestrator $(uses_orchestrator) llhttp)
 $(BUILD)/bin/berth-netd: $(call objs,network/main.c) $(call libs,network base)
 $(BUILD)/bin/berth-storage: $(call objs,storage/main.c) $(call libs,storage base)
+$(BUILD)/bin/berth-registry: $(call objs,storage/registry_main.c) $(call libs,storage base)
 $(BUILD)/bin/berth: $(call objs,orchestrator/cli/main.c) $(call libs,cli schema base)
 
 # The examples of docs/explain.md: what the reconciler says, in the words of the command line.
@@ -211,7 +212,7 @@ sanitized:
 	$(q)$(if $(SAN),,$(MAKE) --no-print-directory SAN=address,undefined tests)
 
 # Longer than `make test` has time for.
-.PHONY: churn stacks simulate bench-reconcile bench-manifest
+.PHONY: churn stacks simulate bench-reconcile bench-daemon bench-manifest
 churn: all test-images          ## 20 minutes of random applies and kills with real VMs
 	$(q)BUILD=$(BUILD) BERTH_CHURN_SECONDS=1200 BERTH_TEST_IMAGES=$(CURDIR)/build/tests/images \
 	        sh tests/vm/60-churn.t
@@ -229,6 +230,9 @@ $(BUILD)/bin/tests/bench/reconcile: $(call objs,tests/bench/reconcile.c) \
 
 bench-reconcile: $(BUILD)/bin/tests/bench/reconcile ## time of a no-op decision and of a diff
 	$(q)$<
+
+bench-daemon: bench-reconcile test-images ## those of the running daemon, about 5 minutes; VMS=50
+	$(q)BUILD=$(BUILD) BERTH_TEST_IMAGES=$(CURDIR)/build/tests/images sh tests/bench/daemon.sh
 
 bench-manifest: all             ## time to check a manifest of 10,000 services in 10 MB
 	$(q)BUILD=$(BUILD) sh tests/bench/manifest.sh
@@ -281,6 +285,7 @@ install: all                    ## into $(DESTDIR)$(PREFIX)
 	install -D -m 755 $(BUILD)/bin/berthd $(DESTDIR)$(PREFIX)/bin/berthd
 	install -D -m 755 $(BUILD)/bin/berth-netd $(DESTDIR)$(PREFIX)/lib/berth/berth-netd
 	install -D -m 755 $(BUILD)/bin/berth-storage $(DESTDIR)$(PREFIX)/lib/berth/berth-storage
+	install -D -m 755 $(BUILD)/bin/berth-registry $(DESTDIR)$(PREFIX)/lib/berth/berth-registry
 	install -D -m 644 $(BUILD)/guest/vmlinux $(DESTDIR)$(PREFIX)/lib/berth/vmlinux
 	install -D -m 644 $(BUILD)/guest/initramfs $(DESTDIR)$(PREFIX)/lib/berth/initramfs
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/lib/systemd/,system user) \

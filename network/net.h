@@ -25,6 +25,11 @@
 
 #define NET_MTU 1500
 
+/* Where networks without a subnet of their own have theirs: 10.192.0.0/12. It is nowhere outside.
+ */
+#define NET_POOL      0x0ac00000u
+#define NET_POOL_BITS 12
+
 struct net_spec {
         const char *netd;  /* path of the berth-netd program */
         const char *dir;   /* for netd.sock; exists, shorter than 90 bytes */

@@ -15,11 +15,13 @@
 
 #include "base/auto.h"
 #include "base/fd.h"
+#include "network/net.h"
 #include "network/rtnl.h"
 
 #define TUN_PATH "/dev/net/tun"
 
 /* Rules of routing: who may pass, before that nobody may. Local delivery (0) comes first. */
+#define PRIORITY_STACKS 50
 #define PRIORITY_CLIENT 100
 #define PRIORITY_NOBODY 200
 
@@ -129,11 +131,18 @@ static int no_reverse_path_filter(const char *link, struct err *err)
 int netns_route_setup(struct err *err)
 {
         const struct rtnl_rule nobody = {.link = NETNS_BRIDGE, .priority = PRIORITY_NOBODY};
+        /* What has an address of another network is not outside, wherever that would lead. */
+        const struct rtnl_rule stacks = {.link = NETNS_BRIDGE,
+                                         .destination = NET_POOL,
+                                         .destination_bits = NET_POOL_BITS,
+                                         .priority = PRIORITY_STACKS};
         AUTO_CLOSE int fd = -1;
         int r = rtnl_open(&fd, err);
 
         if (r == 0)
                 r = rtnl_rule_set(fd, &nobody, true, err);
+        if (r == 0)
+                r = rtnl_rule_set(fd, &stacks, true, err);
         if (r == 0)
                 r = write_proc("/proc/sys/net/ipv4/ip_forward", "1", err);
         if (r == 0)

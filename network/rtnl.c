@@ -179,7 +179,7 @@ int rtnl_rule_set(int fd, const struct rtnl_rule *rule, bool add, struct err *er
         uint16_t flags = add ? NLM_F_CREATE | NLM_F_EXCL : 0;
         struct fib_rule_hdr *h =
                 request_init(&rq, add ? RTM_NEWRULE : RTM_DELRULE, flags, sizeof(*h));
-        uint32_t source = htonl(rule->source);
+        uint32_t source = htonl(rule->source), destination = htonl(rule->destination);
         int r;
 
         h->family = AF_INET;
@@ -188,6 +188,10 @@ int rtnl_rule_set(int fd, const struct rtnl_rule *rule, bool add, struct err *er
         if (rule->source) {
                 h->src_len = 32;
                 (void)attr_add(&rq, FRA_SRC, &source, sizeof(source));
+        }
+        if (rule->destination_bits) {
+                h->dst_len = (uint8_t)rule->destination_bits;
+                (void)attr_add(&rq, FRA_DST, &destination, sizeof(destination));
         }
         (void)attr_add(&rq, FRA_IIFNAME, rule->link, strlen(rule->link) + 1);
         (void)attr_add(&rq, FRA_PRIORITY, &rule->priority, sizeof(rule->priority));

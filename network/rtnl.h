@@ -38,7 +38,9 @@ int rtnl_addr_add(int fd, const char *name, uint32_t ip, unsigned bits, struct e
 struct rtnl_rule {
         const char *link;
         uint32_t source; /* host byte order; 0: any */
-        bool pass;       /* by the main table; else prohibited, and the sender is told */
+        uint32_t destination;
+        unsigned destination_bits; /* 0: any */
+        bool pass;                 /* by the main table; else prohibited, and the sender is told */
         uint32_t priority;
 };
 

@@ -38,10 +38,10 @@ static const struct stored_subnet *taken_by(const struct networks *ns, uint32_t 
 
 static int free_subnet(const struct networks *ns, uint32_t *ret_subnet, struct err *err)
 {
-        uint32_t count = UINT32_C(1) << (NETWORKS_BITS - NETWORKS_POOL_BITS);
+        uint32_t count = UINT32_C(1) << (NETWORKS_BITS - NET_POOL_BITS);
 
         for (uint32_t i = 0; i < count; i++) {
-                uint32_t subnet = NETWORKS_POOL + (i << (32 - NETWORKS_BITS));
+                uint32_t subnet = NET_POOL + (i << (32 - NETWORKS_BITS));
 
                 if (!taken_by(ns, subnet, NETWORKS_BITS, NULL)) {
                         *ret_subnet = subnet;

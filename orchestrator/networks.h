@@ -19,9 +19,7 @@
 #include "schema/manifest.h"
 
 /* Subnets are taken from here when the manifest names none: 4096 networks of /24. */
-#define NETWORKS_POOL      0x0ac00000u /* 10.192.0.0/12 */
-#define NETWORKS_POOL_BITS 12
-#define NETWORKS_BITS      24
+#define NETWORKS_BITS 24
 
 struct networks;
 

@@ -67,7 +67,10 @@ struct storage_job_events {
         void *ctx;
 };
 
-/** Start a job. worker: path of the program to run with --storage-worker. *ret_job is borrowed. */
+/**
+ * Start a job. worker: path of the program to run with --storage-worker; beside a "berth-storage"
+ * lies the "berth-registry" that PULL, PUSH and LOGIN are for. *ret_job is borrowed.
+ */
 int storage_job_start(struct ev_loop *loop, struct image_store *store, const char *worker,
                       const struct storage_job_request *request,
                       const struct storage_job_events *events, struct storage_job **ret_job,
@@ -76,7 +79,7 @@ int storage_job_start(struct ev_loop *loop, struct image_store *store, const cha
 /** Kill the worker and forget the job; no callback comes. Its temporary files are removed. */
 void storage_job_cancel(struct storage_job *job);
 
-/** main() of the worker process. */
+/** main() of a worker process for any job. */
 int storage_worker_main(int argc, char **argv);
 
 #endif

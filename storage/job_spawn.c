@@ -115,10 +115,21 @@ static int folders_open(const struct storage_job *job, bool follow, struct folde
         return r;
 }
 
+/* The program for the job: two that are installed side by side, so that each is small. */
+static char *program_of(const struct storage_job *job)
+{
+        const char *slash = strrchr(job->worker, '/');
+
+        if (!job_needs_network(job->kind) || !slash || !streq(slash + 1, "berth-storage"))
+                return xstrdup(job->worker);
+        return xasprintf("%.*s/berth-registry", (int)(slash - job->worker), job->worker);
+}
+
 static int start(struct storage_job *job, const struct storage_job_request *request, int ask,
                  int output, int ready, int *ret_pidfd, struct err *err)
 {
-        const char *argv[] = {job->worker, WORKER_OPTION, NULL};
+        AUTO_FREE char *program = program_of(job);
+        const char *argv[] = {program, WORKER_OPTION, NULL};
         struct folders folders = {-1, -1, -1, -1};
         struct spawn_fd fds[9];
         struct spawn spec = {.argv = argv, .fds = fds};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What job.c (daemon) and worker.c, registry_worker.c (worker) must agree on. */
+/* What job.c (daemon) and the workers must agree on. */
 #ifndef STORAGE_WORKER_H
 #define STORAGE_WORKER_H
 
@@ -17,7 +17,16 @@
 #define WORKER_GID        65534
 #define WORKER_LINE_MAX   (4u << 20) /* bytes of one line of output */
 
-/** Do a registry job; progress and notices go to standard output. Sandboxes itself. */
+/* Does the job that a request names, after giving up what it does not need for it. */
+typedef int worker_run(const json_t *request, json_t **ret, struct err *err);
+
+/** main() of a worker: read the request, run it, answer. */
+int worker_main(worker_run *run);
+
+/** Load, import, save, unpack: progress goes to standard output. */
+int archive_worker_run(const json_t *request, json_t **ret, struct err *err);
+
+/** Pull, push, login: progress and notices go to standard output. */
 int registry_worker_run(const json_t *request, json_t **ret, struct err *err);
 
 #endif

@@ -2,6 +2,7 @@
 #include "vz/guest.h"
 
 #include <assert.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -17,13 +18,34 @@
 /* More configuration than that is refused; a session's stdin is refused long before. */
 #define TX_MAX       ((size_t)64 << 20)
 #define TX_STDIN_MAX (256u << 10)
+/* Frames up to this size leave their pages for the next one. */
+#define FRAME_KEPT 4096u
+
+/*
+ * Buffers for the largest frame, of which a guest that idles uses some bytes: pages of their own,
+ * which are there once they are touched.
+ */
+static uint8_t *pages_new(size_t size)
+{
+        void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+        if (p == MAP_FAILED)
+                bug("out of memory"); /* as base/mem.h does */
+        return p;
+}
+
+static void pages_free(uint8_t *pages, size_t size)
+{
+        if (pages)
+                (void)munmap(pages, size); /* a mapping of our own, whole */
+}
 
 static void delete (void *p)
 {
         struct guest *g = p;
         strbuf_release(&g->tx);
-        free(g->rx_data);
-        free(g->frame_data);
+        pages_free(g->rx_data, GUEST_RX_SIZE);
+        pages_free(g->frame_data, WIRE_FRAME_MAX);
         free(g);
 }
 
@@ -85,6 +107,8 @@ static bool end(struct guest *g)
         if (!wire_end(&g->frame))
                 return false;
         queue(g, g->frame_data, g->frame.len);
+        if (g->frame.len > FRAME_KEPT) /* a configuration: the next frames are small */
+                (void)madvise(g->frame_data, WIRE_FRAME_MAX, MADV_DONTNEED); /* advice, no more */
         return true;
 }
 
@@ -120,6 +144,7 @@ static void on_socket_writable(struct ev_loop *loop, ev_io *w, int revents)
         }
         if (g->tx.len == 0) {
                 ev_io_stop(loop, w);
+                strbuf_release(&g->tx);
                 guest_tell_writable(g);
         }
 }
@@ -165,8 +190,8 @@ int guest_attach_fd(struct ev_loop *loop, int fd, uint64_t stdout_from, uint64_t
         g->arg = arg;
         g->next_id = 1;
         g->tx = (struct strbuf)STRBUF_INIT(TX_MAX);
-        g->frame_data = xcalloc(1, WIRE_FRAME_MAX);
-        g->rx_data = xcalloc(1, GUEST_RX_SIZE);
+        g->frame_data = pages_new(WIRE_FRAME_MAX);
+        g->rx_data = pages_new(GUEST_RX_SIZE);
         memcpy(g->nonce, nonce, sizeof(nonce));
         wire_rx_init(&g->rx, g->rx_data, GUEST_RX_SIZE, nonce, false);
         ev_io_init(&g->reader, guest_on_readable, fd, EV_READ);

@@ -271,6 +271,11 @@ uint32_t net_gateway(uint32_t subnet, unsigned bits)
         return subnet + 1;
 }
 
+uint32_t net_host_address(void)
+{
+        return UINT32_C(0xc0000201); /* 192.0.2.1 */
+}
+
 bool net_address_usable(uint32_t subnet, unsigned bits, uint32_t ip)
 {
         uint32_t size = UINT32_C(1) << (32 - bits);

@@ -83,7 +83,7 @@ killed() { # WHAT COMMAND...: run it, kill berthd when WHAT is there
         wait "$command"
         # Who worked for it dies with it.
         timeout 10 sh -c "while grep -lsaz 'BERTH_ROOT=$BERTH_ROOT' /proc/[0-9]*/environ |
-                cut -d/ -f3 | xargs -rn1 -I@ cat /proc/@/comm 2>/dev/null | grep -q berth-storage; do :; done"
+                cut -d/ -f3 | xargs -rn1 -I@ cat /proc/@/comm 2>/dev/null | grep -qE 'berth-(storage|registry)'; do :; done"
         ok $? "$what: no worker is left"
         berth system start >/dev/null 2>&1
         is "$(left)" '' "$what: nothing half after a new start"

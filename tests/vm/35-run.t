@@ -102,7 +102,7 @@ port=$(free_port)
 is "$(berth run -d --name bg -p "127.0.0.1:$port:80" -v data:/data hello-web \
         sh -c 'echo kept >/data/file; httpd -f -p 80 -h /data')" bg "-d prints the name"
 is "$(field_of run-bg bg 1 .state)" running "and it runs"
-is "$(curl -s --noproxy '*' "http://127.0.0.1:$port/file")" kept "its port is published"
+is "$(curl -s --retry 10 --retry-all-errors --retry-delay 1 --noproxy '*' "http://127.0.0.1:$port/file")" kept "its port is published"
 is "$(berth exec bg -- cat /data/file)" kept "exec by its name"
 run berth run --name bg hello-web true
 is "$code" 125 "a name that is taken: 125"

@@ -59,6 +59,10 @@ like "$(fetch shut http://198.51.100.1:8000/)" 'unreachable|Permission denied|pr
         "nor one that it makes itself"
 like "$(fetch shut http://web.example.org:8000/)" 'bad address' "and no names"
 
+# A question by TCP, for a name that is answered so only.
+question='\000\041\022\064\001\000\000\001\000\000\000\000\000\000\003big\007example\003org\000\000\001\000\001'
+like "$(berth exec out/web -- sh -c "(printf '$question'; sleep 4) | timeout 5 nc $front 53 | od -An -tx1 | tr -d ' \n'")" \
+        '^..1234.*c6336401$|^....1234.*c6336401$' "a name by TCP"
 is "$(fetch web http://host.docker.internal:8002/)" "this is host" "host-gateway is the host"
 for address in 127.0.0.1 169.254.250.2 169.254.250.3 169.254.250.100 "$front" 198.51.100.2; do
         unlike "$(fetch web "http://$address:8001/")" 'this is' "the host's loopback is not at $address"
@@ -93,6 +97,7 @@ is "$(slirp_of)" "$slirp" "with the same slirp4netns"
 kill -9 "$pid"
 wait_event 'network-lost'
 ok $? "netd is killed"
+# shellcheck disable=SC2016 # wait_for evaluates it
 wait_for '[ "$(berth ps out -o json | jq "[.[] | select(.state == \"running\")] | length")" = 3 ]' 60
 ok $? "the network comes again"
 settle

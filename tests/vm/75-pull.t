@@ -129,6 +129,6 @@ run berth apply -f "$test_dir/pulled.yaml" --timeout 60s
 is "$code" 0 'nor does it stop an apply whose image is only old'
 stack build
 run berth apply -f "$test_dir/pulled.yaml" --timeout 60s
-like "$out" 'pull_policy: images are not built here.*berth image load' 'build is refused, with the way out'
+like "$out" "'build' is taken as never: images are not built here.*berth image load" 'build is never, and says the way out'
 
 finish

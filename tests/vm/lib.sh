@@ -117,7 +117,7 @@ ours() {
                 [ "$pid" != "$$" ] || continue
                 grep -qsaF "BERTH_TEST=$test_dir" "$environ" || continue
                 case $(cat "/proc/$pid/comm" 2>/dev/null) in
-                berthd | berth-netd | berth-storage | berth | qemu-system*) echo "$pid" ;;
+                berthd | berth-netd | berth-storage | berth-registry | berth | qemu-system*) echo "$pid" ;;
                 esac
         done
 }

@@ -33,6 +33,7 @@ outside() {
 
 outside_start() {
         mkfifo "$outside_dir/up"
+        # shellcheck disable=SC2016 # $1 is the inner shell's
         unshare -n sh -c 'echo up >"$1/up"; exec sleep 600' sh "$outside_dir" &
         outside_pid=$!
         outside_pids=$outside_pid

@@ -32,6 +32,7 @@ userland() {
         tar=$cache/userland-$(printf %s "$suite $*" | sha256sum | cut -c1-16).tar
         [ ! -s "$tar" ] || return 0
         echo "image: Debian userland with $1"
+        # shellcheck disable=SC2016 # $1 is the hook's
         mmdebstrap --quiet --format=tar --variant=essential --include="$1" \
                 --aptopt='APT::Install-Recommends "false"' \
                 --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
@@ -160,6 +161,7 @@ alpine() {
         image alpine '' 'ENV PATH=/bin' 'CMD ["sh"]'
 }
 
-for name in ${*:-postgres redis mariadb python node monitoring forge mail alpine}; do
+[ $# -gt 0 ] || set -- postgres redis mariadb python node monitoring forge mail alpine
+for name; do
         "$name"
 done

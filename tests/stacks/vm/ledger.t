@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # MariaDB, a Node application as the image's user with a volume of its own, cron of busybox.
+# shellcheck disable=SC2317 # `try` calls functions
 . tests/stacks/vm/lib.sh
 
 take ledger

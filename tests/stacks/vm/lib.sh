@@ -16,10 +16,10 @@ take() {
         files="-f $test_dir/m/$stack.yaml -f $test_dir/m/vm/$stack.yaml -p $stack"
 }
 
-# up [SECONDS]: apply and wait for health
+# up: apply and wait for health
 up() {
         # shellcheck disable=SC2086 # $files is words
-        run berth apply $files --timeout "${1:-300}s"
+        run berth apply $files --timeout 300s
         is "$code" 0 "$stack is up" || {
                 printf '%s\n' "$out" | tail -n 30
                 berth logs "$stack" | tail -n 60

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Mail by SMTP through postfix and LMTP into dovecot, read by IMAP; the mailbox outlives restarts.
+# shellcheck disable=SC2317 # `try` calls functions
 . tests/stacks/vm/lib.sh
 
 take mail

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Prometheus scrapes two node exporters by name, an alert reaches alertmanager, data outlive it.
+# shellcheck disable=SC2317 # `try` calls functions
 . tests/stacks/vm/lib.sh
 
 take monitoring

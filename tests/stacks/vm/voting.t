@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Python, redis, two Python workers, PostgreSQL and Node, used from the host; data outlive restarts.
+# shellcheck disable=SC2317 # `try` calls functions
 . tests/stacks/vm/lib.sh
 
 take voting

@@ -195,6 +195,41 @@ static void test_many(void)
         is_str(ask(empty, IP(2), "shop.test"), "-", "but its own apex");
 }
 
+/* Names for others to answer, where the client may ask them. */
+static void test_foreign(const struct dns_zone *z)
+{
+        static const struct {
+                const char *name;
+                bool foreign;
+        } cases[] = {
+                {"example.org", true},
+                {"www.example.org", true},
+                {"nothing", false},
+                {"nothing.test", false},
+                {"nothing.shop.test", false},
+                {"web", false},
+                {"", false},
+                {"1.100.51.198.in-addr.arpa", true},
+                {"9.0.0.10.in-addr.arpa", false},
+                {"1.0.16.172.in-addr.arpa", false},
+                {"1.1.168.192.in-addr.arpa", false},
+                {"1.0.0.127.in-addr.arpa", false},
+                {"1.0.32.172.in-addr.arpa", true},
+                {"cloud.example.org", false},
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+                struct dns_result r = ask_type(z, IP(2), cases[i].name, DNS_TYPE_A, 0);
+
+                is_int(r.foreign, cases[i].foreign, "'%s' is for others", cases[i].name);
+        }
+        ok(!ask_type(z, IP(9), "example.org", DNS_TYPE_A, 0).foreign,
+           "not of a client without egress");
+        ok(!ask_type(z, IP(77), "example.org", DNS_TYPE_A, 0).foreign,
+           "nor of one that is not known");
+        ok(!ask_type(z, IP(2), "example.org", DNS_TYPE_AXFR, 0).foreign, "transfers are refused");
+}
+
 int main(void)
 {
         AUTO(dns_zone) struct dns_zone *z = dns_zone_new("shop", "front", &zone);
@@ -205,5 +240,6 @@ int main(void)
         test_reverse(z);
         test_rotation(z);
         test_many();
+        test_foreign(z);
         return tap_done();
 }

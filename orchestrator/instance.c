@@ -245,7 +245,7 @@ void instance_remove(struct instance *in)
         }
 }
 
-bool instance_is_reusable(const struct instance *in)
+bool instance_is_reusable(struct instance *in)
 {
         return in->state == VM_EXITED && in->vm && !in->remove_wanted && !in->powered_off &&
                (in->guest || ev_is_active(&in->reconnect));
@@ -358,7 +358,7 @@ static void on_deadline(struct ev_loop *loop, ev_timer *w, int revents)
                         on_pre_stop_done(in, "pre_stop did not end within stop_grace_period");
                         return;
                 }
-                /* fallthrough */
+                __attribute__((fallthrough));
         case VM_EXITED:
                 if (in->vm && !in->powered_off)
                         power_off(in);

@@ -185,7 +185,7 @@ AUTO_TYPE(instance)
 void instance_prepare(struct instance *instance);
 
 /** Whether it EXITED, and its guest can run the service again. */
-bool instance_is_reusable(const struct instance *instance);
+bool instance_is_reusable(struct instance *instance);
 
 /**
  * Run the service again in its VM, which must be reusable; as at first, on_started or on_ended

@@ -19,7 +19,7 @@
 #include "base/mem.h"
 #include "base/value.h"
 #include "network/net.h"
-#include "orchestrator/instance.h"
+#include "orchestrator/instance_internal.h"
 #include "orchestrator/machine_id.h"
 #include "storage/volume.h"
 

@@ -11,7 +11,7 @@
 
 /* -------------------------------------------------------------------------------------- observe */
 
-static void observe_vm(const struct instance *in, struct vm_fact *fact)
+static void observe_vm(struct instance *in, struct vm_fact *fact)
 {
         fact->id = in->id;
         fact->stack = in->stack;

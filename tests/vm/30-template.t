@@ -5,6 +5,10 @@
 # by tests/system/template.t.
 . tests/vm/lib.sh
 
+# Machines of the pool have a test of their own.
+BERTH_POOL=0
+export BERTH_POOL
+
 cat >"$test_dir/s.yaml" <<'END'
 name: tpl
 services:

@@ -44,6 +44,9 @@
 #define INSTANCE_MEMORY_OVERHEAD (INT64_C(64) << 20)
 #define INSTANCE_MEMORY_FLOOR    (INT64_C(128) << 20)
 
+/** Memory of a VM of that service. */
+int64_t instance_memory(const struct service *service);
+
 struct instance;
 struct instance_env;
 

@@ -122,32 +122,45 @@ void instance_follow(struct instance *in, const struct service *service, bool au
         in->env->on_change(in->env, in);
 }
 
-static char *failed_port(const struct instance *in)
+/* Of several, one that failed; pending: some are not known yet. */
+static char *failed_port(const struct instance *in, bool *ret_pending)
 {
+        *ret_pending = false;
         for (size_t i = 0; i < in->ports_len; i++) {
+                const struct port *p = &in->ports[i];
                 const char *why = NULL;
                 uint16_t host_port;
 
-                if (networks_forward(in->env->networks, in->stack, in->service, in->replica,
-                                     &in->ports[i], &host_port, &why) == FORWARD_FAILED)
+                switch (networks_forward(in->env->networks, in->stack, in->service, in->replica, p,
+                                         &host_port, &why)) {
+                case FORWARD_FAILED:
                         return xasprintf("port %u cannot be published: %s; stop what uses it, or "
-                                         "publish another port, and apply again",
-                                         in->ports[i].published, why ? why : "unknown");
+                                         "publish another port",
+                                         p->published ? p->published : p->target,
+                                         why ? why : "unknown");
+                case FORWARD_PENDING:
+                        *ret_pending = true;
+                        break;
+                case FORWARD_BOUND:
+                        break;
+                }
         }
         return NULL;
 }
 
 void instance_check_ports(struct instance *in)
 {
-        char *trouble = in->state == VM_RUNNING && in->nics_len ? failed_port(in) : NULL;
+        bool runs = in->state == VM_RUNNING && in->nics_len, pending = false;
+        char *trouble = runs ? failed_port(in, &pending) : NULL;
 
-        if (streq(trouble, in->trouble)) {
+        if (streq(trouble, in->trouble) || (pending && !trouble)) { /* pending: the answer says */
                 free(trouble);
                 return;
         }
         free(in->trouble);
         in->trouble = trouble;
-        instance_emit(in, trouble ? "port-failed" : "port-published", "", "%s",
-                      trouble ? trouble : "all ports are published");
+        if (runs)
+                instance_emit(in, trouble ? "port-failed" : "port-published", "", "%s",
+                              trouble ? trouble : "all ports are published");
         in->env->on_change(in->env, in);
 }

@@ -113,7 +113,7 @@ static void on_net_lost(void *ctx, const struct err *err)
         close_namespace(n);
         n->entry.up = false;
         n->entry.pid = 0;
-        n->zone_digest[0] = n->forwards_digest[0] = '\0';
+        networks_tell_anew(n);
         note_failure(n, err);
         tell_lost(n, err);
         n->owner->env.on_change(n->owner->env.ctx);
@@ -246,7 +246,7 @@ void networks_retry(struct networks *ns, const char *stack)
 
                 if (!streq(entry->stack, stack))
                         continue;
-                ns->items[i]->forwards_digest[0] = '\0'; /* those that failed are asked for again */
+                networks_tell_anew(ns->items[i]); /* ports that failed are asked for again */
                 if (entry->failed_ms) {
                         entry->failures = 0;
                         entry->failed_ms = 1; /* long ago */

@@ -34,7 +34,10 @@ struct network_entry {
         unsigned failures;  /* attempts in a row to bring it up */
         int64_t failed_ms;  /* when the last one failed, on the clock of facts; 0: it did not */
         char *message;      /* why it is not up; NULL while it starts */
-        int pid;            /* of netd; 0 unknown */
+        /* When its netd is told again what it did not take: names; ports, of which some could not
+           be bound. On the clock of facts; 0: it took all, or is being asked. */
+        int64_t zone_retry_ms, ports_retry_ms;
+        int pid; /* of netd; 0 unknown */
 };
 
 struct networks_env {
@@ -63,7 +66,7 @@ void networks_free(struct networks *networks);
 /** Start the network's netd. Failure is noted in its entry; the next call tries again. */
 void networks_create(struct networks *networks, const char *stack, const struct network *spec);
 
-/** Somebody asks again: networks of the stack that failed are tried at once. */
+/** Somebody asks again: networks and ports of the stack that failed are tried at once. */
 void networks_retry(struct networks *networks, const char *stack);
 
 /** End netd and all it owns. */
@@ -117,8 +120,14 @@ struct endpoint {
         size_t ports_len;
 };
 
-/** Tell every netd what it must know; cheap when nothing changed. */
+/**
+ * Tell every netd what it must know; cheap when nothing changed. What one does not take is tried
+ * again by a call at networks_wake_ms() or later, with the back-off of replicas.
+ */
 void networks_publish(struct networks *networks, const struct endpoint *endpoints, size_t n);
+
+/** When to publish again though nothing changed, on the clock of facts; 0: no need. */
+int64_t networks_wake_ms(const struct networks *networks);
 
 enum forward_state { FORWARD_PENDING, FORWARD_BOUND, FORWARD_FAILED };
 

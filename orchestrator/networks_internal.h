@@ -26,6 +26,7 @@ struct network_state {
         bool inherited;                    /* a former daemon started it: VMs may hang on it */
         char zone_digest[DIGEST_TEXT_MAX]; /* of what netd was told last; "": nothing */
         char forwards_digest[DIGEST_TEXT_MAX];
+        unsigned zone_failures, ports_failures; /* in a row: see zone_retry_ms, ports_retry_ms */
         struct forward_slot *slots;
         size_t slots_len;
 };
@@ -42,5 +43,8 @@ struct networks {
 /** The subnet: the manifest's, else its lease, else a free one of the pool, which it leases. */
 int networks_choose_subnet(struct networks *networks, const char *stack, const struct network *spec,
                            uint32_t *ret_subnet, unsigned *ret_bits, struct err *err);
+
+/** netd is told all with the next publish, as if it had never refused anything. */
+void networks_tell_anew(struct network_state *network);
 
 #endif

@@ -12,6 +12,7 @@
 #include "base/strbuf.h"
 #include "base/value.h"
 #include "orchestrator/networks_internal.h"
+#include "reconciler/reconcile.h"
 
 /* Enough for the text of the largest zone (thousands of names); only its digest is kept. */
 #define FINGERPRINT_MAX (16u << 20)
@@ -141,6 +142,23 @@ static void zone_fingerprint(const struct zone_build *zb, char *ret)
         digest_text(strbuf_str(&text), text.len, ret);
 }
 
+void networks_tell_anew(struct network_state *n)
+{
+        n->zone_digest[0] = n->forwards_digest[0] = '\0';
+        n->zone_failures = n->ports_failures = 0;
+        n->entry.zone_retry_ms = n->entry.ports_retry_ms = 0;
+}
+
+/* What failed once more is tried at *ret_retry_ms; what succeeded is not. */
+static void plan_retry(const struct network_state *n, bool failed, unsigned *failures,
+                       int64_t *ret_retry_ms)
+{
+        const struct networks_env *env = &n->owner->env;
+
+        *failures = failed ? *failures + 1 : 0;
+        *ret_retry_ms = failed ? env->now_ms(env->ctx) + backoff_delay_ms(0, 0, *failures, 0) : 0;
+}
+
 static void publish_zone(struct network_state *n, const struct endpoint *eps, size_t len)
 {
         struct zone_build zb = {0};
@@ -151,11 +169,13 @@ static void publish_zone(struct network_state *n, const struct endpoint *eps, si
         zone_fingerprint(&zb, digest);
         if (!streq(digest, n->zone_digest)) {
                 const struct zone zone = {zb.records, zb.records_len, zb.clients, zb.clients_len};
+                int r = net_set_zone(n->net, &zone, &err);
 
-                if (net_set_zone(n->net, &zone, &err) < 0)
+                if (r < 0)
                         log_warn("network", n->entry.name, "zone not sent: %s", err.msg);
                 else
                         memcpy(n->zone_digest, digest, sizeof(digest));
+                plan_retry(n, r < 0, &n->zone_failures, &n->entry.zone_retry_ms);
         }
         zone_build_release(&zb);
 }
@@ -172,6 +192,7 @@ static void on_forwards_set(void *ctx, const struct forward_result *results, siz
                             const struct err *err)
 {
         struct network_state *net = ctx;
+        bool failed = err != NULL;
 
         for (size_t i = 0; !err && i < n; i++) {
                 struct forward_slot *slot = slot_of(net, results[i].id);
@@ -182,7 +203,9 @@ static void on_forwards_set(void *ctx, const struct forward_result *results, siz
                 slot->host_port = results[i].host_port;
                 free(slot->error);
                 slot->error = xstrdup(results[i].error);
+                failed = failed || !results[i].bound;
         }
+        plan_retry(net, failed, &net->ports_failures, &net->entry.ports_retry_ms);
         net->owner->env.on_change(net->owner->env.ctx);
 }
 
@@ -283,6 +306,13 @@ static void add_forwards(struct forward_build *fb, const struct endpoint *ep)
         }
 }
 
+static bool ports_retry_is_due(const struct network_state *n)
+{
+        const struct networks_env *env = &n->owner->env;
+
+        return n->entry.ports_retry_ms && env->now_ms(env->ctx) >= n->entry.ports_retry_ms;
+}
+
 static void send_forwards(struct forward_build *fb)
 {
         AUTO_STRBUF struct strbuf text = STRBUF_INIT(FINGERPRINT_MAX);
@@ -297,13 +327,17 @@ static void send_forwards(struct forward_build *fb)
                             f->target_ip, f->target_port, f->udp);
         }
         digest_text(strbuf_str(&text), text.len, digest);
-        if (streq(digest, n->forwards_digest))
+        if (streq(digest, n->forwards_digest) && !ports_retry_is_due(n))
                 return;
         renew_slots(n, fb->list, fb->len);
-        if (net_set_forwards(n->net, fb->list, fb->len, on_forwards_set, n, &err) < 0)
-                log_warn("network", n->entry.name, "forwards not sent: %s", err.msg);
-        else
+        n->entry.ports_retry_ms = 0; /* the answer says */
+        if (net_set_forwards(n->net, fb->list, fb->len, on_forwards_set, n, &err) == 0) {
                 memcpy(n->forwards_digest, digest, sizeof(digest));
+                return;
+        }
+        log_warn("network", n->entry.name, "forwards not sent: %s", err.msg);
+        n->forwards_digest[0] = '\0'; /* the slots are others now */
+        plan_retry(n, true, &n->ports_failures, &n->entry.ports_retry_ms);
 }
 
 static void publish_forwards(struct network_state *n, const struct endpoint *eps, size_t eps_len)
@@ -329,6 +363,21 @@ void networks_publish(struct networks *ns, const struct endpoint *endpoints, siz
                 publish_zone(ns->items[i], endpoints, n);
                 publish_forwards(ns->items[i], endpoints, n);
         }
+}
+
+int64_t networks_wake_ms(const struct networks *ns)
+{
+        int64_t wake = 0;
+
+        for (size_t i = 0; i < ns->len; i++) {
+                const struct network_entry *entry = &ns->items[i]->entry;
+                const int64_t at[] = {entry->zone_retry_ms, entry->ports_retry_ms};
+
+                for (size_t k = 0; entry->up && k < ARRAY_SIZE(at); k++)
+                        if (at[k] && (!wake || at[k] < wake))
+                                wake = at[k];
+        }
+        return wake;
 }
 
 enum forward_state networks_forward(const struct networks *ns, const char *stack,

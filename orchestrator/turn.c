@@ -11,6 +11,16 @@
 
 /* -------------------------------------------------------------------------------------- observe */
 
+static int64_t ports_retry_ms(const struct instance *in)
+{
+        const struct network_entry *n =
+                in->trouble && in->nics_len
+                        ? networks_find(in->env->networks, in->stack, in->nics[0].network)
+                        : NULL;
+
+        return n ? n->ports_retry_ms : 0;
+}
+
 static void observe_vm(struct instance *in, struct vm_fact *fact)
 {
         fact->id = in->id;
@@ -27,6 +37,7 @@ static void observe_vm(struct instance *in, struct vm_fact *fact)
         fact->reusable = instance_is_reusable(in);
         fact->ending = in->ending != EXIT_NONE;
         fact->degraded = in->trouble != NULL;
+        fact->degraded_retry_ms = ports_retry_ms(in);
         fact->message = in->message ? in->message : in->trouble ? in->trouble : in->probe.message;
 }
 
@@ -336,12 +347,14 @@ static void publish(struct daemon *d)
 
 static void arm_wake(struct daemon *d, int64_t now)
 {
+        int64_t at = networks_wake_ms(d->networks);
+
+        if (at == 0 || (d->plan.wake_at_ms && d->plan.wake_at_ms < at))
+                at = d->plan.wake_at_ms;
         ev_timer_stop(d->loop, &d->wake);
-        if (d->plan.wake_at_ms == 0)
+        if (at == 0)
                 return;
-        ev_timer_set(&d->wake,
-                     d->plan.wake_at_ms > now ? (double)(d->plan.wake_at_ms - now) / 1000.0 : 0.0,
-                     0.0);
+        ev_timer_set(&d->wake, at > now ? (double)(at - now) / 1000.0 : 0.0, 0.0);
         ev_timer_start(d->loop, &d->wake);
 }
 

@@ -51,9 +51,10 @@ struct vm_fact {
         int64_t health_since_ms;
         enum exit_reason exit_reason; /* EXITED and FAILED */
         int exit_code;
-        bool reusable; /* EXITED: its guest is at hand and can run the service again */
-        bool degraded; /* RUNNING, and a published port is not to be had: message */
-        bool ending;   /* RUNNING: VM_END was begun */
+        bool reusable;             /* EXITED: its guest is at hand and can run the service again */
+        bool degraded;             /* RUNNING, and a published port is not to be had: message */
+        int64_t degraded_retry_ms; /* when the port is tried again; 0: it is being tried */
+        bool ending;               /* RUNNING: VM_END was begun */
         char *message; /* cause of EXITED/FAILED or last probe failure, for people; may be NULL */
 };
 

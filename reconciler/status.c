@@ -109,6 +109,12 @@ static struct verdict judge_outdated(const struct unit *unit, const struct slot 
                                 false};
 }
 
+/* A port that could not be published is being tried again: soon it is known. */
+static bool is_tried(const struct vm_fact *vm)
+{
+        return vm->degraded && vm->degraded_retry_ms == 0;
+}
+
 static struct verdict judge(const struct unit *unit, const struct slot *slot,
                             const struct gate *gate)
 {
@@ -116,7 +122,8 @@ static struct verdict judge(const struct unit *unit, const struct slot *slot,
         case SLOT_READY:
                 return (struct verdict){slot->vm->health == HEALTH_HEALTHY ? PHASE_HEALTHY
                                                                            : PHASE_RUNNING,
-                                        !unit->awaited && !slot->outgoing, !slot->vm->degraded};
+                                        !unit->awaited && !slot->outgoing && !is_tried(slot->vm),
+                                        !slot->vm->degraded};
         case SLOT_UNHEALTHY:
                 return (struct verdict){PHASE_UNHEALTHY,
                                         unit->service->on_unhealthy == UNHEALTHY_NONE, false};

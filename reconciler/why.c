@@ -205,7 +205,17 @@ static char *outdated_text(const struct view *view, const struct unit *unit,
         return xasprintf("%s, the previous one keeps running: %s", unit_change_text(unit), blocked);
 }
 
-static char *ready_text(const struct unit *unit, const struct slot *slot)
+static char *degraded_text(const struct view *view, const struct vm_fact *vm)
+{
+        char span[VALUE_DURATION_MAX];
+
+        if (vm->degraded_retry_ms == 0)
+                return xstrdup(vm->message);
+        span_text(vm->degraded_retry_ms - view->input->now_ms + 99, span);
+        return xasprintf("%s, next try in %s", vm->message ? vm->message : "degraded", span);
+}
+
+static char *ready_text(const struct view *view, const struct unit *unit, const struct slot *slot)
 {
         const struct net *net = unit->kept_net;
 
@@ -214,7 +224,7 @@ static char *ready_text(const struct unit *unit, const struct slot *slot)
         if (slot->outgoing)
                 return xstrdup("the new VM serves, the previous one stops soon");
         if (slot->vm->degraded)
-                return xstrdup(slot->vm->message);
+                return degraded_text(view, slot->vm);
         if (!net)
                 return NULL;
         return xasprintf("network %s changed and stays as it was for now: service %s waits for "
@@ -227,7 +237,7 @@ static char *slot_text(const struct view *view, const struct unit *unit, const s
 {
         switch (slot->state) {
         case SLOT_READY:
-                return ready_text(unit, slot);
+                return ready_text(view, unit, slot);
         case SLOT_UNHEALTHY:
                 return with_cause(since_text(view, "unhealthy", slot->vm->health_since_ms),
                                   slot->vm->message);

@@ -264,6 +264,8 @@ int guest_run(struct guest *guest, struct err *err)
                 return -ENOTCONN;
         sim_effect("guest_run");
         vm->guest = GUEST_STARTING;
+        vm->exit_code = 0; /* how a former run in this VM ended says nothing about this one */
+        vm->start_failed = false;
         vm->started_ms = how == HOW_HANG ? SIM_NEVER
                                          : sim->mono_ms + CONFIGURE_MS + START_MS +
                                                    (how == HOW_SLOW ? SLOW_MS : 0);

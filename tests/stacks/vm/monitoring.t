@@ -55,9 +55,9 @@ berth exec monitoring/prometheus -- sh -c 'grep -q "scrape_interval: 1s" /etc/pr
 ok $? "an edit of the mounted file is seen inside"
 berth exec monitoring/prometheus -- sh -c 'kill -HUP 1'
 loaded() {
-        curl -sS -m 20 "http://127.0.0.1:$PROMETHEUS_PORT/api/v1/status/config" | grep -o 'scrape_interval: 1s' | head -n 1
+        curl -sS -m 20 "http://127.0.0.1:$PROMETHEUS_PORT/api/v1/status/config" | grep -q 'scrape_interval: 1s' && echo loaded
 }
-is "$(try 20 loaded)" "scrape_interval: 1s" "and loaded after a signal"
+is "$(try 20 loaded)" loaded "and loaded after a signal"
 run berth delete monitoring --volumes --timeout 60s
 is "$code" 0 "delete"
 finish

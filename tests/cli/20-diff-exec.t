@@ -75,7 +75,7 @@ like "$(berth inspect hello/web | jq -r '.replicas[0].phases_ms.total')" '^[0-9]
 like "$(berth why hello/web)" '^web: healthy' "why"
 is "$(berth ps -o yaml | grep -c 'isolation:')" "$(berth ps -q | wc -l)" "YAML is for all"
 
-sed -e 's/^name: hello/name: broken/' -e 's|image: hello-web|image: 127.0.0.1:9/no-such-image|' "$stack" >"$dir/broken.yaml"
+sed -e 's/^name: hello/name: broken/' -e "s/\"[0-9]*:80\"/\"$(free_port):80\"/" -e 's|image: hello-web|image: 127.0.0.1:9/no-such-image|' "$stack" >"$dir/broken.yaml"
 run berth apply -f "$dir/broken.yaml" --timeout 1m
 is "$code" 1 "an image that does not exist fails at once"
 like "$out" 'error: broken/web: .*no-such-image.*127.0.0.1:9' "with the reason"

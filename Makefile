@@ -176,7 +176,8 @@ $(BUILD)/guest/vmlinux: vz/kernel/build.sh vz/kernel/config $(wildcard vz/kernel
 	$(q)mkdir -p $(@D)
 	$(q)kernel=$$(sh vz/kernel/build.sh) && ln -sf "$$kernel" $@
 
-demo: deps                      ## install, build, and run the hello example
+demo:                           ## install, build, and run the hello example
+	$(q)sh tests/deps.sh demo
 	$(q)$(MAKE) --no-print-directory -s all
 	$(q)sh manifests/examples/hello/demo.sh $(BUILD)/bin
 

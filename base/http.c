@@ -28,6 +28,7 @@ struct exchange {
         int write_errno;    /* of the download */
         bool stopped;
         bool line_overflow;
+        bool unread; /* see http_response */
         char text[CURL_ERROR_SIZE];
 };
 
@@ -162,8 +163,22 @@ static void exchange_setup(struct exchange *x)
         curl_easy_setopt(x->easy, CURLOPT_CUSTOMREQUEST, request->method);
 }
 
+/*
+ * Whether the server's end of the connection was closed with the request, or a part of it, still in
+ * it. A server that is just ending does so to those who knocked after its last look at the door.
+ */
+static bool exchange_unread(const struct exchange *x, CURLcode code)
+{
+        long os_errno = 0;
+
+        (void)curl_easy_getinfo(x->easy, CURLINFO_OS_ERRNO, &os_errno); /* 0 if unknown */
+        return exchange_status(x) == 0 &&
+               ((code == CURLE_RECV_ERROR && os_errno == ECONNRESET) ||
+                (code == CURLE_SEND_ERROR && (os_errno == ECONNRESET || os_errno == EPIPE)));
+}
+
 /* What curl's verdict means; 0 when the exchange is complete. */
-static int exchange_verdict(const struct exchange *x, CURLcode code, struct err *err)
+static int exchange_verdict(struct exchange *x, CURLcode code, struct err *err)
 {
         const char *socket = x->request->socket;
         long os_errno = 0;
@@ -183,6 +198,7 @@ static int exchange_verdict(const struct exchange *x, CURLcode code, struct err 
                 (void)curl_easy_getinfo(x->easy, CURLINFO_OS_ERRNO, &os_errno); /* 0 if unknown */
                 return err_errno(err, os_errno ? (int)os_errno : ECONNREFUSED, "%s", socket);
         }
+        x->unread = exchange_unread(x, code);
         return err_set(err, EPIPE, "%s: connection to berthd lost: %s", socket,
                        x->text[0] ? x->text : curl_easy_strerror(code));
 }
@@ -259,6 +275,7 @@ int http_perform(const struct http_request *request, struct http_response *ret, 
         exchange_setup(&x);
         r = exchange_run(&x, err);
         ret->status = exchange_status(&x);
+        ret->unread = x.unread;
         ret->len = x.body.len;
         ret->body = strbuf_take(&x.body);
         exchange_release(&x);

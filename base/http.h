@@ -52,6 +52,7 @@ struct http_response {
         long status;
         char *body; /* collected answer, or that of a status above 299; NUL-terminated */
         size_t len;
+        bool unread; /* the server ended before it had read the request: it may be sent again */
 };
 
 /**

@@ -29,7 +29,7 @@ struct losses {
         bool bridge, link;
 };
 
-static void note_message(const struct links *links, const struct nlmsghdr *h, struct losses *losses)
+static void note_message(const struct links *links, struct nlmsghdr *h, struct losses *losses)
 {
         const struct ifinfomsg *info = NLMSG_DATA(h);
 

@@ -4,7 +4,7 @@
 #include <assert.h>
 #include <stddef.h>
 
-#include "orchestrator/instance.h"
+#include "orchestrator/instance_internal.h"
 
 void instance_attach(struct instance *in, struct attach *attach)
 {

@@ -229,6 +229,11 @@ int daemon_change(struct daemon *d, const char *name, const struct stack_change 
                 desired_unref(c.new);
                 return r < 0 ? r : STACK_SAME;
         }
+        r = daemon_admit(d, c.new, err);
+        if (r < 0) {
+                desired_unref(c.new);
+                return r;
+        }
         desired_hash(c.new);
         note = note_text(&c.asked);
         return daemon_accept(d, c.new, note, err);

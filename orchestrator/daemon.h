@@ -22,6 +22,7 @@
 #include "orchestrator/qemu_version.h"
 #include "orchestrator/store.h"
 #include "orchestrator/warm.h"
+#include "reconciler/admission.h"
 #include "reconciler/reconcile.h"
 #include "vz/accel.h"
 
@@ -31,6 +32,7 @@ struct daemon_options {
         bool no_templates;         /* boot every VM */
         int pool;                  /* machines of a shape that wait; -1: as it pays */
         bool boot_by_policy;       /* daemon_after_boot() */
+        double overcommit;         /* of memory, see reconciler/admission.h; 0: no limit */
         int ready_fd;              /* a byte is written there once the API serves; -1: none */
         int owner_fd; /* its end of file means: tear everything down and end; -1: none */
 };
@@ -66,6 +68,7 @@ struct daemon {
         bool want_templates;
         struct warm *warm; /* NULL: no machines wait, pool_reason says why */
         int pool_size;     /* as in daemon_options */
+        double overcommit; /* likewise */
         char pool_reason[200];
         struct instance_env env; /* see container_of in daemon.c */
 
@@ -148,6 +151,16 @@ int daemon_run_stack(struct daemon *d, const json_t *manifest, bool once, json_t
  * Takes desired.
  */
 int daemon_accept(struct daemon *d, struct desired *desired, const char *note, struct err *err);
+
+/** Whether a revision fits beside the other stacks: EBUSY with the first reason when not (admit.c).
+ */
+int daemon_admit(const struct daemon *d, const struct desired *desired, struct err *err);
+
+/** The same as texts: released with admission_release(). */
+void daemon_admission(const struct daemon *d, const struct desired *desired, struct admission *ret);
+
+/** {overcommit, host_bytes, vms_bytes} of all wanted stacks. */
+json_t *daemon_memory_json(const struct daemon *d);
 
 /** Whoever asks again does not want to sit a back-off out, or be told of an old failure. */
 void daemon_retry_failed(struct daemon *d, const char *stack);

@@ -44,6 +44,9 @@
 #define INSTANCE_MEMORY_OVERHEAD (INT64_C(64) << 20)
 #define INSTANCE_MEMORY_FLOOR    (INT64_C(128) << 20)
 
+/** Memory of a VM of that service. */
+int64_t instance_memory(const struct service *service);
+
 struct instance;
 struct instance_env;
 
@@ -185,7 +188,7 @@ AUTO_TYPE(instance)
 void instance_prepare(struct instance *instance);
 
 /** Whether it EXITED, and its guest can run the service again. */
-bool instance_is_reusable(const struct instance *instance);
+bool instance_is_reusable(struct instance *instance);
 
 /**
  * Run the service again in its VM, which must be reusable; as at first, on_started or on_ended
@@ -236,35 +239,11 @@ void instance_tell_stats(struct instance *instance, const struct guest_stats *st
 /** What its VM costs the host: the member "host" of api/wire.h's STATS. NULL: it has none. */
 json_t *instance_usage_json(const struct instance *instance);
 
-/* Between instance.c, attach.c, prepare.c and instance_file.c: */
-
-/** Tell the guest what of its output is in the log, unless who is attached is behind. */
-void instance_acknowledge(struct instance *instance);
-
-/** Change the state and tell env->on_change. */
-void instance_set_state(struct instance *instance, enum vm_state state);
 /** End in FAILED (or go on with the removal when that is wanted). */
 void instance_fail(struct instance *instance, enum exit_reason reason, const char *message);
-/** QEMU was started or adopted: watch it and talk to the guest. */
-int instance_connect(struct instance *instance, struct err *err);
-/** The guest cannot be reached (a clone that failed is being replaced): try again, a few times. */
-void instance_reconnect(struct instance *instance, const struct err *why);
-extern const struct vm_events instance_vm_events;
-/** The answers of taps that are under way find nobody any more. */
-void instance_forget_taps(struct instance *instance);
-/** Addresses for its networks; then a tap on each is asked for, or that of its machine moved. */
-int instance_make_nics(struct instance *instance, const struct service *service, struct err *err);
-int instance_ask_taps(struct instance *instance, struct err *err);
-/** None of its taps is on its way any more. */
-bool instance_has_taps(const struct instance *instance);
-/** Have the guest, if it is configured, start the service once the VM has its network. */
-void instance_run(struct instance *instance);
-/** End the machine of the pool that it reserved and did not use, if any. */
-void instance_drop_member(struct instance *instance);
-/** Write instance.json. */
-int instance_save(const struct instance *instance, struct err *err);
+
+/** An event about it. */
 void instance_emit(const struct instance *instance, const char *type, const char *reason,
                    const char *fmt, ...) __attribute__((format(printf, 4, 5)));
-void instance_arm(struct instance *instance, int64_t ms);
 
 #endif

@@ -11,7 +11,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "orchestrator/instance.h"
+#include "orchestrator/instance_internal.h"
 
 #define INSTANCE_FILE_VERSION 1
 #define INSTANCE_FILE_MAX     (1u << 20)

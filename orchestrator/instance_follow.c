@@ -4,7 +4,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "orchestrator/instance.h"
+#include "orchestrator/instance_internal.h"
 
 static bool same_port(const struct port *a, const struct port *b)
 {

@@ -9,6 +9,9 @@
 #include "base/value.h"
 #include "orchestrator/daemon.h"
 
+#define OVERCOMMIT_MIN 0.1
+#define OVERCOMMIT_MAX 1000.0
+
 static const char usage[] =
         "Usage: berthd [OPTIONS]\n"
         "\n"
@@ -27,6 +30,8 @@ static const char usage[] =
         "      --on-boot WHAT   after a restart of the host: start (default) everything that is "
         "wanted,\n"
         "                   or go by the restart `policy` of services (also BERTH_ON_BOOT)\n"
+        "      --overcommit N   VMs get at most N times the host's memory; none: no limit (also\n"
+        "                   BERTH_OVERCOMMIT; default 2)\n"
         "      --log-level L    error, warn, info (default) or debug\n"
         "      --ready-fd N     write a byte to descriptor N once the API serves\n"
         "      --owner-fd N     tear everything down when descriptor N is closed at its other end\n"
@@ -40,6 +45,7 @@ enum {
         OPT_TEMPLATES,
         OPT_POOL,
         OPT_ON_BOOT,
+        OPT_OVERCOMMIT,
         OPT_LOG_LEVEL,
         OPT_READY_FD,
         OPT_OWNER_FD
@@ -52,6 +58,7 @@ static const struct option long_options[] = {
         {"templates", required_argument, NULL, OPT_TEMPLATES},
         {"pool", required_argument, NULL, OPT_POOL},
         {"on-boot", required_argument, NULL, OPT_ON_BOOT},
+        {"overcommit", required_argument, NULL, OPT_OVERCOMMIT},
         {"log-level", required_argument, NULL, OPT_LOG_LEVEL},
         {"ready-fd", required_argument, NULL, OPT_READY_FD},
         {"owner-fd", required_argument, NULL, OPT_OWNER_FD},
@@ -106,6 +113,20 @@ static int parse_on_boot(const char *text, struct daemon_options *options)
         return 0;
 }
 
+static int parse_overcommit(const char *text, struct daemon_options *options)
+{
+        char *end = NULL;
+        double n = streq(text, "none") ? 0 : strtod(text, &end);
+
+        if (end && (end == text || *end || !(n >= OVERCOMMIT_MIN && n <= OVERCOMMIT_MAX))) {
+                (void)fprintf(stderr, "berthd: --overcommit %s: %.1f to %.0f, or none\n", text,
+                              OVERCOMMIT_MIN, OVERCOMMIT_MAX);
+                return -1;
+        }
+        options->overcommit = n;
+        return 0;
+}
+
 static int parse_level(const char *text)
 {
         int level = log_level_parse(text);
@@ -138,6 +159,8 @@ static int parse_option(int opt, const char *arg, struct daemon_options *options
                 return parse_pool(arg, options);
         case OPT_ON_BOOT:
                 return parse_on_boot(arg, options);
+        case OPT_OVERCOMMIT:
+                return parse_overcommit(arg, options);
         case OPT_LOG_LEVEL:
                 return parse_level(arg);
         case OPT_READY_FD:
@@ -157,15 +180,21 @@ static int parse_option(int opt, const char *arg, struct daemon_options *options
 
 int main(int argc, char **argv)
 {
-        struct daemon_options options = {
-                .accel = "auto", .pool = -1, .ready_fd = -1, .owner_fd = -1};
+        struct daemon_options options = {.accel = "auto",
+                                         .pool = -1,
+                                         .overcommit = ADMISSION_OVERCOMMIT,
+                                         .ready_fd = -1,
+                                         .owner_fd = -1};
         const char *templates = getenv("BERTH_TEMPLATES");
         const char *pool = getenv("BERTH_POOL");
         const char *on_boot = getenv("BERTH_ON_BOOT");
+        const char *overcommit = getenv("BERTH_OVERCOMMIT");
         int opt;
 
         if ((pool && parse_pool(pool, &options) < 0) ||
             (on_boot && parse_on_boot(on_boot, &options) < 0))
+                return 64;
+        if (overcommit && parse_overcommit(overcommit, &options) < 0)
                 return 64;
         if (templates && parse_templates(templates, &options) < 0)
                 return 64;

@@ -19,7 +19,7 @@
 #include "base/mem.h"
 #include "base/value.h"
 #include "network/net.h"
-#include "orchestrator/instance.h"
+#include "orchestrator/instance_internal.h"
 #include "orchestrator/machine_id.h"
 #include "storage/volume.h"
 
@@ -35,15 +35,16 @@ static void on_rootfs_ready(void *ctx, const char *path, const struct err *err)
         in->env->on_change(in->env, in);
 }
 
-static int64_t vm_memory(const struct service *service)
+int64_t instance_memory(const struct service *service)
 {
         int64_t bytes = INSTANCE_MEMORY_DEFAULT;
 
         if (service->vm_memory_bytes > 0)
-                return service->vm_memory_bytes;
+                return templates_round_memory(service->vm_memory_bytes);
         if (service->mem_limit_bytes > 0)
                 bytes = service->mem_limit_bytes + INSTANCE_MEMORY_OVERHEAD;
-        return bytes < INSTANCE_MEMORY_FLOOR ? INSTANCE_MEMORY_FLOOR : bytes;
+        return templates_round_memory(bytes < INSTANCE_MEMORY_FLOOR ? INSTANCE_MEMORY_FLOOR
+                                                                    : bytes);
 }
 
 /* Emulated CPUs share few real ones and slow the boot; hardware ones are nearly free. */
@@ -61,7 +62,7 @@ static unsigned vm_cpus(const struct service *service, enum vm_accel accel)
 static void vm_shape(const struct instance *in, const struct service *service, int64_t *ret_memory,
                      unsigned *ret_cpus)
 {
-        *ret_memory = templates_round_memory(vm_memory(service));
+        *ret_memory = instance_memory(service);
         *ret_cpus = vm_cpus(service, in->env->accel);
 }
 

@@ -10,7 +10,7 @@
 
 #include "base/mem.h"
 #include "base/value.h"
-#include "orchestrator/instance.h"
+#include "orchestrator/instance_internal.h"
 
 /* One question to netd; it outlives an instance that gave up. */
 struct tap_request {

@@ -26,6 +26,9 @@ int daemon_run_stack(struct daemon *d, const json_t *manifest, bool once, json_t
         new->created_ms = clock_wall_ms();
         for (size_t i = 0; i < new->wishes.services_len; i++)
                 new->wishes.services[i].once = once;
+        r = daemon_admit(d, new, err);
+        if (r < 0)
+                return r;
         images_retry_missing(d->images);
         return daemon_accept(d, STEAL(new), "run", err);
 }

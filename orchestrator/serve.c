@@ -271,6 +271,7 @@ int daemon_run(const struct daemon_options *options)
         random_bytes(&d->seed, sizeof(d->seed));
         d->want_templates = !options->no_templates;
         d->pool_size = options->pool;
+        d->overcommit = options->overcommit;
         watch_end(d, options);
         if (open_all(d, options, &err) < 0) {
                 log_error("daemon", "", "%s", err.msg);

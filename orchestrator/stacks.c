@@ -242,6 +242,9 @@ int daemon_apply(struct daemon *d, const char *name, const json_t *manifest, con
         new->ports = ports;
         new->revision = old ? old->revision + 1 : 1;
         new->created_ms = old ? old->created_ms : clock_wall_ms();
+        r = daemon_admit(d, new, err);
+        if (r < 0)
+                return r;
         images_retry_missing(d->images);
         for (size_t i = 0; i < new->stack->services_len; i++)
                 refresh_image(d->images, &new->stack->services[i]);

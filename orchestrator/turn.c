@@ -21,7 +21,7 @@ static int64_t ports_retry_ms(const struct instance *in)
         return n ? n->ports_retry_ms : 0;
 }
 
-static void observe_vm(const struct instance *in, struct vm_fact *fact)
+static void observe_vm(struct instance *in, struct vm_fact *fact)
 {
         fact->id = in->id;
         fact->stack = in->stack;

@@ -29,25 +29,32 @@
 #include "storage/publish.h"
 #include "storage/worker.h"
 
+static void drop_staging(struct storage_job *job)
+{
+        struct err ignored;
+
+        if (job->staging_path)
+                (void)file_remove_tree(job->staging_path,
+                                       &ignored); /* or the next image_store_open() */
+        free(job->staging_path);
+        job->staging_path = NULL;
+        if (job->staging >= 0)
+                (void)close(steal_fd(&job->staging)); /* gives the lock up */
+}
+
 void job_free(void *p)
 {
         struct storage_job *job = p;
-        struct err ignored;
 
         loop_child_stop(job->loop, &job->child);
         if (job->output.fd >= 0)
                 (void)close(job->output.fd); /* the reading end: nothing to lose */
-        if (job->staging_path)
-                (void)file_remove_tree(job->staging_path,
-                                       &ignored); /* or the next image_store_open() */
-        if (job->staging >= 0)
-                (void)close(job->staging); /* gives the lock up */
+        drop_staging(job);
         job_follow_end(job);
         json_decref(job->result);
         json_decref(job->published);
         json_decref(job->images);
         strbuf_release(&job->lines);
-        free(job->staging_path);
         free(job->worker);
         free(job->digest);
         free(job->ref);
@@ -75,32 +82,39 @@ static int publish(struct storage_job *job, json_t **ret, struct err *err)
         bug("an unknown kind of job");
 }
 
-/* The last act: tell the owner, then go. */
+/* The last act: tell the owner, then go. What it has not made is gone by then. */
+void job_tell(struct storage_job *job)
+{
+        bool quiet = job->cancelled;
+
+        drop_staging(job);
+        job->cancelled = true; /* there is nothing left to cancel */
+        if (!quiet)
+                job->events.on_done(job->events.ctx, job->failed ? NULL : job->published,
+                                    job->failed ? &job->err : NULL);
+        loop_defer_free(job->loop, job_free, job);
+}
+
 static void job_finish(struct storage_job *job)
 {
-        AUTO_JSON json_t *published = NULL;
-        struct err err = job->err;
-        int r = -err.code;
+        int r = -job->err.code;
 
         if (r == 0 && !job->result)
-                r = err_set(&err, EIO, "the storage worker ended early (%s %d); try again",
+                r = err_set(&job->err, EIO, "the storage worker ended early (%s %d); try again",
                             WIFSIGNALED(job->status) ? "signal" : "status",
                             WIFSIGNALED(job->status) ? WTERMSIG(job->status)
                                                      : WEXITSTATUS(job->status));
         if (r == 0 && !job->cancelled)
-                r = publish(job, &published, &err);
+                r = publish(job, &job->published, &job->err);
         if (job->kind == JOB_UNPACK && r == -STORAGE_DAMAGED)
-                store_drop_damaged(&job->store, job->digest, err.msg);
-        if (r < 0 || job->cancelled)
-                job_follow_drop(job);
+                store_drop_damaged(&job->store, job->digest, job->err.msg);
         job_follow_end(job);
-        if (job->follower) { /* it ends this job */
-                job->published = STEAL(published);
-                return;
-        }
-        if (!job->cancelled)
-                job->events.on_done(job->events.ctx, published, r < 0 ? &err : NULL);
-        loop_defer_free(job->loop, job_free, job);
+        job->failed = r < 0;
+        if (job->failed)
+                job_follow_stop(job);
+        job->over = true;
+        if (!job->follower)
+                job_tell(job);
 }
 
 static void job_check_end(struct storage_job *job)
@@ -291,8 +305,9 @@ void storage_job_cancel(struct storage_job *job)
 
         if (!job || job->cancelled)
                 return;
+        job->cancelled = true;
         job_follow_drop(job);
-        if (job->published) { /* only the follower was left of it */
+        if (job->over) { /* only the follower was left of it */
                 loop_defer_free(job->loop, job_free, job);
                 return;
         }
@@ -301,7 +316,6 @@ void storage_job_cancel(struct storage_job *job)
                 loop_defer_free(job->loop, job_free, job);
                 return;
         }
-        job->cancelled = true;
         if (!job->exited)
                 (void)fd_pidfd_signal(job->child.pidfd, SIGKILL, &ignored); /* gone is fine too */
 }

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -29,6 +30,15 @@ void job_follow_drop(struct storage_job *job)
         job_follow_end(job);
 }
 
+void job_follow_stop(struct storage_job *job)
+{
+        struct err ignored;
+
+        job_follow_end(job);
+        if (job->follower && job->follower->pid && !job->follower->exited)
+                (void)fd_pidfd_signal(job->follower->child.pidfd, SIGKILL, &ignored); /* gone? */
+}
+
 static void on_follower_done(void *ctx, const json_t *result, const struct err *err)
 {
         struct storage_job *job = ctx;
@@ -37,10 +47,8 @@ static void on_follower_done(void *ctx, const json_t *result, const struct err *
         (void)err;
         job->follower = NULL;
         job_follow_end(job);
-        if (!job->published)
-                return; /* the pull goes on */
-        job->events.on_done(job->events.ctx, job->published, NULL);
-        loop_defer_free(job->loop, job_free, job);
+        if (job->over) /* else the pull goes on */
+                job_tell(job);
 }
 
 /* Before the pull is over, its own progress is what people see. */
@@ -48,7 +56,7 @@ static void on_follower_progress(void *ctx, const char *stage, int64_t done, int
 {
         const struct storage_job *job = ctx;
 
-        if (job->published && job->events.on_progress)
+        if (job->over && job->events.on_progress)
                 job->events.on_progress(job->events.ctx, stage, done, total);
 }
 

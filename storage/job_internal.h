@@ -22,6 +22,7 @@ struct storage_job {
         char *known;    /* PULL: what the reference meant at the registry last time */
         struct storage_job_events events;
         bool cancelled, exited, ended;
+        bool over, failed; /* nothing of it is left but its follower; what is to be told */
 
         char *staging_path;
         int staging;
@@ -36,7 +37,7 @@ struct storage_job {
 
         struct storage_job *follower; /* PULL: it unpacks */
         int ready;                    /* tells it which layers are there; -1: closed */
-        json_t *published;            /* the pull is over, its follower is not */
+        json_t *published;            /* its result */
 };
 
 /**
@@ -68,7 +69,13 @@ void job_follow_layer(struct storage_job *job, const char *digest, const char *s
 /** No more layers will be whole. */
 void job_follow_end(struct storage_job *job);
 
-/** Cancel the follower, if there is one. */
+/** Cancel the follower, if there is one: nothing is heard of it any more. */
 void job_follow_drop(struct storage_job *job);
+
+/** Kill the follower, if there is one; the job hears when it is gone with what it had made. */
+void job_follow_stop(struct storage_job *job);
+
+/** Tell the owner of a job that is over, and free it. */
+void job_tell(struct storage_job *job);
 
 #endif

@@ -28,7 +28,7 @@
 
 /* Shapes that have machines waiting at the same time. */
 #define POOL_SHAPES_MAX 4
-/* Waiting machines of a shape; one has about 40 MiB of its own. */
+/* Waiting machines of a shape; one has about 47 MiB of its own. */
 #define POOL_SIZE_MAX 16
 /* A service with more disks than this, of any kind, or one that is read-only, is cloned. */
 #define POOL_DISKS 2

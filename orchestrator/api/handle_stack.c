@@ -109,6 +109,19 @@ void handle_stack_put(struct request *req, void *ctx)
         response_json(req, 200, j);
 }
 
+/* Why an apply would be refused now: texts. */
+static json_t *refusals_json(const struct daemon *d, const struct desired *desired)
+{
+        struct admission admission;
+        json_t *list = json_array();
+
+        daemon_admission(d, desired, &admission);
+        for (size_t i = 0; i < admission.len; i++)
+                json_array_append_new(list, json_string(admission.refusals[i]));
+        admission_release(&admission);
+        return list;
+}
+
 void handle_stack_diff(struct request *req, void *ctx)
 {
         const struct daemon *d = ctx;
@@ -126,6 +139,7 @@ void handle_stack_diff(struct request *req, void *ctx)
         j = json_object();
         json_object_set_new(j, "changes",
                             diff_json(daemon_find(d, request_param(req, "stack")), new));
+        json_object_set_new(j, "refusals", refusals_json(d, new));
         response_json(req, 200, j);
 }
 

@@ -104,6 +104,7 @@ static json_t *info_json(const struct daemon *d)
         json_set_int(j, "stacks", (int64_t)d->desired_len);
         json_set_int(j, "vms", (int64_t)d->instances_len);
         json_set_int(j, "memory_bytes", resident_bytes());
+        json_object_set_new(j, "memory", daemon_memory_json(d));
         set_time(j, "started", d->started_ms);
         json_object_set_new(j, "templates", templates_json(d));
         json_object_set_new(j, "pool", pool_json(d));

@@ -10,6 +10,9 @@
 #include "orchestrator/api/wire.h"
 #include "orchestrator/cli/daemon.h"
 
+/* So often a daemon may end with our request in its door. */
+#define ATTEMPTS_MAX 5
+
 /* Codes that the daemon names in errors and that mean something to the CLI. */
 static const struct {
         const char *name;
@@ -78,12 +81,35 @@ static int finish(int r, const struct http_response *response, struct err *err)
         return r;
 }
 
+/*
+ * Whether a daemon that was just ending is why it failed, and nothing has been done: it closed its
+ * door between our look and our knock, or with us in it, or took along what is harmless to ask
+ * twice. What was read for an upload cannot be sent again.
+ */
+static bool may_ask_again(const struct http_request *request, const struct http_response *response,
+                          int r)
+{
+        bool harmless = !streq(request->method, "POST");
+
+        return response->status == 0 && (r == -ECONNREFUSED || (r == -EPIPE && !request->upload &&
+                                                                (response->unread || harmless)));
+}
+
 static int perform(struct cli *cli, const struct http_request *request,
                    struct http_response *response, struct err *err)
 {
-        int r = daemon_ensure(cli, err);
+        int r;
 
-        return r < 0 ? r : finish(http_perform(request, response, err), response, err);
+        for (int attempt = 1;; attempt++) {
+                r = daemon_ensure(cli, err); /* starts another when the last has ended */
+                if (r < 0)
+                        return r;
+                r = finish(http_perform(request, response, err), response, err);
+                if (attempt == ATTEMPTS_MAX || !may_ask_again(request, response, r))
+                        return r;
+                http_response_release(response);
+                cli->have_daemon = false;
+        }
 }
 
 int client_call(struct cli *cli, const char *method, const char *path, const json_t *body,
@@ -96,15 +122,6 @@ int client_call(struct cli *cli, const char *method, const char *path, const jso
         struct http_response response = {0};
         int r = perform(cli, &request, &response, err);
 
-        /* A daemon that was just ending took the request along, or closed its door between our look
-         * and our knock; asking again starts another. */
-        if (response.status == 0 &&
-            (r == -ECONNREFUSED || (r == -EPIPE && !streq(method, "POST")))) {
-                http_response_release(&response);
-                cli->have_daemon = false;
-                response = (struct http_response){0};
-                r = perform(cli, &request, &response, err);
-        }
         if (r == 0 && ret)
                 r = json_parse(response.body, response.len, HTTP_BODY_MAX, "answer of berthd", ret,
                                err);
@@ -166,11 +183,8 @@ int client_follow(struct cli *cli, const struct client_stream *stream, struct er
                 .wake = stream->wake,
                 .wake_fd = stream->wake_fd,
         };
-        int r = daemon_ensure(cli, err);
+        int r = perform(cli, &request, &response, err);
 
-        if (r < 0)
-                return r;
-        r = finish(http_perform(&request, &response, err), &response, err);
         http_response_release(&response);
         return follow.failed ? -err->code : r;
 }

@@ -27,7 +27,8 @@ static const struct option_def options[] = {
         OPTION_STRICT,
         {0, "timeout", "TIME", "give up waiting after TIME (default 5m); berth goes on trying"},
         {'d', "detach", NULL, "return when the manifest is accepted, do not wait"},
-        {0, "dry-run", NULL, "show what would be done, as 'berth diff' does, and exit 0"},
+        {0, "dry-run", NULL,
+         "show what would be done, as 'berth diff' does; exit 0, or 1 if refused"},
         {'v', "verbose", NULL,
          "show the changes field by field first, and the phases of each start"},
         OPTION_OUTPUT,
@@ -172,7 +173,7 @@ static int apply(struct cli *cli, const struct args *args, const struct source *
                 if (r < 0)
                         return cli_fail_input(&err);
                 if (args_flag(args, "dry-run"))
-                        return CLI_OK;
+                        return r == STACK_REFUSED ? CLI_FAILED : CLI_OK;
         }
         if (stack_put(cli, source, "manifest", &answer, &err) < 0)
                 return cli_fail_input(&err);

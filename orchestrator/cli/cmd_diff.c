@@ -20,6 +20,8 @@ static int run(struct cli *cli, const struct args *args)
                 if (r < 0) {
                         r = cli_fail_input(&err);
                         r = r == CLI_FAILED ? CLI_UNAVAILABLE : r;
+                } else if (r == STACK_REFUSED) {
+                        r = 1; /* a difference all the same */
                 }
                 source_release(&source);
                 return r;

@@ -77,6 +77,25 @@ static void print_pool(const json_t *pool)
         }
 }
 
+/* "VMs may have 3.0G, 2 x the host's 1.5G; they have 512M" */
+static void print_memory(const json_t *memory)
+{
+        double ratio = json_number_value(json_object_get(memory, "overcommit"));
+        int64_t host = json_int(memory, "host_bytes", 0);
+        char all[16], of[16], vms[16];
+        AUTO_FREE char *text = NULL;
+
+        size_text((int64_t)((double)host * ratio), all);
+        size_text(host, of);
+        size_text(json_int(memory, "vms_bytes", 0), vms);
+        if (ratio > 0)
+                text = xasprintf("%s promised to VMs, of %s: the host's %s x %.1f", vms, all, of,
+                                 ratio);
+        else
+                text = xasprintf("%s promised to VMs, the host has %s: no limit", vms, of);
+        row("overcommit", text);
+}
+
 static void print_info(const json_t *info)
 {
         AUTO_FREE char *pid = xasprintf("%lld", (long long)json_int(info, "pid", 0));
@@ -99,6 +118,7 @@ static void print_info(const json_t *info)
         row("root", json_str(info, "root", NULL));
         row("running", counts);
         row("memory", memory);
+        print_memory(json_object_get(info, "memory"));
         row("isolation", isolation);
         row("qemu", json_str(info, "qemu", NULL));
         row("kernel", json_str(info, "kernel", NULL));

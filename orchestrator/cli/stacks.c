@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "orchestrator/cli/changes.h"
 #include "orchestrator/cli/client.h"
+#include "orchestrator/cli/table.h"
 
 static char *stack_path(const char *stack, const char *rest)
 {
@@ -57,6 +58,20 @@ static void print_text(const struct changes_head *head, const json_t *changes, F
                     out); /* main() flushes and checks */
 }
 
+/* Whether an apply would be refused as it is now. */
+static bool print_refusals(const json_t *refusals)
+{
+        const json_t *text;
+        size_t i;
+
+        json_array_foreach(refusals, i, text) {
+                AUTO_FREE char *safe = text_safe(json_string_value(text));
+
+                (void)cli_error(CLI_FAILED, "it would be refused: %s", safe);
+        }
+        return json_array_size(refusals) > 0;
+}
+
 int stack_diff_print(struct cli *cli, const struct source *source, FILE *out, struct err *err)
 {
         AUTO_FREE char *path = stack_path(source->stack->name, "/diff");
@@ -81,6 +96,8 @@ int stack_diff_print(struct cli *cli, const struct source *source, FILE *out, st
                 (void)cli_print_value(cli, answer); /* main() flushes and checks */
         else
                 print_text(&head, changes, out);
+        if (print_refusals(json_object_get(answer, "refusals")))
+                return STACK_REFUSED;
         return changes_any(changes) ? 1 : 0;
 }
 

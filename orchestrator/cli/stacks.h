@@ -18,8 +18,10 @@ int stack_put(struct cli *cli, const struct source *source, const char *ports, j
 int stack_status(struct cli *cli, const char *stack, json_t **ret, struct err *err);
 
 /**
- * Print what applying would change, as -o asks. 0: nothing, 1: changes.
+ * Print what applying would change, as -o asks. 0: nothing, 1: changes, STACK_REFUSED: the daemon
+ * would not take them, standard error says why.
  */
+#define STACK_REFUSED 2
 int stack_diff_print(struct cli *cli, const struct source *source, FILE *out, struct err *err);
 
 /** DELETE it; it goes down by itself then. */

@@ -139,7 +139,8 @@ int __wrap_fsync(int fd);
 int __real_open(const char *path, int flags, ...);
 int __wrap_open(const char *path, int flags, ...);
 
-void __wrap_log_line(int level, const char *subsystem, const char *object, const char *fmt, ...);
+void __wrap_log_line(int level, const char *subsystem, const char *object, const char *fmt, ...)
+        __attribute__((format(printf, 4, 5)));
 
 /* Shown with the trace, but no part of it: names of temporary files have pids. */
 void __wrap_log_line(int level, const char *subsystem, const char *object, const char *fmt, ...)

@@ -331,7 +331,7 @@ void sim_check_opened(void)
 
 bool sim_is_settled(char *why, size_t size)
 {
-        const struct daemon *d = sim_daemon;
+        struct daemon *d = sim_daemon;
 
         *why = '\0';
         if (ev_is_active(&d->turn) || d->plan.steps_len)

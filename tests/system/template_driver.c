@@ -57,7 +57,7 @@ struct one {
         bool started, exited, gone, failed, greeted;
         enum vm_birth birth;
         ev_timer retry;
-        int64_t spawned, up, hello, configured, started_ns;
+        int64_t spawned, up, hello, configured, started_ns, wall_ms;
 };
 
 static void on_timeout(struct ev_loop *loop, ev_timer *w, int revents)
@@ -171,6 +171,7 @@ static void on_started(void *arg, uint64_t run, int pid)
         (void)pid;
         o->started = true;
         o->started_ns = clock_mono_ns();
+        o->wall_ms = clock_wall_ms();
 }
 
 static void on_output(void *arg, enum guest_stream stream, uint64_t offset, const void *bytes,
@@ -430,7 +431,7 @@ static void tally_one(struct tally *tally, const struct one *o)
 {
         AUTO_FREE char *when = line_of(strbuf_str(&o->out), 3);
         AUTO_FREE char *name = line_of(strbuf_str(&o->out), 4);
-        int64_t off = strtoll(when, NULL, 10) - clock_wall_ms() / 1000;
+        int64_t off = strtoll(when, NULL, 10) - o->wall_ms / 1000;
 
         for (int i = 0; i < 3; i++) {
                 size_t len = tally->n;

@@ -56,7 +56,7 @@ ok $? "a removed bridge: the network is made anew, with its VM"
 like "$(berth events)" 'network-lost.*removed the bridge' "an event tells why"
 
 old=$(field_of drift web 1 .id)
-kill -9 "$(pgrep -P "$(netd_of default)")"
+kill -9 "$(pgrep -x -P "$(netd_of default)" netd-host)"
 wait_for "replaced web $old && serves" 30
 ok $? "the process that opens host ports was killed: the port is published again"
 like "$(berth events)" 'network-lost.*opens host ports' "an event tells why"

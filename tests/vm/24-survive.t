@@ -9,6 +9,7 @@ mount -t tmpfs -o size=96m,mode=700 berth-test "$test_dir/r" || {
         echo "1..0 # SKIP no right to mount a tmpfs"
         exit 0
 }
+# shellcheck disable=SC2317,SC2329 # the trap calls it
 unmount() {
         cleanup
         umount "$test_dir/r" 2>/dev/null

@@ -5,6 +5,10 @@
 # by tests/system/template.t.
 . tests/vm/lib.sh
 
+# Machines of the pool have a test of their own.
+BERTH_POOL=0
+export BERTH_POOL
+
 cat >"$test_dir/s.yaml" <<'END'
 name: tpl
 services:
@@ -87,15 +91,22 @@ daemon() {
 # child MARK: wait until the daemon has a QEMU with MARK in its command line
 child() {
         # shellcheck disable=SC2016 # $1 and $2 are the inner shell's
-        timeout 20 sh -c 'until pgrep -P "$1" -f "$2" >/dev/null; do :; done' sh "$1" "$2" 2>/dev/null
+        timeout 10 sh -c 'until pgrep -P "$1" -f "$2" >/dev/null; do :; done' sh "$1" "$2" 2>/dev/null
 }
 
 # kill -9 while a template is made.
-berth system stop >/dev/null 2>&1
-berth apply -f "$test_dir/s.yaml" --detach >/dev/null 2>&1
-daemon=$(daemon)
-child "$daemon" guest=template
-ok $? "a template is being made"
+found=1
+for _ in 1 2 3; do # it lives for half a second, and this shell may be slow
+        berth delete tpl >/dev/null 2>&1
+        berth system stop >/dev/null 2>&1
+        berth apply -f "$test_dir/s.yaml" --detach >/dev/null 2>&1
+        daemon=$(daemon)
+        if child "$daemon" guest=template; then
+                found=0
+                break
+        fi
+done
+ok "$found" "a template is being made"
 kill -9 "$daemon"
 timeout 5 tail --pid="$daemon" -f /dev/null
 for pid in $(builders); do

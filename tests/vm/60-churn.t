@@ -4,6 +4,10 @@
 # everything has to be as wanted, with nothing left over. `make churn` runs it for 20 minutes.
 . tests/vm/lib.sh
 
+# Processes and descriptors are counted, so machines of the pool do not come and go meanwhile.
+BERTH_POOL=0
+export BERTH_POOL
+
 seconds=${BERTH_CHURN_SECONDS:-40}
 seed=${BERTH_CHURN_SEED:-$(date +%s)}
 echo "# BERTH_CHURN_SEED=$seed BERTH_CHURN_SECONDS=$seconds"

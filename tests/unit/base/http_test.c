@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -52,7 +53,11 @@ static void play(int fd)
 {
         AUTO_STRBUF struct strbuf request = STRBUF_INIT(1 << 20);
         const char *text;
+        char start[9];
 
+        if (recv(fd, start, sizeof(start), MSG_PEEK | MSG_WAITALL) == sizeof(start) &&
+            memcmp(start, "GET /deaf", sizeof(start)) == 0)
+                return; /* all of it is still in the socket */
         read_request(fd, &request);
         text = strbuf_str(&request);
         if (has_prefix(text, "GET /plain"))
@@ -128,6 +133,13 @@ static void test_collected(void)
         is_int(perform("GET", "/cut", &request, &response, &err), -EPIPE,
                "an answer that breaks off is an error");
         has_str(err.msg, "lost", "that says so");
+        ok(!response.unread, "and the request had been read");
+        http_response_release(&response);
+        is_int(perform("GET", "/gone", &request, &response, &err), -EPIPE, "no answer at all");
+        ok(!response.unread, "to a request that had been read");
+        http_response_release(&response);
+        is_int(perform("GET", "/deaf", &request, &response, &err), -EPIPE, "nobody reads it");
+        ok(response.unread, "and that is known");
         http_response_release(&response);
 }
 

@@ -126,6 +126,19 @@ static void set_health(struct world *world, struct vm_fact *vm, enum health_stat
         vm->message = xstrdup(message);
 }
 
+static int set_published(const struct scenario *s, struct vm_fact *vm, struct err *err)
+{
+        int64_t delay_ms = 0;
+
+        vm->degraded = streq(word(s, 3), "unpublished");
+        if (vm->degraded && value_duration_ms(word(s, 4), &delay_ms, err) < 0)
+                return -EINVAL;
+        vm->degraded_retry_ms = delay_ms ? s->world.now_ms + delay_ms : 0;
+        free(vm->message);
+        vm->message = vm->degraded ? xstrdup(text_behind(s, 5)) : NULL;
+        return 0;
+}
+
 static int fail_vm(struct scenario *s, struct vm_fact *vm, struct err *err)
 {
         for (int r = EXIT_CODE; r <= EXIT_STOPPED; r++) {
@@ -169,6 +182,8 @@ static int change_vm(struct scenario *s, struct vm_fact *vm, struct err *err)
                 set_health(&s->world, vm, HEALTH_HEALTHY, NULL);
         else if (streq(state, "unhealthy"))
                 set_health(&s->world, vm, HEALTH_UNHEALTHY, text_behind(s, 4));
+        else if (streq(state, "published") || streq(state, "unpublished"))
+                return set_published(s, vm, err);
         else if (streq(state, "preparing") || streq(state, "booting") || streq(state, "stopping")) {
                 vm->state = streq(state, "preparing") ? VM_PREPARING
                             : streq(state, "booting") ? VM_BOOTING

@@ -20,6 +20,8 @@
  *   fact vm WHICH STATE [TEXT]    preparing, booting, running, healthy, unhealthy, starting
  *                                 (health), stopping, gone, exited CODE, failed REASON
  *   fact vm WHICH ends CODE       as exited, and its VM could run it again
+ *   fact vm WHICH unpublished TIME TEXT   a port cannot be bound; tried again then (0s: now)
+ *   fact vm WHICH published
  *   fact vm WHICH new [old]       a VM from nowhere (of another spec)
  *   forget REPLICA                its memory is lost
  *   at TIME | passes TIME

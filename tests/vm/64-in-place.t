@@ -75,13 +75,17 @@ manifest "\"$two:80\", \"$three:80\"" second
 perl -MIO::Socket::INET -e '
         my $s = IO::Socket::INET->new(Listen => 1, LocalAddr => "127.0.0.1:$ARGV[0]") or die;
         system("timeout", "30", "berth", "apply", "-f", $ARGV[1], "--timeout", "20s");
-        exit($? >> 8)' "$three" "$test_dir/s.yaml" >"$test_dir/out" 2>&1
+        my $code = $? >> 8;
+        system("timeout", "30", "berth", "why", "shop/web");
+        exit($code)' "$three" "$test_dir/s.yaml" >"$test_dir/out" 2>&1
 is "$?" 1 "an apply with a port that is taken fails"
 like "$(cat "$test_dir/out")" "port $three cannot be published" "and says so"
+like "$(cat "$test_dir/out")" 'next try in' "and that it is tried again"
 is "$(status "$two")" 404 "the service goes on"
+wait_event 'shop/web/1 .*port-published' 90
+is "$(status "$three")" 404 "when it is free it is published, without another apply"
 run berth apply -f "$test_dir/s.yaml" --timeout 1m
-is "$code" 0 "applied again when it is free"
-is "$(status "$three")" 404 "it is published"
+is "$code" 0 "which finds nothing wrong"
 is "$(berth ps shop -o json | jq -r '.[].id')" "$ids" "all in the same VMs"
 
 berth exec shop/web -- killall httpd >/dev/null 2>&1

@@ -61,8 +61,8 @@ static void add_others(const struct daemon *d, const char *name, struct admissio
                 const struct desired *owner = daemon_find(d, n->stack);
 
                 if (n->bits && owner && owner->wanted == STACK_UP && !streq(n->stack, name))
-                        *array_push(ret_subnets, &in->subnets_len) = (struct admission_subnet){
-                                n->stack, n->name, n->subnet, n->bits};
+                        *array_push(ret_subnets, &in->subnets_len) =
+                                (struct admission_subnet){n->stack, n->name, n->subnet, n->bits};
         }
         in->others = *ret;
         in->subnets = *ret_subnets;

@@ -142,7 +142,8 @@ static void check_disk(const struct admission_input *in, struct admission *ret)
         if (in->disk_free_bytes < 0 || n <= 0 || in->disk_free_bytes >= need)
                 return;
         refuse(ret,
-               "disk: no space: %lld new disk%s x %s and a reserve of %s are %s, the file system of "
+               "disk: no space: %lld new disk%s x %s and a reserve of %s are %s, the file system "
+               "of "
                "%s has %s free; free some",
                (long long)n, n == 1 ? "" : "s", size(ADMISSION_DISK_BYTES, a),
                size(ADMISSION_RESERVE_BYTES, b), size(need, c), in->disk,

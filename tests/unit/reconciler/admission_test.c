@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "reconciler/admission.h"
-
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
+#include "reconciler/admission.h"
 #include "tests/tap.h"
 
 #define MIB (INT64_C(1) << 20)

@@ -12,6 +12,9 @@ mount -t tmpfs -o size=96m,mode=700 berth-test "$test_dir/r" || {
 # shellcheck disable=SC2317,SC2329 # the trap calls it
 unmount() {
         cleanup
+        for file in /dev/shm/faketime_shm_* /dev/shm/sem.faketime_sem_*; do # of those that were killed
+                [ -d "/proc/${file##*_}" ] || rm -f "$file"
+        done
         umount "$test_dir/r" 2>/dev/null
         rm -rf "$test_dir"
 }

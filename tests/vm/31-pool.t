@@ -25,10 +25,10 @@ END
 pool() {
         berth system info -o json | jq -r ".pool.shapes[0] | $1"
 }
-# wait_pool N [waiting|making]: until N machines wait, or are being made
+# wait_pool N [waiting|making [SECONDS]]: until N machines wait, or are being made
 wait_pool() {
         # shellcheck disable=SC2016 # $1 and $2 are the inner shell's
-        timeout 150 sh -c 'until [ "$(berth system info -o json |
+        timeout "${3:-150}" sh -c 'until [ "$(berth system info -o json |
                 jq -r ".pool.shapes[0].$2")" = "$1" ]; do :; done' sh "$1" "${2:-waiting}"
 }
 # births: how the running VMs came to life
@@ -126,7 +126,7 @@ berth restart pool >/dev/null 2>&1
 run berth apply -f "$test_dir/s.yaml" --timeout 2m
 is "$(births)" " 2 pool " "and in machines of its pool, on the networks that it found"
 for _ in 1 2 3; do
-        wait_pool 1 making
+        wait_pool 1 making 5 # which may be over before this shell looks
         daemon=$(daemon)
         kill -9 "$daemon"
         timeout 5 tail --pid="$daemon" -f /dev/null

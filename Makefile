@@ -184,14 +184,9 @@ demo:                           ## install, build, and run the hello example
 test: deps                      ## install what tests need, then run all of them, real VMs included
 	$(q)$(MAKE) --no-print-directory -j2 all tests sanitized
 	$(q)$(MAKE) --no-print-directory test-images
-	$(q)rm -f $(summary)
-	$(q)BUILD=$(BUILD) BERTH_TEST_IMAGES=$(CURDIR)/build/tests/images BERTH_SUMMARY=$(summary) \
+	$(q)BUILD=$(BUILD) BERTH_TEST_IMAGES=$(CURDIR)/build/tests/images BERTH_SUMMARY=1 \
 	        prove --jobs 2 --exec '' $(tests) $(fuzzers) $(sanitized_tests) \
-	        $(sort $(wildcard tests/system/*.t tests/cli/*.t tests/vm/*.t)); \
-	        result=$$?; sort $(summary); exit $$result
-
-# Figures of simulations and crash points.
-summary := $(CURDIR)/$(BUILD)/summary
+	        $(sort $(wildcard tests/system/*.t tests/cli/*.t tests/vm/*.t))
 
 tests: $(tests) $(fuzzers) $(drivers_of_tests)
 check: tests                    ## unit and scenario tests only: no root, no network, no VM

@@ -81,26 +81,22 @@ tap_has_str(const char *a, const char *part, const char *file, int line, const c
         return has;
 }
 
-/** A figure for people: a comment, and a line of the file BERTH_SUMMARY that `make test` shows. */
+/** A figure for people: a comment, which `make test` shows (BERTH_SUMMARY) while it runs. */
 __attribute__((format(printf, 1, 2), unused)) static void tap_note(const char *fmt, ...)
 {
 #if defined(__SANITIZE_ADDRESS__)
-        const char *path = NULL; /* the same test is run without sanitizers, too */
+        FILE *out = stdout; /* the same test is run without sanitizers, too */
 #else
-        const char *path = getenv("BERTH_SUMMARY");
+        FILE *out = getenv("BERTH_SUMMARY") ? stderr : stdout;
 #endif
-        FILE *f = path ? fopen(path, "ae") : NULL;
-        char text[1024];
         __builtin_va_list ap;
 
+        fflush(stdout);
+        fputs("# ", out);
         __builtin_va_start(ap, fmt);
-        vsnprintf(text, sizeof(text), fmt, ap);
+        vfprintf(out, fmt, ap);
         __builtin_va_end(ap);
-        printf("# %s\n", text);
-        if (f) {
-                fprintf(f, "%s\n", text);
-                fclose(f);
-        }
+        fputc('\n', out);
 }
 
 __attribute__((unused)) static int tap_done(void)

@@ -214,72 +214,76 @@ static int volume_check(const char *dir, const char *name, bool shared, struct e
         return 0;
 }
 
-int volume_ensure(const char *dir, const char *name, const char *stack, int64_t size_bytes,
-                  const char *seed_rootfs, const char *seed_path, bool *ret_created,
-                  struct err *err)
-{
-        AUTO_FREE char *path = NULL, *aside = NULL, *disk = NULL;
-        bool seeded = false;
-        struct err ignored;
-        int r = check_name(name, err);
+/* A volume to make: a disk, or a folder that several VMs share. */
+struct recipe {
+        const char *name, *stack;
+        bool shared;
+        int64_t size_bytes;                  /* of a disk; else 0 */
+        const char *seed_rootfs, *seed_path; /* of a disk; NULL: an empty one */
+};
 
-        if (r == 0)
-                r = check_size(size_bytes, err);
+/* What the folder of a new volume holds. */
+static int fill_folder(const char *folder, const struct recipe *recipe, struct err *err)
+{
+        AUTO_FREE char *data = file_join(folder, recipe->shared ? FOLDER : DISK);
+        bool seeded = false;
+        int r = recipe->shared ? file_mkdir_p(data, 0755, err)
+                               : make_disk(data, recipe->size_bytes, recipe->seed_rootfs,
+                                           recipe->seed_path, &seeded, err);
+
         if (r < 0)
                 return r;
-        path = file_join(dir, name);
+        return write_record(folder, recipe->name, recipe->stack, recipe->size_bytes, seeded, err);
+}
+
+static int ensure(const char *dir, const struct recipe *recipe, bool *ret_created, struct err *err)
+{
+        AUTO_FREE char *path = NULL, *aside = NULL;
+        struct err ignored;
+        int r = check_name(recipe->name, err);
+
+        if (r < 0)
+                return r;
+        path = file_join(dir, recipe->name);
         *ret_created = false;
         if (access(path, F_OK) == 0)
-                return volume_check(dir, name, false, err);
-        aside = xasprintf("%s/" ASIDE "%s", dir, name);
-        disk = file_join(aside, DISK);
+                return volume_check(dir, recipe->name, recipe->shared, err);
+        aside = xasprintf("%s/" ASIDE "%s", dir, recipe->name);
         r = file_remove_tree(aside, err); /* of a daemon that died here */
         if (r == 0)
                 r = file_mkdir_p(aside, 0700, err);
         if (r == 0)
-                r = make_disk(disk, size_bytes, seed_rootfs, seed_path, &seeded, err);
-        if (r == 0)
-                r = write_record(aside, name, stack, size_bytes, seeded, err);
+                r = fill_folder(aside, recipe, err);
         if (r == 0 && rename(aside, path) < 0)
                 r = err_errno(err, errno, "%s", path);
         if (r < 0) {
                 (void)file_remove_tree(aside, &ignored); /* the error that matters is set */
-                return err_wrap(err, "volume %s", name);
+                return err_wrap(err, "volume %s", recipe->name);
         }
         *ret_created = true;
         return sync_folder(dir, err);
 }
 
+int volume_ensure(const char *dir, const char *name, const char *stack, int64_t size_bytes,
+                  const char *seed_rootfs, const char *seed_path, bool *ret_created,
+                  struct err *err)
+{
+        const struct recipe recipe = {.name = name,
+                                      .stack = stack,
+                                      .size_bytes = size_bytes,
+                                      .seed_rootfs = seed_rootfs,
+                                      .seed_path = seed_path};
+        int r = check_size(size_bytes, err);
+
+        return r < 0 ? r : ensure(dir, &recipe, ret_created, err);
+}
+
 int volume_ensure_shared(const char *dir, const char *name, const char *stack, bool *ret_created,
                          struct err *err)
 {
-        AUTO_FREE char *path = NULL, *aside = NULL, *data = NULL;
-        struct err ignored;
-        int r = check_name(name, err);
+        const struct recipe recipe = {.name = name, .stack = stack, .shared = true};
 
-        if (r < 0)
-                return r;
-        path = file_join(dir, name);
-        *ret_created = false;
-        if (access(path, F_OK) == 0)
-                return volume_check(dir, name, true, err);
-        aside = xasprintf("%s/" ASIDE "%s", dir, name);
-        data = file_join(aside, FOLDER);
-        r = file_remove_tree(aside, err); /* of a daemon that died here */
-        if (r == 0)
-                r = file_mkdir_p(aside, 0700, err);
-        if (r == 0)
-                r = file_mkdir_p(data, 0755, err);
-        if (r == 0)
-                r = write_record(aside, name, stack, 0, false, err);
-        if (r == 0 && rename(aside, path) < 0)
-                r = err_errno(err, errno, "%s", path);
-        if (r < 0) {
-                (void)file_remove_tree(aside, &ignored); /* the error that matters is set */
-                return err_wrap(err, "volume %s", name);
-        }
-        *ret_created = true;
-        return sync_folder(dir, err);
+        return ensure(dir, &recipe, ret_created, err);
 }
 
 /* What the files of a folder take; of a folder with very many, what the first of them take. The

@@ -4,15 +4,14 @@
 #include <arpa/inet.h>
 #include <linux/capability.h>
 #include <netinet/in.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/mem.h"
 #include "base/value.h"
+#include "network/helper.h"
 #include "network/netns.h"
 
 /* The child answers in microseconds; past this it is broken. */
@@ -87,56 +86,34 @@ static int open_socket(const struct bind_request *rq, int *ret_fd, uint32_t *ret
         return 0;
 }
 
-static void child_serve(int sock) __attribute__((noreturn));
-
-static void child_serve(int sock)
+static void serve_binds(int sock, void *ctx)
 {
         struct bind_request rq;
 
-        (void)prctl(PR_SET_NAME, "netd-host"); /* for people who look at ps */
-        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-        (void)close_range(3, (unsigned)sock - 1, 0); /* the control socket above all */
-        (void)close_range((unsigned)sock + 1, ~0U, 0);
+        (void)ctx;
         if (privileges_drop(1ULL << CAP_NET_BIND_SERVICE, NULL) < 0)
-                _exit(1);
+                return;
         while (recv(sock, &rq, sizeof(rq), 0) == (ssize_t)sizeof(rq)) {
                 struct bind_reply reply = {0, 0};
                 int fd = -1;
 
                 reply.code = open_socket(&rq, &fd, &reply.port);
                 if (fd_send(sock, &reply, sizeof(reply), &fd, fd >= 0, NULL) < 0)
-                        break;
+                        return;
                 if (fd >= 0)
                         (void)close(fd); /* netd has it now */
         }
-        _exit(0);
 }
 
 int binder_start(struct binder **ret, struct err *err)
 {
-        struct timeval timeout = {.tv_sec = BINDER_TIMEOUT_S};
         struct binder *b;
-        int pair[2];
-        pid_t pid;
+        int sock, r = helper_start("netd-host", serve_binds, NULL, BINDER_TIMEOUT_S, &sock, err);
 
-        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-                return err_errno(err, errno, "socket pair");
-        pid = fork();
-        if (pid < 0) {
-                int code = errno;
-
-                (void)close(pair[0]);
-                (void)close(pair[1]);
-                return err_errno(err, code, "fork");
-        }
-        if (pid == 0) {
-                (void)close(pair[0]);
-                child_serve(pair[1]);
-        }
-        (void)close(pair[1]);
-        (void)setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
+        if (r < 0)
+                return r;
         b = xnew(struct binder);
-        b->sock = pair[0];
+        b->sock = sock;
         *ret = b;
         return 0;
 }

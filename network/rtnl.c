@@ -133,10 +133,10 @@ static int link_index(const char *name, unsigned *ret, struct err *err)
         return *ret ? 0 : err_errno(err, errno, "link %s", name);
 }
 
-int rtnl_link_up(int fd, const char *name, unsigned master, struct err *err)
+/* A change of a link that brings it up, too. */
+static int link_change(struct request *rq, const char *name, struct err *err)
 {
-        struct request rq;
-        struct ifinfomsg *info = request_init(&rq, RTM_NEWLINK, 0, sizeof(*info));
+        struct ifinfomsg *info = request_init(rq, RTM_NEWLINK, 0, sizeof(*info));
         unsigned index;
         int r = link_index(name, &index, err);
 
@@ -146,6 +146,16 @@ int rtnl_link_up(int fd, const char *name, unsigned master, struct err *err)
         info->ifi_index = (int)index;
         info->ifi_flags = IFF_UP;
         info->ifi_change = IFF_UP;
+        return 0;
+}
+
+int rtnl_link_up(int fd, const char *name, unsigned master, struct err *err)
+{
+        struct request rq;
+        int r = link_change(&rq, name, err);
+
+        if (r < 0)
+                return r;
         if (master)
                 (void)attr_add(&rq, IFLA_MASTER, &master, sizeof(master));
         r = request_run(fd, &rq);
@@ -202,17 +212,11 @@ int rtnl_rule_set(int fd, const struct rtnl_rule *rule, bool add, struct err *er
 int rtnl_link_move(int fd, const char *name, int netns_fd, unsigned master, struct err *err)
 {
         struct request rq;
-        struct ifinfomsg *info = request_init(&rq, RTM_NEWLINK, 0, sizeof(*info));
         uint32_t netns = (uint32_t)netns_fd;
-        unsigned index;
-        int r = link_index(name, &index, err);
+        int r = link_change(&rq, name, err);
 
         if (r < 0)
                 return r;
-        info->ifi_family = AF_UNSPEC;
-        info->ifi_index = (int)index;
-        info->ifi_flags = IFF_UP;
-        info->ifi_change = IFF_UP;
         (void)attr_add(&rq, IFLA_NET_NS_FD, &netns, sizeof(netns));
         (void)attr_add(&rq, IFLA_MASTER, &master, sizeof(master)); /* looked up behind the move */
         r = request_run(fd, &rq);

@@ -2,11 +2,8 @@
 #include "network/slirp.h"
 
 #include <fcntl.h>
-#include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -14,6 +11,7 @@
 #include "base/fd.h"
 #include "base/mem.h"
 #include "base/spawn.h"
+#include "network/helper.h"
 #include "network/netns.h"
 
 /* The keeper answers once the program is executed: milliseconds. Past this it is broken. */
@@ -114,53 +112,31 @@ static int keeper_serve_one(int sock, pid_t netd)
         return r;
 }
 
-static void keeper_serve(int sock, pid_t netd) __attribute__((noreturn));
-
-static void keeper_serve(int sock, pid_t netd)
+static void serve_starts(int sock, void *ctx)
 {
+        const pid_t *netd = ctx;
         char request;
 
-        (void)prctl(PR_SET_NAME, "netd-slirp"); /* for people who look at ps */
-        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-        (void)close_range(3, (unsigned)sock - 1, 0); /* the control socket above all */
-        (void)close_range((unsigned)sock + 1, ~0U, 0);
         while (recv(sock, &request, sizeof(request), 0) == (ssize_t)sizeof(request)) {
                 while (waitpid(-1, NULL, WNOHANG) > 0) /* the one before, if any */
                         ;
-                if (keeper_serve_one(sock, netd) < 0)
-                        break;
+                if (keeper_serve_one(sock, *netd) < 0)
+                        return;
         }
-        _exit(0);
 }
 
 int slirp_keeper_start(struct slirp_keeper **ret, struct err *err)
 {
-        struct timeval timeout = {.tv_sec = KEEPER_TIMEOUT_S};
-        pid_t netd = getpid(), pid;
+        pid_t netd = getpid();
         struct slirp_keeper *k;
-        int pair[2];
-        int r = netns_enter_user(err);
+        int sock = -1, r = netns_enter_user(err);
 
+        if (r == 0)
+                r = helper_start("netd-slirp", serve_starts, &netd, KEEPER_TIMEOUT_S, &sock, err);
         if (r < 0)
                 return r;
-        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-                return err_errno(err, errno, "socket pair");
-        pid = fork();
-        if (pid < 0) {
-                int code = errno;
-
-                (void)close(pair[0]);
-                (void)close(pair[1]);
-                return err_errno(err, code, "fork");
-        }
-        if (pid == 0) {
-                (void)close(pair[0]);
-                keeper_serve(pair[1], netd);
-        }
-        (void)close(pair[1]);
-        (void)setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
         k = xnew(struct slirp_keeper);
-        k->sock = pair[0];
+        k->sock = sock;
         *ret = k;
         return 0;
 }

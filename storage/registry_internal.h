@@ -22,6 +22,12 @@ bool registry_may_follow(void *ctx, const char *url);
 enum verdict registry_judge_failure(struct registry *registry, const struct http_call *call,
                                     struct retry *retry, int64_t gained, struct err *err);
 
+/**
+ * The wait before the next attempt: first_ms, doubled each time up to half a minute, a fifth more
+ * or less; or as Retry-After told (RFC 9110 section 10.2.3; NULL: it did not), at most two minutes.
+ */
+int64_t registry_delay_ms(int64_t first_ms, unsigned attempts, const char *retry_after);
+
 /** Another attempt, or the end with err as it was prepared. */
 enum verdict registry_again(const struct registry *registry, struct retry *retry, int64_t gained,
                             const char *retry_after, const struct err *err);

@@ -21,14 +21,12 @@ static void notice(const struct registry *registry, const char *why, int64_t ms)
                 registry->context->on_notice(registry->context->ctx, text);
 }
 
-/* The wait before the next attempt: doubled each time, a fifth more or less, or as it was told. */
-static int64_t delay_ms(const struct registry *registry, const struct retry *retry,
-                        const char *retry_after)
+int64_t registry_delay_ms(int64_t first_ms, unsigned attempts, const char *retry_after)
 {
-        int64_t ms = registry->context->config->retry_ms, told;
+        int64_t ms = first_ms, told;
         unsigned char random;
 
-        for (unsigned i = 1; i < retry->attempts && ms < RETRY_MAX_MS; i++)
+        for (unsigned i = 1; i < attempts && ms < RETRY_MAX_MS; i++)
                 ms *= 2;
         if (ms > RETRY_MAX_MS)
                 ms = RETRY_MAX_MS;
@@ -50,7 +48,7 @@ enum verdict registry_again(const struct registry *registry, struct retry *retry
                 retry->attempts = 0;
         if (++retry->attempts >= registry->context->config->retries)
                 return VERDICT_FAILED;
-        ms = delay_ms(registry, retry, retry_after);
+        ms = registry_delay_ms(registry->context->config->retry_ms, retry->attempts, retry_after);
         notice(registry, err->msg, ms);
         retry->at_ms = clock_mono_ms() + ms;
         return VERDICT_AGAIN;

@@ -8,6 +8,7 @@
 #include "storage/auth.h"
 #include "storage/credentials.h"
 #include "storage/reference.h"
+#include "storage/registry_internal.h"
 #include "tests/tap.h"
 
 static void test_challenges(void)
@@ -163,6 +164,13 @@ static void test_times(void)
         is_int(http_retry_after("Thu, 01 Jan 1970 00:00:00 GMT"), 0, "a date that is over");
         ok(http_retry_after("Fri, 31 Dec 2199 23:59:59 GMT") > 1000000, "one to come");
         is_int(http_retry_after("soon"), -1, "nonsense");
+        is_int(registry_delay_ms(50, 1, "7"), 7000, "a wait as it was told");
+        is_int(registry_delay_ms(50, 1, "2147483647"), REGISTRY_WAIT_MAX_MS, "but not 68 years");
+        is_int(registry_delay_ms(50, 1, "Fri, 31 Dec 2199 23:59:59 GMT"), REGISTRY_WAIT_MAX_MS,
+               "nor until a date far ahead");
+        ok(registry_delay_ms(50, 1, "99999999999999999999") <= 60,
+           "a number past all bounds is none");
+        ok(registry_delay_ms(1000, 40, NULL) <= 36000, "half a minute without being told");
         ok(http_url_same_origin("https://a/x", "https://A:443/y"), "the default port is a port");
         ok(!http_url_same_origin("https://a/x", "http://a/x"), "another scheme");
         ok(!http_url_same_origin("https://a/", "https://a:444/"), "another port");

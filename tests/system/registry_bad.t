@@ -24,14 +24,7 @@ oci_manifest=application/vnd.oci.image.manifest.v1+json
 oci_index=application/vnd.oci.image.index.v1+json
 
 rules=$work/rules
-: >"$rules"
-mkfifo "$work/proxy.in"
-: >"$work/proxy.port"
-perl tests/system/fault_proxy.pl "$plain" "$rules" "$work/proxy.log" <"$work/proxy.in" >"$work/proxy.port" &
-pids="$pids $!"
-exec 9>"$work/proxy.in"
-wait_for "$work/proxy.port" '^[0-9]+$'
-proxy=127.0.0.1:$(cat "$work/proxy.port")
+fault_proxy "$plain"
 settings='"retry_delay": "20ms", "stall_timeout": "1s", "connect_timeout": "5s", "retries": 4'
 # http at once: the rules then see each request once
 echo "{$settings, \"registries\": {\"$proxy\": {\"http\": true}}}" >"$BERTH_REGISTRIES"

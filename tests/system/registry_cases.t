@@ -178,25 +178,18 @@ refused '80 a blob with less' "${last#*:}"
 
 # ------------------------------------------------------------------------------------------ a moved tag (81)
 
-: >"$work/rules"
-mkfifo "$work/fault.in"
-: >"$work/fault.port"
-perl tests/system/fault_proxy.pl "$plain" "$work/rules" "$work/fault.log" <"$work/fault.in" >"$work/fault.port" &
-pids="$pids $!"
-exec 8>"$work/fault.in"
-wait_for "$work/fault.port" '^[0-9]+$'
-fault=127.0.0.1:$(cat "$work/fault.port")
-echo '{"retry_delay": "50ms", "registries": {"'"$fault"'": {"http": true}}}' >"$BERTH_REGISTRIES"
-run image pull -q "$fault/team/web:1"
+fault_proxy "$plain"
+echo '{"retry_delay": "50ms", "registries": {"'"$proxy"'": {"http": true}}}' >"$BERTH_REGISTRIES"
+run image pull -q "$proxy/team/web:1"
 make_image "$work/oci:2" 1
 skopeo copy -q --dest-tls-verify=false "oci:$work/oci:2" "docker://$plain/team/web:1"
 moved=$(skopeo inspect --tls-verify=false --format '{{.Digest}}' "docker://$plain/team/web:1")
 echo 'HEAD_/v2/team/web/manifests/1 set=Docker-Content-Digest:_sha256:'"$(printf '%064d' 7)" >"$work/rules"
-run image pull -q "$fault/team/web:1"
-is "$(berth image inspect "$fault/team/web:1" -o json | jq -r .digest)" "$moved" \
+run image pull -q "$proxy/team/web:1"
+is "$(berth image inspect "$proxy/team/web:1" -o json | jq -r .digest)" "$moved" \
         '81 moved between HEAD and GET: what came is whole, and its digest is kept'
 : >"$work/rules"
-run image pull -q "$fault/team/web:1"
+run image pull -q "$proxy/team/web:1"
 like "$out" 'unchanged' '81 and known from then on'
 
 # ------------------------------------------------------------------------------------------- proxies (78)

@@ -10,8 +10,7 @@ PATH=$PWD/${BUILD:-build}/bin:$PATH
 export PATH
 unset DOCKER_CONFIG REGISTRY_AUTH_FILE XDG_RUNTIME_DIR http_proxy https_proxy HTTP_PROXY HTTPS_PROXY
 top=$PWD
-count=0
-failed=0
+. tests/tap.sh
 
 skip_all() {
         echo "1..0 # SKIP $1"
@@ -41,30 +40,6 @@ export HOME="$work/home" BERTH_ROOT="$work/r" BERTH_CERTS="$work/certs.d"
 export BERTH_REGISTRIES="$work/registries.json" XDG_CONFIG_HOME="$work/home/.config"
 mkdir -p "$HOME" "$BERTH_CERTS"
 echo '{"retry_delay": "50ms", "stall_timeout": "2s", "connect_timeout": "5s"}' >"$BERTH_REGISTRIES"
-
-ok() { # STATUS NAME
-        count=$((count + 1))
-        if [ "$1" = 0 ]; then
-                echo "ok $count - $2"
-        else
-                failed=$((failed + 1))
-                echo "not ok $count - $2"
-        fi
-        [ "$1" = 0 ]
-}
-
-is() { # GOT EXPECTED NAME
-        [ "$1" = "$2" ]
-        ok $? "$3" || printf '# got      %s\n# expected %s\n# last: %s\n' "$1" "$2" "${out:-}"
-}
-
-like() { # GOT REGEX NAME
-        printf '%s\n' "$1" | grep -qE -e "$2"
-        ok $? "$3" || {
-                printf '%s\n' "$1" | head -n 20 | sed 's/^/# got: /'
-                printf '# expected to match %s\n' "$2"
-        }
-}
 
 finish() {
         echo "1..$count"
@@ -101,6 +76,20 @@ registry() {
         pids="$pids $!"
         wait_for "$work/$name/log" 'listening on' || echo "# $name did not start"
         addr=$(sed -n 's/.*listening on \([0-9.:]*[0-9]\).*/\1/p' "$work/$name/log" | head -n 1)
+}
+
+# shellcheck disable=SC2034 # proxy is for who sources this
+# fault_proxy REGISTRY: a proxy before it that does what $work/rules says, and tells $work/proxy.log;
+# its address in $proxy. It ends with this shell.
+fault_proxy() {
+        : >"$work/rules"
+        mkfifo "$work/proxy.in"
+        : >"$work/proxy.port"
+        perl tests/system/fault_proxy.pl "$1" "$work/rules" "$work/proxy.log" <"$work/proxy.in" >"$work/proxy.port" &
+        pids="$pids $!"
+        exec 9>"$work/proxy.in"
+        wait_for "$work/proxy.port" '^[0-9]+$'
+        proxy=127.0.0.1:$(cat "$work/proxy.port")
 }
 
 # make_image LAYOUT:TAG LAYERS: a small image with a few random files, one layer each

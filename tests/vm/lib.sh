@@ -28,42 +28,7 @@ BERTH_IMAGES=${BERTH_TEST_IMAGES:-$PWD/build/tests/images}
 BERTH_TEST=$test_dir # marks every process of this test, also those that outlive their parent
 export BERTH_ROOT BERTH_IMAGES BERTH_TEST
 
-count=0
-failed=0
-
-# ok STATUS NAME: one test point; STATUS as from $?
-ok() {
-        count=$((count + 1))
-        if [ "$1" = 0 ]; then
-                echo "ok $count - $2"
-        else
-                failed=$((failed + 1))
-                echo "not ok $count - $2"
-        fi
-        [ "$1" = 0 ]
-}
-
-# is GOT EXPECTED NAME
-is() {
-        [ "$1" = "$2" ]
-        ok $? "$3" || printf '# got      %s\n# expected %s\n' "$(printf %s "$1" | head -c 1000)" "$2"
-}
-
-# like GOT REGEX NAME (extended regular expression, any line)
-like() {
-        printf '%s\n' "$1" | grep -qE -e "$2"
-        ok $? "$3" || {
-                printf '# got:\n'
-                printf '%s\n' "$1" | head -n 30 | sed 's/^/#   /'
-                printf '# expected to match %s\n' "$2"
-        }
-}
-
-# unlike GOT REGEX NAME
-unlike() {
-        ! printf '%s\n' "$1" | grep -qE -e "$2"
-        ok $? "$3" || printf '%s\n' "$1" | head -n 30 | sed 's/^/#   /'
-}
+. tests/tap.sh
 
 # run COMMAND...: its output in $out (both streams), its exit code in $code
 # shellcheck disable=SC2034 # the tests read both

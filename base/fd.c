@@ -47,15 +47,6 @@ int fd_set_nonblock(int fd, struct err *err)
         return 0;
 }
 
-int fd_set_inherit(int fd, struct err *err)
-{
-        int flags = fcntl(fd, F_GETFD);
-
-        if (flags < 0 || fcntl(fd, F_SETFD, flags & ~FD_CLOEXEC) < 0)
-                return err_errno(err, errno, "clear close-on-exec");
-        return 0;
-}
-
 static int unix_address(const char *path, struct sockaddr_un *ret, struct err *err)
 {
         size_t n = strlen(path);

@@ -18,9 +18,6 @@ int fd_write_all(int fd, const void *data, size_t n, struct err *err);
 /** Set O_NONBLOCK. */
 int fd_set_nonblock(int fd, struct err *err);
 
-/** Clear FD_CLOEXEC, for a descriptor that a child is to inherit. */
-int fd_set_inherit(int fd, struct err *err);
-
 /**
  * Listening stream socket at path (an old socket file there is removed), mode 0600, non-blocking.
  * path: shorter than 108 bytes. The descriptor is the caller's.

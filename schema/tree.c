@@ -23,14 +23,6 @@ struct node *node_new(struct arena *arena, enum node_kind kind, const struct mar
         return node;
 }
 
-struct node *node_string(struct arena *arena, const char *text, const struct mark *mark)
-{
-        struct node *node = node_new(arena, NODE_STRING, mark);
-
-        node->text = arena_strdup(arena, text);
-        return node;
-}
-
 void node_add_item(struct arena *arena, struct node *seq, struct node *item)
 {
         struct node **slot =

@@ -50,9 +50,6 @@ struct entry {
 /** An empty node of that kind, in the arena. mark: copied. */
 struct node *node_new(struct arena *arena, enum node_kind kind, const struct mark *mark);
 
-/** A string node with a copy of text. */
-struct node *node_string(struct arena *arena, const char *text, const struct mark *mark);
-
 /** Add to the end of a list, or of a map (key: copied). The caller has checked for a double key. */
 void node_add_item(struct arena *arena, struct node *seq, struct node *item);
 void node_add_entry(struct arena *arena, struct node *map, const char *key, const struct mark *mark,

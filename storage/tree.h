@@ -118,10 +118,6 @@ void tree_inode_add_run(struct tree_inode *inode, const struct tree_run *run, ui
 struct tree_node *tree_root(const struct tree *tree);
 struct tree_node *tree_next(const struct tree_node *node);
 
-/** The node of an absolute path, its last component not followed; NULL: none. For tests, seeding.
- */
-struct tree_node *tree_find(struct tree *tree, const char *path);
-
 /** Number of names, the root included. */
 size_t tree_count(const struct tree *tree);
 

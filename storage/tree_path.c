@@ -257,15 +257,3 @@ int tree_walk(struct tree *tree, const char *path, bool create, struct tree_node
         parents = xstrndup(path, (size_t)(name - path));
         return walk_parents(tree, parents, create, path, ret_dir, err);
 }
-
-struct tree_node *tree_find(struct tree *tree, const char *path)
-{
-        struct err ignored;
-        struct tree_node *dir;
-        const char *name;
-        size_t len;
-
-        if (tree_walk(tree, path, false, &dir, &name, &len, &ignored) != 0)
-                return NULL;
-        return len ? tree_lookup(tree, dir, name, len) : dir;
-}

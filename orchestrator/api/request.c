@@ -12,11 +12,6 @@ const char *request_method(const struct request *req)
         return req->conn->parser.method;
 }
 
-const char *request_path(const struct request *req)
-{
-        return req->conn->parser.path;
-}
-
 const char *request_param(const struct request *req, const char *name)
 {
         for (size_t i = 0; i < req->params_len; i++)
@@ -87,11 +82,6 @@ int request_json(struct request *req, json_t **ret_body, struct err *err)
                 return err_set(err, EINVAL, "body: must be a JSON object");
         *ret_body = req->json;
         return 0;
-}
-
-int64_t request_body_length(const struct request *req)
-{
-        return req->conn->parser.content_length;
 }
 
 void request_on_close(struct request *req, void (*cb)(struct request *req, void *arg), void *arg)

@@ -93,7 +93,6 @@ size_t server_connections(const struct server *server);
 
 /** "GET", "PUT"...; and the decoded path. Borrowed from the request. */
 const char *request_method(const struct request *req);
-const char *request_path(const struct request *req);
 
 /** The path segment that matched ":name" of the pattern, percent-decoded; never NULL for a name
  * that the pattern has. No NUL and no '/' inside. */
@@ -124,9 +123,6 @@ int request_json(struct request *req, json_t **ret_body, struct err *err);
  * end early does not hurt: the rest of the body is read and thrown away.
  */
 int request_body_fd(struct request *req, int *ret_fd, struct err *err);
-
-/** ROUTE_UPLOAD: Content-Length, or -1 when the client did not say (chunked). */
-int64_t request_body_length(const struct request *req);
 
 /** Tell when the request ends without its handler having finished it (see top). */
 void request_on_close(struct request *req, void (*cb)(struct request *req, void *arg), void *arg);

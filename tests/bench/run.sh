@@ -212,30 +212,51 @@ if wants start; then
         for _ in $(seq "$runs"); do starts start; done
 fi
 
-if wants pool; then
+# pool_on, pool_off: another daemon, with and without machines that wait
+pool_on() {
         berth system stop --vms >/dev/null 2>&1
         BERTH_POOL=2 berth system start >/dev/null
+}
+pool_off() {
+        berth system stop --vms >/dev/null 2>&1
+        BERTH_POOL=0 berth system start >/dev/null
+}
+# Machines are made when nothing else is done, which a bench does all the time.
+pool_full() {
+        # shellcheck disable=SC2016 # the inner shell's
+        timeout 120 sh -c 'until [ "$(berth system info -o json |
+                jq ".pool.shapes[0].waiting")" = 2 ]; do :; done'
+}
+
+if wants pool; then
+        pool_on
         berth apply -f "$test_dir/b1.yaml" >/dev/null 2>&1 # whose shape is kept
         gone b1
         for _ in $(seq "$runs"); do
-                # Machines are made when nothing else is done, which a bench does all the time.
-                # shellcheck disable=SC2016 # the inner shell's
-                timeout 120 sh -c 'until [ "$(berth system info -o json |
-                        jq ".pool.shapes[0].waiting")" = 2 ]; do :; done'
+                pool_full
                 starts pool
         done
         echo "pool: $(grep -c pool "$data/pool.birth") of $runs services were started by a machine that waited" \
                 >>"$data/notes"
-        berth system stop --vms >/dev/null 2>&1
-        BERTH_POOL=0 berth system start >/dev/null
+        pool_off
 fi
+
+# runs WHICH: one each of berth and podman
+runs() {
+        timed "$1.berth" berth run --rm hello-web true
+        [ -z "$podman" ] || timed "$1.podman" podman_run_rm
+}
 
 if wants run; then
         berth run --rm hello-web true # builds the template of its shape
+        for _ in $(seq "$runs"); do runs run; done
+        pool_on
+        berth run --rm hello-web true # whose shape is kept
         for _ in $(seq "$runs"); do
-                timed run.berth berth run --rm hello-web true
-                [ -z "$podman" ] || timed run.podman podman_run_rm
+                pool_full
+                runs poolrun
         done
+        pool_off
 fi
 
 if wants exec; then
@@ -348,6 +369,8 @@ row "clone: QEMU started to vminit ready (seed, clock, devices bound, root mount
 row "clone: QEMU started to the service's exec" "$(stat_of clone.clone-started)" "own boot $(stat_of clone.boot-started)"
 row "\`berth run --rm IMAGE true\`, the whole command" "$(stat_of run.berth)" \
         "\`podman run --rm\` $(stat_of run.podman)" 0.6x "$(ratio run.berth run.podman 0.6)"
+row "the same with a machine of the pool" "$(stat_of poolrun.berth)" \
+        "\`podman run --rm\` $(stat_of poolrun.podman)" 0.6x "$(ratio poolrun.berth poolrun.podman 0.6)"
 row "10 services, apply to all running" "$(stat_of stack.berth)" "podman in a loop $(stat_of stack.loop)" 0.7x \
         "$(ratio stack.berth stack.loop 0.7)"
 row "the same" "" "podman, all at once $(stat_of stack.parallel)" 0.7x "$(ratio stack.berth stack.parallel 0.7)"

@@ -241,20 +241,20 @@ if wants pool; then
         pool_off
 fi
 
-# runs WHICH: one each of berth and podman
-runs() {
+# run_once WHICH: one each of berth and podman
+run_once() {
         timed "$1.berth" berth run --rm hello-web true
         [ -z "$podman" ] || timed "$1.podman" podman_run_rm
 }
 
 if wants run; then
         berth run --rm hello-web true # builds the template of its shape
-        for _ in $(seq "$runs"); do runs run; done
+        for _ in $(seq "$runs"); do run_once run; done
         pool_on
         berth run --rm hello-web true # whose shape is kept
         for _ in $(seq "$runs"); do
                 pool_full
-                runs poolrun
+                run_once poolrun
         done
         pool_off
 fi

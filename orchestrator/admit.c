@@ -1,17 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What reconciler/admission.c is asked before a stack is taken on, or grows. */
-#include <stdlib.h>
-#include <string.h>
 #include <sys/statvfs.h>
-#include <unistd.h>
 
-#include "base/file.h"
+#include "base/host.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "orchestrator/daemon.h"
 #include "reconciler/admission.h"
-
-#define MEMINFO_MAX (64 << 10)
 
 static struct admission_stack as_stack(const struct desired *desired)
 {
@@ -20,23 +15,6 @@ static struct admission_stack as_stack(const struct desired *desired)
         return (struct admission_stack){.stack = desired->stack,
                                         .wishes = &desired->wishes,
                                         .any_ports = desired->ports == STACK_PORTS_AUTO};
-}
-
-/* What can be had without swapping; 0: /proc does not say. */
-static int64_t memory_free(void)
-{
-        AUTO_FREE char *text = NULL;
-        const char *line;
-
-        if (file_read("/proc/meminfo", MEMINFO_MAX, &text, NULL, NULL) < 0 ||
-            !(line = strstr(text, "MemAvailable:")))
-                return 0;
-        return strtoll(line + strlen("MemAvailable:"), NULL, 10) * 1024;
-}
-
-static int64_t memory_total(void)
-{
-        return (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
 }
 
 static int64_t disk_free(const char *path)
@@ -77,8 +55,8 @@ void daemon_admission(const struct daemon *d, const struct desired *desired, str
                                      .before = as_stack(daemon_find(d, name)),
                                      .vm_memory = instance_memory,
                                      .overcommit = d->overcommit,
-                                     .memory_bytes = memory_total(),
-                                     .memory_free_bytes = memory_free(),
+                                     .memory_bytes = host_memory_total(),
+                                     .memory_free_bytes = host_memory_available(),
                                      .disk = d->roots.state,
                                      .disk_free_bytes = disk_free(d->roots.state)};
 
@@ -115,7 +93,7 @@ json_t *daemon_memory_json(const struct daemon *d)
         }
         json_object_set_new(j, "overcommit",
                             d->overcommit > 0 ? json_real(d->overcommit) : json_null());
-        json_set_int(j, "host_bytes", memory_total());
+        json_set_int(j, "host_bytes", host_memory_total());
         json_set_int(j, "vms_bytes", sum);
         return j;
 }

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/host.h"
 #include "base/mem.h"
 #include "vz/pool_member.h"
 #include "vz/program.h"
@@ -127,14 +128,7 @@ void pool_want(struct pool *p, int64_t memory_bytes, unsigned cpus)
 /* Room for it, and for what made it necessary that there is memory at all. */
 static bool memory_is_there(const struct shape *s)
 {
-        AUTO_FREE char *text = NULL;
-        const char *line;
-
-        if (file_read("/proc/meminfo", 64 << 10, &text, NULL, NULL) < 0 ||
-            !(line = strstr(text, "MemAvailable:")))
-                return false;
-        return strtoll(line + strlen("MemAvailable:"), NULL, 10) * 1024 >
-               2 * s->memory_bytes + (INT64_C(256) << 20);
+        return host_memory_available() > 2 * s->memory_bytes + (INT64_C(256) << 20);
 }
 
 static bool making(const struct pool *p)

@@ -74,28 +74,36 @@ int ci_root_start(const struct cli *outer, struct ci_root *ret, struct err *err)
                 ci_root_stop(&root, -1);
                 return r;
         }
-        root.cli.have_daemon = true; /* never start a second one without an owner */
+        root.cli.no_start = true; /* a second one would have no owner */
         *ret = root;
         return 0;
 }
 
-static void wait_end(const struct ci_root *root, int signal_fd)
+enum end {
+        END_ORDERLY, /* nothing of it is left */
+        END_DIED,    /* its VMs and networks run on */
+        END_UNKNOWN, /* it still works on it */
+};
+
+static enum end wait_end(const struct ci_root *root, int signal_fd)
 {
         struct pollfd p[2] = {{.fd = root->pidfd, .events = POLLIN},
                               {.fd = signal_fd, .events = POLLIN}};
-        int n;
+        int n, status;
 
         do {
                 n = poll(p, 2, STOP_TIMEOUT_MS);
         } while (n < 0 && errno == EINTR);
         if (p[0].revents)
-                (void)spawn_reap(root->pid, &n, NULL); /* its status says nothing to act on */
-        else if (p[1].revents)
+                return spawn_reap(root->pid, &status, NULL) == 0 && status == 0 ? END_ORDERLY
+                                                                                : END_DIED;
+        if (p[1].revents)
                 cli_warn("interrupted again; berthd (pid %d) removes %s by itself", (int)root->pid,
                          root->cli.roots.state);
         else
                 cli_warn("berthd (pid %d) has not taken %s down within %d s; see its berthd.log",
                          (int)root->pid, root->cli.roots.state, STOP_TIMEOUT_MS / 1000);
+        return END_UNKNOWN;
 }
 
 static void root_release(struct ci_root *root)
@@ -108,20 +116,40 @@ static void root_release(struct ci_root *root)
         root->owner_fd = root->pidfd = -1;
 }
 
-void ci_root_stop(struct ci_root *root, int signal_fd)
+static enum end stop_daemon(struct ci_root *root, int signal_fd)
 {
         AUTO_JSON json_t *body = json_pack("{s:b}", "stop_vms", 1);
-        struct pollfd ended = {.fd = root->pidfd, .events = POLLIN};
+
+        /* Should it fail: the hang-up of the owner's pipe asks for the same. */
+        (void)client_call(&root->cli, "POST", "/v1/shutdown", body, NULL, NULL);
+        (void)close(steal_fd(&root->owner_fd)); /* as above */
+        return wait_end(root, signal_fd);
+}
+
+/* What a daemon that died has left, the next one takes over, and down. */
+static enum end stop_what_is_left(struct ci_root *root, int signal_fd)
+{
         struct err err = ERR_INIT;
 
-        if (root->pidfd >= 0) {
-                /* Should it fail: the hang-up of the owner's pipe asks for the same. */
-                (void)client_call(&root->cli, "POST", "/v1/shutdown", body, NULL, NULL);
-                (void)close(steal_fd(&root->owner_fd)); /* as above */
-                wait_end(root, signal_fd);
-        }
-        /* What the daemon left when it could not do its part; not while it still works on it. */
-        if ((root->pidfd < 0 || poll(&ended, 1, 0) > 0) && root->cli.roots.state &&
+        cli_warn("berthd of %s has died; another one takes it down", root->cli.roots.state);
+        (void)close(steal_fd(&root->pidfd)); /* holds nothing */
+        if (start(root, &err) == 0)
+                return stop_daemon(root, signal_fd);
+        cli_warn("%s", err.msg);
+        return END_DIED;
+}
+
+void ci_root_stop(struct ci_root *root, int signal_fd)
+{
+        enum end end = END_ORDERLY; /* nothing was started */
+        struct err err = ERR_INIT;
+
+        if (root->pidfd >= 0)
+                end = stop_daemon(root, signal_fd);
+        if (end == END_DIED)
+                end = stop_what_is_left(root, signal_fd);
+        /* What is needed to find what runs stays. */
+        if (end == END_ORDERLY && root->cli.roots.state &&
             file_remove_tree(root->cli.roots.state, &err) < 0)
                 cli_warn("%s", err.msg);
         root_release(root);

@@ -43,6 +43,7 @@ struct cli {
         bool out_tty, err_tty;  /* terminals? */
         bool colour_out, colour_err;
         bool have_daemon; /* its socket answered in this run */
+        bool no_start;    /* never start one: who is to end it, or owns it, is somebody else */
 };
 
 struct command {

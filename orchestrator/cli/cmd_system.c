@@ -215,7 +215,7 @@ static int run_stop(struct cli *cli, const struct args *args)
                 (void)printf("berthd does not run (%s)\n", cli->roots.state); /* main() checks */
                 return CLI_OK;
         }
-        cli->have_daemon = true; /* never start one in order to stop it */
+        cli->no_start = true; /* in order to stop it */
         if (stop(cli, vms, timeout_ms, &err) < 0)
                 return cli_fail(&err);
         (void)printf(vms ? "berthd and its VMs have stopped\n"

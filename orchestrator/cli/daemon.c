@@ -179,7 +179,7 @@ int daemon_ensure(struct cli *cli, struct err *err)
         pid_t pid;
         int r;
 
-        if (cli->have_daemon)
+        if (cli->have_daemon || cli->no_start)
                 return 0;
         if (!daemon_serving(&cli->roots)) {
                 r = roots_create(&cli->roots, err);

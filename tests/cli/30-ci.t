@@ -68,6 +68,12 @@ wait $third
 is $? 3 "SIGTERM is passed on, and the command decides"
 is "$(roots)$(ours)" "" "nothing is left"
 
+# shellcheck disable=SC2016
+run berth ci -f "$stack" -- sh -c 'kill -9 "$(berth version -o json | jq -r .server.pid)"; exit 4'
+is "$code" 4 "berthd is killed: the command's exit code all the same"
+like "$out" 'berthd of .* has died; another one takes it down' "and a word of it"
+is "$(roots)$(ours)" "" "nothing is left"
+
 run berth ci -f "$stack" --keep on-failure -- false
 is "$code" 1 "a command that fails"
 kept=$(roots)

@@ -2,7 +2,7 @@
 # shellcheck shell=sh
 #
 # Test points of shell tests, in TAP: sourced by tests/vm/lib.sh and tests/system/registry_lib.sh.
-# $count and $failed are what they come to.
+# $count and $failed are what they come to. Each returns 0 if it holds.
 
 count=0
 failed=0
@@ -22,21 +22,25 @@ ok() {
 # is GOT EXPECTED NAME
 is() {
         [ "$1" = "$2" ]
-        ok $? "$3" || printf '# got      %s\n# expected %s\n' "$(printf %s "$1" | head -c 1000)" "$2"
+        ok $? "$3" && return
+        printf '# got      %s\n# expected %s\n' "$(printf %s "$1" | head -c 1000)" "$2"
+        return 1
 }
 
 # like GOT REGEX NAME (extended regular expression, any line)
 like() {
         printf '%s\n' "$1" | grep -qE -e "$2"
-        ok $? "$3" || {
-                printf '# got:\n'
-                printf '%s\n' "$1" | head -n 30 | sed 's/^/#   /'
-                printf '# expected to match %s\n' "$2"
-        }
+        ok $? "$3" && return
+        printf '# got:\n'
+        printf '%s\n' "$1" | head -n 30 | sed 's/^/#   /'
+        printf '# expected to match %s\n' "$2"
+        return 1
 }
 
 # unlike GOT REGEX NAME
 unlike() {
         ! printf '%s\n' "$1" | grep -qE -e "$2"
-        ok $? "$3" || printf '%s\n' "$1" | head -n 30 | sed 's/^/#   /'
+        ok $? "$3" && return
+        printf '%s\n' "$1" | head -n 30 | sed 's/^/#   /'
+        return 1
 }

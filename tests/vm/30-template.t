@@ -60,6 +60,12 @@ cat >"$test_dir/bin/qemu-system-x86_64" <<END
 #!/bin/sh
 if [ -e "$test_dir/no-restore" ]; then case "\$*" in *-incoming*) exit 1 ;; esac; fi
 if [ -e "$test_dir/no-template" ]; then case "\$*" in *share=on*) exit 1 ;; esac; fi
+case "\$*" in
+*share=on*) moment=$test_dir/template ;;
+*-incoming*) moment=$test_dir/clone ;;
+*) moment=/ ;;
+esac
+[ ! -p "\$moment" ] || echo now >"\$moment"
 exec $(command -v qemu-system-x86_64) "\$@"
 END
 chmod +x "$test_dir/bin/qemu-system-x86_64"
@@ -88,25 +94,25 @@ daemon() {
                 [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = berthd ] && echo "$pid"
         done
 }
-# child MARK: wait until the daemon has a QEMU with MARK in its command line
-child() {
-        # shellcheck disable=SC2016 # $1 and $2 are the inner shell's
-        timeout 10 sh -c 'until pgrep -P "$1" -f "$2" >/dev/null; do :; done' sh "$1" "$2" 2>/dev/null
+# moment NAME COMMAND...: run it, and return when a QEMU of this kind is about to start; it goes on
+moment() {
+        mkfifo "$test_dir/$1"
+        moment=$test_dir/$1
+        shift
+        "$@" >/dev/null 2>&1
+        # shellcheck disable=SC2016 # $1 is the inner shell's
+        timeout 60 sh -c 'read -r _ <"$1"' sh "$moment"
+        set -- $?
+        rm "$moment"
+        return "$1"
 }
 
 # kill -9 while a template is made.
-found=1
-for _ in 1 2 3; do # it lives for half a second, and this shell may be slow
-        berth delete tpl >/dev/null 2>&1
-        berth system stop >/dev/null 2>&1
-        berth apply -f "$test_dir/s.yaml" --detach >/dev/null 2>&1
-        daemon=$(daemon)
-        if child "$daemon" guest=template; then
-                found=0
-                break
-        fi
-done
-ok "$found" "a template is being made"
+berth delete tpl >/dev/null 2>&1
+berth system stop >/dev/null 2>&1
+moment template berth apply -f "$test_dir/s.yaml" --detach
+ok $? "a template is being made"
+daemon=$(daemon)
 kill -9 "$daemon"
 timeout 5 tail --pid="$daemon" -f /dev/null
 for pid in $(builders); do
@@ -121,10 +127,9 @@ is "$(find "$BERTH_ROOT" -path '*/run/tpl/*' | wc -l)" 0 "no folder of a build i
 # kill -9 while clones start.
 for _ in 1 2 3; do
         berth delete tpl >/dev/null 2>&1
-        berth apply -f "$test_dir/s.yaml" --detach >/dev/null 2>&1
-        daemon=$(daemon)
-        child "$daemon" incoming
+        moment clone berth apply -f "$test_dir/s.yaml" --detach
         ok $? "a clone starts"
+        daemon=$(daemon)
         kill -9 "$daemon"
         run berth apply -f "$test_dir/s.yaml" --timeout 2m
         is "$code" 0 "kill -9 of berthd meanwhile: the next one converges"

@@ -117,8 +117,8 @@ static void test_bounds(void)
 
         for (size_t i = 0; i < ARRAY_SIZE(bounds); i++) {
                 bool deep = bounds[i].most == 0;
-                AUTO_FREE char *good = repeat(bounds[i].before, bounds[i].piece, bounds[i].most,
-                                              bounds[i].after);
+                AUTO_FREE char *good =
+                        repeat(bounds[i].before, bounds[i].piece, bounds[i].most, bounds[i].after);
                 AUTO_FREE char *bad = repeat(bounds[i].before, bounds[i].piece,
                                              deep ? 5000 : bounds[i].most + 1, bounds[i].after);
                 AUTO(image) struct image *most = deep ? NULL : fill(good, &err);
@@ -150,8 +150,9 @@ static void test_durations(void)
         static const char below[] =
                 "{\"config\": {\"Healthcheck\": {\"Interval\": -5, \"Timeout\": "
                 "-9223372036854775808, \"StartPeriod\": 0, \"Retries\": -1}}}";
-        static const char tiny[] = "{\"config\": {\"Healthcheck\": {\"Interval\": 1, \"Timeout\": 1,"
-                                   " \"StartPeriod\": 1, \"StartInterval\": 1}}}";
+        static const char tiny[] =
+                "{\"config\": {\"Healthcheck\": {\"Interval\": 1, \"Timeout\": 1,"
+                " \"StartPeriod\": 1, \"StartInterval\": 1}}}";
         static const char huge[] =
                 "{\"config\": {\"Healthcheck\": {\"Interval\": 9223372036854775807, \"Retries\": "
                 "9223372036854775807}}}";

@@ -35,6 +35,7 @@ struct kind {
         const char *schema; /* JSON Schema of it, {"$ref":"#long"} for the long form; NULL: follows
                                from the merge rule and arg */
         enum merge_rule merge;
+        const char *folder; /* of MERGE_TARGET, where a bare name is mounted; NULL: nowhere */
         const struct field *long_form; /* keys of an entry that is a map, for explanations */
         void (*init)(const struct field *field, void *value); /* NULL: zero is "unset" */
         void (*read)(struct reader *r, const struct field *field, const struct node *node,
@@ -108,6 +109,8 @@ struct reader {
         struct diags *diags;
         const struct env *env; /* NULL: canonical JSON, no files and variables */
         const char *base_dir;  /* of relative paths; NULL likewise */
+        const char *profiles;  /* those that are on, comma between; NULL: none */
+        bool off;              /* the service that is being read is left out by its profiles */
         bool partial;          /* a file could not be read: names may lead into it */
         struct origin *origins;
         size_t origins_len;

@@ -323,6 +323,7 @@ static void read_named(struct reader *r, const struct named *named, const struct
                              field_find(named->table, entry->key)
                                      ? "; it is a key of the entries here: indent it below one"
                                      : "");
+        r->off = false;
 }
 
 static void named_read(struct reader *r, const struct field *field, const struct node *node,

@@ -22,28 +22,6 @@ static void fault_key(struct reader *r, const struct service_draft *draft, const
                   problem);
 }
 
-static bool profile_on(const char *profiles, const char *name)
-{
-        size_t n = strlen(name);
-
-        for (const char *p = profiles; p && *p; p += *p == ',') {
-                size_t len = strcspn(p, ",");
-
-                if ((len == n && strncmp(p, name, n) == 0) || (len == 1 && *p == '*'))
-                        return true;
-                p += len;
-        }
-        return false;
-}
-
-static void apply_profiles(struct service_draft *draft, const char *profiles)
-{
-        draft->disabled = draft->profiles.len > 0;
-        for (size_t i = 0; i < draft->profiles.len; i++)
-                if (profile_on(profiles, draft->profiles.items[i]))
-                        draft->disabled = false;
-}
-
 static void fold_restart(struct service_draft *draft)
 {
         struct service *s = &draft->service;
@@ -359,10 +337,8 @@ static void apply_devices(const struct stack *stack, struct service *s)
         }
 }
 
-void normalise(struct reader *r, struct stack_draft *draft, const char *profiles)
+void normalise(struct reader *r, struct stack_draft *draft)
 {
-        for (size_t i = 0; i < draft->drafts_len; i++)
-                apply_profiles(&draft->drafts[i], profiles);
         for (size_t i = 0; i < draft->drafts_len; i++)
                 if (!draft->drafts[i].disabled)
                         normalise_service(r, draft->stack.name, &draft->drafts[i]);

@@ -11,6 +11,7 @@
 #include "schema/draft.h"
 #include "schema/entries.h"
 #include "schema/kinds.h"
+#include "schema/profiles.h"
 #include "schema/service_kinds.h"
 #include "schema/shapes.h"
 #include "schema/source.h"
@@ -356,7 +357,9 @@ static void begin_service(struct reader *r, void *element, size_t index, const s
                                             ? arena_strdup(r->arena, draft->service.place.file)
                                             : NULL,
                                     draft->service.place.line, draft->service.place.column};
+        draft->disabled = profiles_off(r->profiles, node);
         r->service = index;
+        r->off = draft->disabled;
 }
 
 static void begin_secret(struct reader *r, void *element, size_t index, const struct node *node)

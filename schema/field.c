@@ -63,6 +63,14 @@ void reader_refuse_kind(struct reader *r, const struct field *field, const struc
                              node_kind_name(node));
 }
 
+const struct env *reader_env(const struct reader *r, const struct mark *mark)
+{
+        for (size_t i = 0; i < r->origins_len; i++)
+                if (r->origins[i].file == mark->file)
+                        return r->origins[i].env;
+        return r->env;
+}
+
 void reader_add_ref(struct reader *r, enum ref_kind kind, const char *name, const struct mark *mark,
                     bool optional)
 {

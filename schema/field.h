@@ -102,6 +102,7 @@ struct claim {
 struct origin {
         const char *file; /* as in marks */
         const char *dir;
+        const struct env *env; /* what variables in it, and in files that it names, stand for */
 };
 
 struct reader {
@@ -135,6 +136,9 @@ void reader_fault(struct reader *r, enum diag_code code, const struct mark *mark
 
 /** "must be A STRING, not a list" for the field's kind. */
 void reader_refuse_kind(struct reader *r, const struct field *field, const struct node *node);
+
+/** The variables at a place: those of the project it was included with. NULL: JSON. */
+const struct env *reader_env(const struct reader *r, const struct mark *mark);
 
 /**
  * Note that this place names a thing of the stack: after reading, it must exist unless optional.

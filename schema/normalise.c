@@ -132,12 +132,14 @@ static void resolve_environment(struct reader *r, struct service_draft *draft)
 {
         struct kv_list own = draft->service.environment;
         struct kv_list all = {0};
-        struct env given = {.parent = r->env, .vars = own};
+        struct env given = {.vars = own};
         struct env files = {.parent = &given};
 
         if (draft->env_files_len > 0) {
-                for (size_t i = 0; i < draft->env_files_len; i++)
+                for (size_t i = 0; i < draft->env_files_len; i++) {
+                        given.parent = draft->env_files[i].env;
                         read_env_file(r, &draft->env_files[i], &files);
+                }
                 for (size_t i = 0; i < files.vars.len; i++)
                         kv_list_add(&all, files.vars.items[i].key, files.vars.items[i].value);
                 for (size_t i = 0; i < own.len; i++)
@@ -155,13 +157,15 @@ static void resolve_environment(struct reader *r, struct service_draft *draft)
 static void read_labels(struct reader *r, struct service_draft *draft)
 {
         struct kv_list own = draft->service.labels;
-        struct env files = {.parent = r->env};
+        struct env files = {0};
         struct kv_list all = {0};
 
         if (draft->label_files_len == 0)
                 return;
-        for (size_t i = 0; i < draft->label_files_len; i++)
+        for (size_t i = 0; i < draft->label_files_len; i++) {
+                files.parent = draft->label_files[i].env;
                 read_env_file(r, &draft->label_files[i], &files);
+        }
         for (size_t i = 0; i < files.vars.len; i++)
                 kv_list_add(&all, files.vars.items[i].key, files.vars.items[i].value);
         for (size_t i = 0; i < own.len; i++)

@@ -42,7 +42,7 @@ static const char *file_key(struct arena *arena, const struct node *item, const 
         if (!name[0])
                 return "";
         return target_clean(arena,
-                          name[0] == '/' ? name : arena_printf(arena, "%s/%s", folder, name));
+                            name[0] == '/' ? name : arena_printf(arena, "%s/%s", folder, name));
 }
 
 /* The part between the first colon and the second one; what is malformed has none. */

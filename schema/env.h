@@ -6,6 +6,7 @@
 #ifndef SCHEMA_ENV_H
 #define SCHEMA_ENV_H
 
+#include "schema/arena.h"
 #include "schema/manifest.h"
 
 struct env {
@@ -19,6 +20,9 @@ const char *env_get(const struct env *env, const char *name);
 
 /** Set a variable (copied); one of the environ or the parent still goes above it. */
 void env_set(struct env *env, const char *name, const char *value);
+
+/** The same variables, which live as long as the arena; the parent is still borrowed. */
+const struct env *env_keep(struct arena *arena, const struct env *env);
 
 /** Free the variables of this level; the parent is borrowed. A zeroed one is fine. */
 void env_release(struct env *env);

@@ -22,28 +22,6 @@ static void fault_key(struct reader *r, const struct service_draft *draft, const
                   problem);
 }
 
-static bool profile_on(const char *profiles, const char *name)
-{
-        size_t n = strlen(name);
-
-        for (const char *p = profiles; p && *p; p += *p == ',') {
-                size_t len = strcspn(p, ",");
-
-                if ((len == n && strncmp(p, name, n) == 0) || (len == 1 && *p == '*'))
-                        return true;
-                p += len;
-        }
-        return false;
-}
-
-static void apply_profiles(struct service_draft *draft, const char *profiles)
-{
-        draft->disabled = draft->profiles.len > 0;
-        for (size_t i = 0; i < draft->profiles.len; i++)
-                if (profile_on(profiles, draft->profiles.items[i]))
-                        draft->disabled = false;
-}
-
 static void fold_restart(struct service_draft *draft)
 {
         struct service *s = &draft->service;
@@ -154,12 +132,14 @@ static void resolve_environment(struct reader *r, struct service_draft *draft)
 {
         struct kv_list own = draft->service.environment;
         struct kv_list all = {0};
-        struct env given = {.parent = r->env, .vars = own};
+        struct env given = {.vars = own};
         struct env files = {.parent = &given};
 
         if (draft->env_files_len > 0) {
-                for (size_t i = 0; i < draft->env_files_len; i++)
+                for (size_t i = 0; i < draft->env_files_len; i++) {
+                        given.parent = draft->env_files[i].env;
                         read_env_file(r, &draft->env_files[i], &files);
+                }
                 for (size_t i = 0; i < files.vars.len; i++)
                         kv_list_add(&all, files.vars.items[i].key, files.vars.items[i].value);
                 for (size_t i = 0; i < own.len; i++)
@@ -177,13 +157,15 @@ static void resolve_environment(struct reader *r, struct service_draft *draft)
 static void read_labels(struct reader *r, struct service_draft *draft)
 {
         struct kv_list own = draft->service.labels;
-        struct env files = {.parent = r->env};
+        struct env files = {0};
         struct kv_list all = {0};
 
         if (draft->label_files_len == 0)
                 return;
-        for (size_t i = 0; i < draft->label_files_len; i++)
+        for (size_t i = 0; i < draft->label_files_len; i++) {
+                files.parent = draft->label_files[i].env;
                 read_env_file(r, &draft->label_files[i], &files);
+        }
         for (size_t i = 0; i < files.vars.len; i++)
                 kv_list_add(&all, files.vars.items[i].key, files.vars.items[i].value);
         for (size_t i = 0; i < own.len; i++)
@@ -359,10 +341,8 @@ static void apply_devices(const struct stack *stack, struct service *s)
         }
 }
 
-void normalise(struct reader *r, struct stack_draft *draft, const char *profiles)
+void normalise(struct reader *r, struct stack_draft *draft)
 {
-        for (size_t i = 0; i < draft->drafts_len; i++)
-                apply_profiles(&draft->drafts[i], profiles);
         for (size_t i = 0; i < draft->drafts_len; i++)
                 if (!draft->drafts[i].disabled)
                         normalise_service(r, draft->stack.name, &draft->drafts[i]);

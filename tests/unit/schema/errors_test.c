@@ -107,11 +107,12 @@ static const struct {
          "services:\n  a: {image: x, ports: ['8080:80', '127.0.0.2:9:9']}\n"
          "  b: {image: x, ports: ['8080:81', '9:9', '0.0.0.0:9:10', '8080:81/udp']}\n",
          "stack.yaml:3:25: error: services.b.ports[0]: host port 8080 is published by "
-         "services.a.ports[0] already; choose another one\n"
+         "services.a.ports[0] already; choose another one, or give one of the services a profile\n"
          "stack.yaml:3:43: error: services.b.ports[2]: host port 9 is published by "
          "services.b.ports[1] already; choose another one\n"
          "stack.yaml:3:43: error: services.b.ports[2]: host port 9 is published by "
-         "services.a.ports[1] already; choose another one\n"},
+         "services.a.ports[1] already; choose another one, or give one of the services a "
+         "profile\n"},
         {"a fixed port of several replicas is fine", S "ports: ['8080:80', '81']\n    scale: 3\n",
          ""},
         {"ports",
@@ -150,7 +151,8 @@ static const struct {
          "the VM has its own; leave the entry out\n"
          "stack.yaml:4:106: error: services.web.volumes[7]: nothing can be mounted over /; name a "
          "folder in it\n"
-         "stack.yaml:4:127: error: services.web.volumes[9]: /t is a mount of this service already\n"
+         "stack.yaml:4:116: warning: services.web.volumes[8]: ignored: a later entry, [9], has /t "
+         "too; remove one\n"
          "stack.yaml:4:139: error: services.web.volumes[10]: must be SOURCE:/TARGET or a map, not "
          "a "
          "number\n"},

@@ -50,13 +50,14 @@ static void list_free(char **list, size_t len)
         free(list);
 }
 
-void mac_of_address(uint32_t ip, uint8_t *ret_mac)
+void guest_mac(const struct network_ref *ref, uint32_t ip, uint8_t ret_mac[VALUE_MAC_BYTES])
 {
-        const uint8_t mac[6] = {
+        const uint8_t mac[VALUE_MAC_BYTES] = {
                 0x02,       0xbe, (uint8_t)(ip >> 24), (uint8_t)(ip >> 16), (uint8_t)(ip >> 8),
                 (uint8_t)ip};
 
-        memcpy(ret_mac, mac, sizeof(mac));
+        if (!ref || !ref->mac_address || value_mac(ref->mac_address, ret_mac, NULL) < 0)
+                memcpy(ret_mac, mac, sizeof(mac));
 }
 
 /* Set KEY=value, over an earlier value of KEY. */
@@ -222,13 +223,16 @@ static void build_machine_id(struct guest_setup *s, const struct guest_input *in
         f->content_size = strlen(text);
 }
 
-/* The first network with a way out has the default route; NULL: there is none. */
+/* Of the networks with a way out, this one has the default route; NULL: there is none. */
 static const struct guest_nic *way_out(const struct guest_input *in)
 {
+        const struct guest_nic *best = NULL;
+
         for (size_t i = 0; i < in->nics_len; i++)
-                if (in->nics[i].egress)
-                        return &in->nics[i];
-        return NULL;
+                if (in->nics[i].egress &&
+                    (!best || in->nics[i].gw_priority > best->gw_priority))
+                        best = &in->nics[i];
+        return best;
 }
 
 static void build_interfaces(struct guest_setup *s, const struct guest_input *in)
@@ -237,12 +241,12 @@ static void build_interfaces(struct guest_setup *s, const struct guest_input *in
         for (size_t i = 0; i < in->nics_len; i++) {
                 const struct guest_nic *nic = &in->nics[i];
                 struct guest_interface *g = &s->interfaces[i];
-                char ip[VALUE_IP4_MAX], gateway[VALUE_IP4_MAX];
+                char ip[VALUE_IP4_MAX], gateway[VALUE_IP4_MAX], mac[VALUE_MAC_MAX];
 
                 value_ip4_text(nic->ip, ip);
                 value_ip4_text(nic->gateway, gateway);
-                g->mac = own(s, xasprintf("%02x:%02x:%02x:%02x:%02x:%02x", nic->mac[0], nic->mac[1],
-                                          nic->mac[2], nic->mac[3], nic->mac[4], nic->mac[5]));
+                value_mac_text(nic->mac, mac);
+                g->mac = own(s, xstrdup(mac));
                 g->addresses[0] = own(s, xasprintf("%s/%u", ip, nic->bits));
                 if (nic == way_out(in))
                         g->gateways[0] = own(s, xstrdup(gateway));

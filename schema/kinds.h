@@ -6,6 +6,7 @@
 #include "schema/field.h"
 
 extern const struct kind kind_string;   /* char * */
+extern const struct kind kind_mac;      /* char *, as value_mac_text() writes it */
 extern const struct kind kind_bool;     /* bool; unset: false or true */
 extern const struct kind kind_not;      /* bool, told the other way round; unset: true, kept as 0 */
 extern const struct kind kind_int;      /* int64_t */

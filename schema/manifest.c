@@ -54,6 +54,7 @@ static void release_arrays(struct service *s)
                 free(s->networks[i].network);
                 str_list_release(&s->networks[i].aliases);
                 free(s->networks[i].ipv4_address);
+                free(s->networks[i].mac_address);
         }
         free(s->networks);
         hooks_release(&s->post_start);
@@ -155,6 +156,7 @@ void draft_release(struct stack_draft *draft)
                 service_release(&draft->drafts[i].service);
                 str_list_release(&draft->drafts[i].profiles);
                 free(draft->drafts[i].container_name);
+                free(draft->drafts[i].mac_address);
                 free(draft->drafts[i].platform);
         }
         free(draft->drafts);

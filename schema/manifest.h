@@ -137,6 +137,9 @@ struct network_ref {
         char *network; /* name within the stack */
         struct str_list aliases;
         char *ipv4_address; /* NULL: chosen */
+        char *mac_address;  /* as value_mac_text() writes it; NULL: chosen */
+        int priority;       /* while a manifest is read: where the service's mac_address goes */
+        int gw_priority;    /* of those with a way out, the highest has the default route */
 };
 
 struct ulimit {

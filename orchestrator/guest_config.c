@@ -26,8 +26,9 @@ struct guest_setup {
         struct guest_interface *interfaces;
         struct guest_rlimit *rlimits;
         size_t rlimits_len;
-        char **env, **argv, **hosts, **sysctls, **nameservers, **search;
-        size_t env_len, argv_len, hosts_len, sysctls_len, nameservers_len, search_len;
+        char **env, **argv, **hosts, **sysctls, **nameservers, **search, **resolv_options;
+        size_t env_len, argv_len, hosts_len, sysctls_len, nameservers_len, search_len,
+                resolv_options_len;
         char **owned; /* single strings that config points to */
         size_t owned_len;
 };
@@ -229,8 +230,7 @@ static const struct guest_nic *way_out(const struct guest_input *in)
         const struct guest_nic *best = NULL;
 
         for (size_t i = 0; i < in->nics_len; i++)
-                if (in->nics[i].egress &&
-                    (!best || in->nics[i].gw_priority > best->gw_priority))
+                if (in->nics[i].egress && (!best || in->nics[i].gw_priority > best->gw_priority))
                         best = &in->nics[i];
         return best;
 }
@@ -253,20 +253,37 @@ static void build_interfaces(struct guest_setup *s, const struct guest_input *in
         }
 }
 
+/*
+ * The network whose gateway is asked: it knows the names of all of them, and goes on to the
+ * service's own name servers. One of these that is on a network can be asked from there only.
+ */
+static const struct guest_nic *resolver_of(const struct guest_input *in)
+{
+        const struct guest_nic *out = way_out(in);
+
+        for (size_t i = 0; i < in->service->dns.len; i++)
+                for (size_t k = 0; k < in->nics_len; k++) {
+                        uint32_t ip, mask = UINT32_MAX << (32 - in->nics[k].bits);
+
+                        if (value_ip4(in->service->dns.items[i], &ip, NULL) == 0 &&
+                            (ip & mask) == (in->nics[k].gateway & mask))
+                                return &in->nics[k];
+                }
+        return out ? out : &in->nics[0];
+}
+
 static void build_names(struct guest_setup *s, const struct guest_input *in)
 {
         const struct service *sv = in->service;
 
-        if (sv->dns.len)
-                for (size_t i = 0; i < sv->dns.len; i++)
-                        list_add(&s->nameservers, &s->nameservers_len, xstrdup(sv->dns.items[i]));
-        else if (in->nics_len) {
-                const struct guest_nic *nic = way_out(in) ? way_out(in) : &in->nics[0];
+        if (in->nics_len) {
                 char gateway[VALUE_IP4_MAX];
 
-                value_ip4_text(nic->gateway, gateway); /* it knows the names of all of them */
+                value_ip4_text(resolver_of(in)->gateway, gateway);
                 list_add(&s->nameservers, &s->nameservers_len, xstrdup(gateway));
         }
+        for (size_t i = 0; i < sv->dns_opt.len; i++)
+                list_add(&s->resolv_options, &s->resolv_options_len, xstrdup(sv->dns_opt.items[i]));
         for (size_t i = 0; i < sv->dns_search.len; i++)
                 list_add(&s->search, &s->search_len, xstrdup(sv->dns_search.items[i]));
         for (size_t i = 0; i < sv->extra_hosts.len; i++) {
@@ -376,6 +393,8 @@ static void seal(struct guest_setup *s, size_t nics_len)
         c->n_nameservers = s->nameservers_len;
         c->search = (const char *const *)s->search;
         c->n_search = s->search_len;
+        c->resolv_options = (const char *const *)s->resolv_options;
+        c->n_resolv_options = s->resolv_options_len;
         c->hosts = (const char *const *)s->hosts;
         c->n_hosts = s->hosts_len;
         c->sysctls = (const char *const *)s->sysctls;
@@ -427,6 +446,7 @@ void guest_setup_free(struct guest_setup *s)
         list_free(s->sysctls, s->sysctls_len);
         list_free(s->nameservers, s->nameservers_len);
         list_free(s->search, s->search_len);
+        list_free(s->resolv_options, s->resolv_options_len);
         list_free(s->owned, s->owned_len);
         free(s->disks);
         free(s->mounts);

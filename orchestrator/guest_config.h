@@ -59,8 +59,8 @@ const struct guest_config *guest_setup_config(const struct guest_setup *setup);
 
 /** Serials of the two disks every VM has. */
 
-/** The MAC of an interface: what the manifest asks for, else locally administered, 02:be followed by
- *  the address. */
+/** The MAC of an interface: what the manifest asks for, else locally administered, 02:be followed
+ * by the address. */
 void guest_mac(const struct network_ref *ref, uint32_t ip, uint8_t ret_mac[VALUE_MAC_BYTES]);
 
 #endif

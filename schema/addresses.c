@@ -29,8 +29,8 @@ static void fault_address(struct reader *r, const struct address *a, const char 
 
         if (own)
                 diags_add(r->diags, DIAG_CONFLICT, &own->mark,
-                          arena_printf(r->arena, "services.%s.%s", name, a->key), "%s: %s",
-                          a->text, problem);
+                          arena_printf(r->arena, "services.%s.%s", name, a->key), "%s: %s", a->text,
+                          problem);
         else
                 diags_add(r->diags, DIAG_CONFLICT, at ? &at->mark : &a->draft->mark,
                           arena_printf(r->arena, "services.%s.networks.%s.%s", name,
@@ -47,7 +47,8 @@ static void check_subnet(struct reader *r, const struct stack_draft *draft, cons
         if (!network || value_ip4(a->text, &ip, NULL) < 0)
                 return;
         if (!network->subnet) {
-                fault_address(r, a, "the network has no subnet; give it one with ipam.config.subnet");
+                fault_address(r, a,
+                              "the network has no subnet; give it one with ipam.config.subnet");
                 return;
         }
         if (value_cidr4(network->subnet, &net, &bits, NULL) < 0 || bits == 0)
@@ -108,8 +109,8 @@ void validate_addresses(struct reader *r, const struct stack_draft *draft)
                         uint32_t parsed;
                         bool valid = ref->ipv4_address &&
                                      value_ip4(ref->ipv4_address, &parsed, NULL) == 0;
-                        const struct address ip = {
-                                "ipv4_address", valid ? ref->ipv4_address : NULL, d, ref};
+                        const struct address ip = {"ipv4_address", valid ? ref->ipv4_address : NULL,
+                                                   d, ref};
                         const struct address mac = {"mac_address", ref->mac_address, d, ref};
 
                         if (ip.text)

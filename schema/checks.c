@@ -12,6 +12,8 @@
 #define NAME_MAX_ 63
 
 #define HTTP_PATH_MAX 1000
+/* The longest there is has 16 bytes. */
+#define DNS_OPT_MAX 64
 
 void check_name(struct reader *r, const struct node *node, const char *text)
 {
@@ -67,6 +69,29 @@ void check_ip4(struct reader *r, const struct node *node, const char *text)
 
         if (value_ip4(text, &ip, &err) < 0)
                 reader_fault(r, DIAG_BAD_ADDRESS, &node->mark, "%s", err.msg);
+}
+
+void check_dns(struct reader *r, const struct node *node, const char *text)
+{
+        uint8_t ip6[VALUE_IP6_BYTES];
+
+        if (value_ip6(text, ip6, NULL) == 0)
+                reader_fault(r, DIAG_IGNORED_KEY, &node->mark,
+                             "%s: ignored: networks are IPv4 only", text);
+        else
+                check_ip4(r, node, text);
+}
+
+/* A word of a line of resolv.conf. */
+void check_dns_opt(struct reader *r, const struct node *node, const char *text)
+{
+        bool plain = *text && strlen(text) <= DNS_OPT_MAX;
+
+        for (const char *c = text; *c && plain; c++)
+                plain = *c > ' ' && *c < 0x7f && *c != '#' && *c != ';';
+        if (!plain)
+                reader_fault(r, DIAG_BAD_VALUE, &node->mark,
+                             "'%.60s' is no option of a resolver; write one like ndots:2", text);
 }
 
 /* It is sent as it is written: nothing in it may end the request line. */

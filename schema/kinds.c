@@ -68,8 +68,8 @@ const struct kind kind_string = {
 /* An address that no other card has: ours are made from IPv4 addresses, and bit 0 is for groups. */
 static const char *mac_problem(const uint8_t *mac)
 {
-        static const uint8_t none[VALUE_MAC_BYTES], waiting[] = {0x02, 0x62, 0x65,
-                                                                 0x72, 0x74, 0x68};
+        static const uint8_t none[VALUE_MAC_BYTES],
+                waiting[] = {0x02, 0x62, 0x65, 0x72, 0x74, 0x68};
 
         if (mac[0] & 1)
                 return "is an address of groups; the first byte must be even";

@@ -94,6 +94,7 @@ void service_release(struct service *s)
         release_files(s->secrets, s->secrets_len);
         str_list_release(&s->dns);
         str_list_release(&s->dns_search);
+        str_list_release(&s->dns_opt);
         str_list_release(&s->extra_hosts);
         str_list_release(&s->healthcheck.test);
         free(s->stop_signal);

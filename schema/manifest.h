@@ -187,7 +187,7 @@ struct service {
         struct network_ref *networks; /* never empty unless network_none */
         size_t networks_len;
         bool network_none;
-        struct str_list dns, dns_search, extra_hosts; /* extra_hosts: "name=address" */
+        struct str_list dns, dns_search, dns_opt, extra_hosts; /* extra_hosts: "name=address" */
         struct healthcheck healthcheck;
         bool has_healthcheck;
         struct hooks post_start, pre_stop; /* in order */

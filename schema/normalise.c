@@ -290,8 +290,9 @@ static void place_mac(struct reader *r, struct service_draft *draft)
         if (!draft->mac_address)
                 return;
         if (!first) {
-                fault_key(r, draft, "mac_address",
-                          "there is no network that it could be used on; remove it, or network_mode");
+                fault_key(
+                        r, draft, "mac_address",
+                        "there is no network that it could be used on; remove it, or network_mode");
                 return;
         }
         for (size_t i = 1; i < s->networks_len; i++)
@@ -303,6 +304,18 @@ static void place_mac(struct reader *r, struct service_draft *draft)
                 first->mac_address = STEAL(draft->mac_address);
 }
 
+static void drop_ip6(struct str_list *list)
+{
+        size_t n = 0;
+
+        for (size_t i = 0; i < list->len; i++)
+                if (strchr(list->items[i], ':'))
+                        free(list->items[i]);
+                else
+                        list->items[n++] = list->items[i];
+        list->len = n;
+}
+
 static void normalise_service(struct reader *r, const char *stack, struct service_draft *draft)
 {
         struct service *s = &draft->service;
@@ -310,6 +323,7 @@ static void normalise_service(struct reader *r, const char *stack, struct servic
         if (draft->build)
                 name_built_image(r, stack, draft);
         drop_empty_domains(&s->dns_search);
+        drop_ip6(&s->dns);
         fold_deploy(r, draft);
         resolve_environment(r, draft);
         read_labels(r, draft);

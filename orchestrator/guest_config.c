@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "orchestrator/guest_config.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -235,6 +236,8 @@ static const struct guest_nic *way_out(const struct guest_input *in)
         return best;
 }
 
+static_assert(NETWORK_LINK_LOCAL_MAX + 1 <= GUEST_ADDRESSES_MAX, "what schema/ allows fits");
+
 static void build_interfaces(struct guest_setup *s, const struct guest_input *in)
 {
         s->interfaces = xcalloc(in->nics_len, sizeof(*s->interfaces));
@@ -248,6 +251,8 @@ static void build_interfaces(struct guest_setup *s, const struct guest_input *in
                 value_mac_text(nic->mac, mac);
                 g->mac = own(s, xstrdup(mac));
                 g->addresses[0] = own(s, xasprintf("%s/%u", ip, nic->bits));
+                for (size_t k = 0; nic->link_local && k < nic->link_local->len; k++)
+                        g->addresses[1 + k] = own(s, xasprintf("%s/16", nic->link_local->items[k]));
                 if (nic == way_out(in))
                         g->gateways[0] = own(s, xstrdup(gateway));
         }

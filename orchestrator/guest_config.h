@@ -22,6 +22,7 @@ struct guest_nic {
         unsigned bits;
         bool egress; /* a way out of it */
         int gw_priority;
+        const struct str_list *link_local; /* more addresses, or NULL */
         uint8_t mac[VALUE_MAC_BYTES];
 };
 

@@ -194,7 +194,8 @@ static int make_setup(struct instance *in, const struct attachments *at,
                                              .gateway = in->nics[i].gateway,
                                              .bits = in->nics[i].bits,
                                              .egress = in->nics[i].egress,
-                                             .gw_priority = ref ? ref->gw_priority : 0};
+                                             .gw_priority = ref ? ref->gw_priority : 0,
+                                             .link_local = ref ? &ref->link_local_ips : NULL};
                 guest_mac(ref, nics[i].ip, nics[i].mac);
         }
         if (!in->stop_signal)

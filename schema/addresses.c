@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* IPv4 and MAC addresses that services ask for. */
+/* IPv4, link-local and MAC addresses that services ask for. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -73,6 +73,23 @@ static void add(struct reader *r, struct addresses *all, const struct address *a
         *array_push(&all->items, &all->len) = *a;
 }
 
+static void add_link_local(struct reader *r, struct addresses *all, const struct service_draft *d,
+                           const struct network_ref *ref)
+{
+        const struct str_list *list = &ref->link_local_ips;
+
+        for (size_t i = 0; i < list->len; i++) {
+                const struct address a = {"link_local_ips", list->items[i], d, ref};
+
+                if (i == NETWORK_LINK_LOCAL_MAX)
+                        fault_address(r, &a,
+                                      arena_printf(r->arena,
+                                                   "a VM has at most %d of them on a network",
+                                                   NETWORK_LINK_LOCAL_MAX));
+                add(r, all, &a);
+        }
+}
+
 static int compare_addresses(const void *a, const void *b)
 {
         const struct address *x = a, *y = b;
@@ -117,6 +134,7 @@ void validate_addresses(struct reader *r, const struct stack_draft *draft)
                                 check_subnet(r, draft, &ip);
                         add(r, &ips, &ip);
                         add(r, &macs, &mac);
+                        add_link_local(r, &ips, d, ref);
                 }
         }
         refuse_doubles(r, &ips);

@@ -50,7 +50,9 @@ static const struct field network_ref_fields[] = {
          .offset = offsetof(struct network_ref, ipv4_address),
          .check = check_ip4,
          .doc = "a fixed address within the network's subnet; chosen when left out"},
-        {.name = "ipv6_address", .use = FIELD_IGNORED, .doc = "networks are IPv4 only"},
+        {.name = "ipv6_address",
+         .use = FIELD_IGNORED,
+         .doc = "networks are IPv4 only; a fixed address is ipv4_address"},
         {.name = "mac_address",
          .kind = &kind_mac,
          .offset = offsetof(struct network_ref, mac_address),
@@ -72,8 +74,10 @@ static const struct field network_ref_fields[] = {
          .use = FIELD_IGNORED,
          .doc = "there is one driver, without options"},
         {.name = "link_local_ips",
-         .use = FIELD_REFUSED,
-         .doc = "link-local addresses cannot be given; use ipv4_address"},
+         .kind = &kind_strings,
+         .offset = offsetof(struct network_ref, link_local_ips),
+         .check = check_link_local,
+         .doc = "more addresses of the VM on this network, of 169.254.0.0/16"},
         {0},
 };
 

@@ -54,7 +54,8 @@ field_check_fn check_absolute;    /* a path in the guest */
 field_check_fn check_hostname;
 field_check_fn check_search; /* a domain, or none */
 field_check_fn check_ip4;
-field_check_fn check_dns; /* IPv6 is only warned about: normalise() drops it */
+field_check_fn check_dns;        /* IPv6 is only warned about: normalise() drops it */
+field_check_fn check_link_local; /* likewise */
 field_check_fn check_dns_opt;
 field_check_fn check_signal;
 field_check_fn check_not_empty;

@@ -55,6 +55,7 @@ static void release_arrays(struct service *s)
                 str_list_release(&s->networks[i].aliases);
                 free(s->networks[i].ipv4_address);
                 free(s->networks[i].mac_address);
+                str_list_release(&s->networks[i].link_local_ips);
         }
         free(s->networks);
         hooks_release(&s->post_start);

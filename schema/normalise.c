@@ -324,6 +324,8 @@ static void normalise_service(struct reader *r, const char *stack, struct servic
                 name_built_image(r, stack, draft);
         drop_empty_domains(&s->dns_search);
         drop_ip6(&s->dns);
+        for (size_t i = 0; i < s->networks_len; i++)
+                drop_ip6(&s->networks[i].link_local_ips);
         fold_deploy(r, draft);
         resolve_environment(r, draft);
         read_labels(r, draft);

@@ -304,13 +304,15 @@ const struct field service_fields[] = {
          .kind = &kind_hooks,
          .offset = AT(post_start),
          .doc = "commands to run in the guest once the service started, one after the other; it "
-                "has started when they are done, and failed when one does not exit with 0; also when "
+                "has started when they are done, and failed when one does not exit with 0; also "
+                "when "
                 "its restart policy starts it again"},
         {.name = "pre_stop",
          .kind = &kind_hooks,
          .offset = AT(pre_stop),
          .doc = "commands to run in the guest before the service is stopped or ended for its "
-                "health, one after the other, within stop_grace_period; it is stopped also when one "
+                "health, one after the other, within stop_grace_period; it is stopped also when "
+                "one "
                 "fails"},
         {.name = "healthcheck",
          .kind = &kind_healthcheck,

@@ -263,6 +263,41 @@ static void drop_empty_domains(struct str_list *list)
         list->len = n;
 }
 
+/* As Compose: on the network with the highest priority, unless that one has one of its own. */
+static void place_mac(struct reader *r, struct service_draft *draft)
+{
+        struct service *s = &draft->service;
+        struct network_ref *first = s->networks;
+
+        if (!draft->mac_address)
+                return;
+        if (!first) {
+                fault_key(
+                        r, draft, "mac_address",
+                        "there is no network that it could be used on; remove it, or network_mode");
+                return;
+        }
+        for (size_t i = 1; i < s->networks_len; i++)
+                if (s->networks[i].priority > first->priority ||
+                    (s->networks[i].priority == first->priority &&
+                     strcmp(s->networks[i].network, first->network) < 0))
+                        first = &s->networks[i];
+        if (!first->mac_address)
+                first->mac_address = STEAL(draft->mac_address);
+}
+
+static void drop_ip6(struct str_list *list)
+{
+        size_t n = 0;
+
+        for (size_t i = 0; i < list->len; i++)
+                if (strchr(list->items[i], ':'))
+                        free(list->items[i]);
+                else
+                        list->items[n++] = list->items[i];
+        list->len = n;
+}
+
 static void normalise_service(struct reader *r, const char *stack, struct service_draft *draft)
 {
         struct service *s = &draft->service;
@@ -270,11 +305,15 @@ static void normalise_service(struct reader *r, const char *stack, struct servic
         if (draft->build)
                 name_built_image(r, stack, draft);
         drop_empty_domains(&s->dns_search);
+        drop_ip6(&s->dns);
+        for (size_t i = 0; i < s->networks_len; i++)
+                drop_ip6(&s->networks[i].link_local_ips);
         fold_deploy(r, draft);
         resolve_environment(r, draft);
         read_labels(r, draft);
         if (s->networks_len == 0 && !s->network_none)
                 (void)service_add_network(s, "default");
+        place_mac(r, draft);
         if (draft->container_name)
                 add_alias(s, NULL, draft->container_name);
 }

@@ -357,6 +357,7 @@ static void begin_service(struct reader *r, void *element, size_t index, const s
                                             : NULL,
                                     draft->service.place.line, draft->service.place.column};
         r->service = index;
+        r->service_node = node;
 }
 
 static void begin_secret(struct reader *r, void *element, size_t index, const struct node *node)

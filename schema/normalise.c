@@ -303,7 +303,8 @@ static void normalise_service(struct reader *r, const char *stack, struct servic
 }
 
 /* `links: [db:database]` gives db the name "database" on the networks that both are on. */
-static void apply_links(struct reader *r, struct stack_draft *stack, const struct service_draft *draft)
+static void apply_links(struct reader *r, struct stack_draft *stack,
+                        const struct service_draft *draft)
 {
         for (size_t i = 0; i < draft->links_len; i++) {
                 struct service_draft *target = draft_find(stack, draft->links[i].service);
@@ -312,7 +313,9 @@ static void apply_links(struct reader *r, struct stack_draft *stack, const struc
                         const char *network = draft->service.networks[k].network;
 
                         add_alias(&target->service, network, draft->links[i].alias);
-                        reader_note(r, target->node, "networks", network, 0, draft->links[i].node);
+                        reader_note(r, target->node, "networks",
+                                    arena_printf(r->arena, "%s.aliases", network), 0,
+                                    draft->links[i].node);
                 }
         }
 }

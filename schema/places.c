@@ -62,23 +62,30 @@ void places_free(struct places *places)
         free(places);
 }
 
-/* Whether the first step of a path is this key; keys may hold dots themselves. */
-static bool steps_on(const char *path, const char *key)
+/* How a path goes on behind a key of n bytes, which may hold dots itself; NULL: not through it. */
+static const char *step_over(const char *path, const char *key, size_t n)
 {
-        size_t n = strlen(key);
-
-        return strncmp(path, key, n) == 0 && (!path[n] || path[n] == '.' || path[n] == '[');
+        return strncmp(path, key, n) == 0 && (!path[n] || path[n] == '.' || path[n] == '[')
+                       ? path + n
+                       : NULL;
 }
 
-/* An item of a list that stands for a key: KEY, KEY=VALUE, KEY:VALUE. */
-static bool item_is(const struct node *item, const char *path)
+/* Whether an item of a list stands for a key: KEY, KEY=VALUE, KEY:VALUE. whole: for all of it. */
+static bool item_is(const struct node *item, const char *path, bool whole)
 {
-        size_t n = strlen(path);
+        size_t n = 0;
 
-        return item->kind == NODE_STRING &&
-               ((strncmp(item->text, path, n) == 0 && item->text[n] &&
-                 strchr("=:", item->text[n])) ||
-                steps_on(path, item->text));
+        if (item->kind != NODE_STRING)
+                return false;
+        do {
+                const char *rest;
+
+                n += strcspn(item->text + n, "=:");
+                rest = step_over(path, item->text, n);
+                if (rest && (!whole || !*rest))
+                        return true;
+        } while (item->text[n++]);
+        return false;
 }
 
 /* NOLINTBEGIN(misc-no-recursion): a tree's depth is bounded by who made it */
@@ -89,36 +96,48 @@ static bool descend_map(const struct node *map, const char *path, struct mark *r
         for (size_t i = 0; i < map->len; i++) {
                 const struct entry *e = &map->entries[i];
 
-                if (e->value->tag == TAG_RESET || !steps_on(path, e->key))
+                const char *rest = step_over(path, e->key, strlen(e->key));
+
+                if (e->value->tag == TAG_RESET || !rest)
                         continue;
                 *ret = e->value->kind == NODE_NULL ? e->mark : e->value->mark;
-                if (descend(e->value, path + strlen(e->key), ret))
+                if (descend(e->value, rest, ret))
                         return true;
         }
         return false;
 }
 
-/* By index, or by the name of an item; of two with one name, the last one counts. */
-static bool descend_list(const struct node *list, const char *path, struct mark *ret)
+/* Of two items with one name, the last one counts. */
+static bool descend_names(const struct node *list, const char *path, bool whole, struct mark *ret)
 {
-        char *end = NULL;
-        unsigned long index = path[0] == '[' ? strtoul(path + 1, &end, 10) : list->len;
-
-        if (end && *end == ']' && index < list->len) {
-                *ret = list->items[index]->mark;
-                return descend(list->items[index], end + 1, ret);
-        }
-        for (size_t i = list->len; i > 0 && !end; i--) {
+        for (size_t i = list->len; i > 0; i--) {
                 const struct node *item = list->items[i - 1];
 
-                if (item->kind == NODE_MAP && descend_map(item, path, ret))
-                        return true;
-                if (item_is(item, path)) {
-                        *ret = item->mark;
+                if (item->kind == NODE_MAP ? descend_map(item, path, ret)
+                                           : item_is(item, path, whole)) {
+                        *ret = item->kind == NODE_MAP ? *ret : item->mark;
                         return true;
                 }
         }
         return false;
+}
+
+static bool descend_list(const struct node *list, const char *path, struct mark *ret)
+{
+        unsigned long index;
+        char *end = NULL;
+
+        if (path[0] != '[') {
+                if (descend_names(list, path, true, ret))
+                        return true;
+                (void)descend_names(list, path, false, ret); /* the nearest */
+                return false;
+        }
+        index = strtoul(path + 1, &end, 10);
+        if (*end != ']' || index >= list->len)
+                return false;
+        *ret = list->items[index]->mark;
+        return descend(list->items[index], end + 1, ret);
 }
 
 /* Whether the path leads to a value; *ret is that of the last node on the way. */
@@ -132,6 +151,21 @@ static bool descend(const struct node *node, const char *path, struct mark *ret)
 }
 
 /* NOLINTEND(misc-no-recursion) */
+
+/* How a path goes on behind what the note is about; NULL: it is about another thing. */
+static const char *step_noted(const struct note *note, const char *path)
+{
+        const char *rest = step_over(path, note->list, strlen(note->list));
+        char *end;
+
+        if (!rest || !*rest)
+                return NULL;
+        if (note->name)
+                return *rest == '.' ? step_over(rest + 1, note->name, strlen(note->name)) : NULL;
+        if (*rest != '[' || strtoul(rest + 1, &end, 10) != note->index || *end != ']')
+                return NULL;
+        return end + 1;
+}
 
 /* The last note of a service that a path goes through; *ret_rest: the path behind it. */
 static const struct note *find_note(const struct places *p, const struct node *service,
@@ -149,22 +183,12 @@ static const struct note *find_note(const struct places *p, const struct node *s
                         high = middle;
         }
         for (; low < p->notes_len && p->notes[low].service == service; low++) {
-                const struct note *note = &p->notes[low];
-                const char *rest = path + strlen(note->list);
-                char *end;
+                const char *rest = step_noted(&p->notes[low], path);
 
-                if (!has_prefix(path, note->list))
-                        continue;
-                if (note->name && (*rest != '.' || !steps_on(rest + 1, note->name)))
-                        continue;
-                if (note->name)
-                        end = (char *)(uintptr_t)rest + 1 + strlen(note->name);
-                else if (*rest != '[' || strtoul(rest + 1, &end, 10) != note->index || *end != ']')
-                        continue;
-                else
-                        end++;
-                found = note;
-                *ret_rest = end;
+                if (rest) {
+                        found = &p->notes[low];
+                        *ret_rest = rest;
+                }
         }
         return found;
 }
@@ -192,7 +216,7 @@ static bool find_brought(const struct node *service, const char *path, struct ma
         const char *dot = strrchr(path, '.');
 
         if (links && links->kind == NODE_SEQ && has_prefix(path, "depends_on."))
-                return descend_list(links, path + strlen("depends_on."), ret);
+                return descend_names(links, path + strlen("depends_on."), false, ret);
         return has_prefix(path, "networks.") && streq(dot, ".aliases") &&
                descend(service, "container_name", ret);
 }

@@ -387,9 +387,9 @@ static const char in_place_after[] = "name: shop\n"
 
 static void in_place(void)
 {
-        begin("5. What changes in place",
-              "No VM of `db` is touched; what needs a new one is marked. Each new value is followed "
-              "by its place in the files.");
+        begin("5. What changes in place", "No VM of `db` is touched; what needs a new one is "
+                                          "marked. Each new value is followed "
+                                          "by its place in the files.");
         apply_manifest(in_place_before);
         turn();
         runs("db", 1);

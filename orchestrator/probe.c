@@ -170,17 +170,31 @@ static char *failure_text(const struct probe *p, const struct guest_exit *exit)
                          (int)(first_line > 200 ? 200 : first_line), output);
 }
 
+/* message: NULL when it passed. */
+static void note_result(struct probe *p, const struct guest_exit *exit, const char *message)
+{
+        struct probe_result result = {.start_ns = p->began_ns,
+                                      .end_ns = clock_wall_ns(),
+                                      .code = exit && !exit->start_failed ? exit->code : -1,
+                                      .output_len = p->output.len,
+                                      .truncated = p->truncated,
+                                      .message = xstrdup(message)};
+
+        result.output = strbuf_take(&p->output);
+        probe_log_add(&p->log, &result);
+}
+
 /* exit: NULL when it did not end in time. */
 static void probe_result(struct probe *p, const struct guest_exit *exit)
 {
-        bool failed = !exit || exit->code != 0;
+        char *message = exit && exit->code == 0 ? NULL : failure_text(p, exit);
         bool counts = !p->early && (p->state != HEALTH_STARTING ||
                                     clock_mono_ms() - p->started_ms >= p->spec.start_period_ms);
 
         p->run = NULL;
-        p->last_code = exit ? exit->code : -1;
         ev_timer_stop(p->loop, &p->timeout);
-        if (!failed) {
+        note_result(p, exit, message);
+        if (!message) {
                 p->failures = 0;
                 probe_set(p, HEALTH_HEALTHY, NULL);
         } else {
@@ -188,7 +202,7 @@ static void probe_result(struct probe *p, const struct guest_exit *exit)
 
                 if (counts && ++p->failures >= p->spec.retries)
                         state = HEALTH_UNHEALTHY;
-                probe_set(p, state, failure_text(p, exit));
+                probe_set(p, state, message);
         }
         if (p->guest)
                 schedule(p);
@@ -201,8 +215,10 @@ static void on_probe_output(struct exec_session *session, enum guest_stream stre
         struct probe *p = run->probe;
         size_t room = p->output.max - p->output.len;
 
-        if (run == p->run)
+        if (run == p->run) {
                 strbuf_add(&p->output, bytes, len < room ? len : room); /* the rest nobody reads */
+                p->truncated = p->truncated || len > room;
+        }
         if (p->guest)
                 guest_exec_credit(p->guest, run->exec_id, stream, len);
 }
@@ -273,6 +289,8 @@ static void probe_test(struct probe *p, bool early)
         if (!p->guest || p->run)
                 return;
         strbuf_reset(&p->output);
+        p->truncated = false;
+        p->began_ns = clock_wall_ns();
         p->early = early;
         run = xnew(struct probe_run);
         run->session.on_output = on_probe_output;
@@ -339,6 +357,7 @@ void probe_stop(struct probe *p)
 void probe_forget(struct probe *p)
 {
         probe_stop(p);
+        probe_log_clear(&p->log);
         free(p->message);
         p->message = NULL;
         p->state = HEALTH_NONE;
@@ -356,6 +375,7 @@ void probe_release(struct probe *p)
         p->runs_len = 0;
         probe_spec_release(&p->spec);
         strbuf_release(&p->output);
+        probe_log_clear(&p->log);
         free(p->message);
         p->message = NULL;
 }

@@ -202,6 +202,7 @@ static void read_link(struct reader *r, const struct field *field, const struct 
         link = arena_push(r->arena, (void **)&draft->links, &draft->links_len, sizeof(*link));
         link->service = arena_strndup(r->arena, text, strcspn(text, ":"));
         link->alias = colon ? colon + 1 : link->service;
+        link->node = item;
         (void)service_add_depends(&draft->service, link->service);
         reader_add_ref(r, REF_SERVICE, link->service, &item->mark, false);
         check_hostname(r, item, link->alias);

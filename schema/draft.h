@@ -23,6 +23,7 @@ struct env_file {
 
 struct link {
         const char *service, *alias;
+        const struct node *node;
 };
 
 enum restart_condition { CONDITION_UNSET, CONDITION_NONE, CONDITION_ON_FAILURE, CONDITION_ANY };

@@ -420,6 +420,7 @@ static void begin_service(struct reader *r, void *element, size_t index, const s
         draft->disabled = profiles_off(r->profiles, node);
         r->service = index;
         r->off = draft->disabled;
+        r->service_node = node;
 }
 
 static void begin_secret(struct reader *r, void *element, size_t index, const struct node *node)

@@ -134,8 +134,7 @@ static void service_started(struct instance *in)
         in->env->on_started(in->env, in);
         if (in->attach)
                 in->attach->on_started(in->attach);
-        instance_save_or_warn(in);
-        in->env->on_change(in->env, in);
+        instance_note(in);
 }
 
 /* A guest that nobody has configured; it must not be before a claimed VM has its disks. */

@@ -405,6 +405,42 @@ static void decide(struct daemon *d, const struct facts *facts, int64_t now)
         free(hashes);
 }
 
+static int store_noted(struct daemon *d, struct err *err)
+{
+        int r = store_begin(d->store, err);
+
+        for (size_t i = 0; i < d->instances_len && r == 0; i++) {
+                const struct instance *in = d->instances[i];
+                const struct replica_fact *fact =
+                        in->unsaved ? daemon_find_replica(d, in->stack, in->service, in->replica)
+                                    : NULL;
+
+                if (fact)
+                        r = store_put_replica(d->store, fact, err);
+        }
+        if (r < 0) {
+                store_rollback(d->store);
+                return r;
+        }
+        events_flush(d->events);
+        return store_commit(d->store, err);
+}
+
+void daemon_write_down(struct daemon *d)
+{
+        struct err err = ERR_INIT;
+        bool any = false;
+
+        for (size_t i = 0; i < d->instances_len; i++)
+                any = any || d->instances[i]->unsaved;
+        if (any && store_noted(d, &err) < 0)
+                log_error("store", "", "%s", err.msg);
+        else
+                for (size_t i = 0; i < d->instances_len; i++)
+                        if (d->instances[i]->unsaved)
+                                instance_save_noted(d->instances[i]);
+}
+
 /* A machine for later starts is made while nothing starts now. */
 static void refill_pool(struct daemon *d)
 {
@@ -427,6 +463,7 @@ void daemon_turn(struct daemon *d)
         free(facts.vms);
         free(facts.networks);
         free(facts.images);
+        daemon_write_down(d); /* what the plan rests on, before it is acted upon */
         execute_plan(d);
         daemon_note_good(d);
         tend_instances(d);

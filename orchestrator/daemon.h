@@ -86,6 +86,7 @@ struct daemon {
         ev_timer turn, wake;
         ev_signal sigterm, sigint;
         ev_io owner;
+        bool busy;        /* VMs were starting or stopping at the last turn */
         bool draining;    /* stop all VMs and networks, then end */
         bool remove_root; /* and leave no file */
         int exit_code;

@@ -178,6 +178,8 @@ static void on_guest_hello(void *arg, const struct guest_hello *hello)
 {
         struct instance *in = arg;
 
+        log_debug("guest", in->id, "answers: state=%d run=%llu", (int)hello->state,
+                  (unsigned long long)hello->run);
         in->reconnects = 0;
         if (*hello->boot_id)
                 (void)snprintf(in->boot_id, sizeof(in->boot_id), "%s", hello->boot_id);

@@ -212,7 +212,10 @@ void instance_remove(struct instance *instance);
  */
 void instance_follow(struct instance *instance, const struct service *service, bool auto_ports);
 
-/** After endpoints were published: note whether a port of a RUNNING one could not be had. */
+/** Whether it is not known yet if a RUNNING one has its ports. */
+bool instance_ports_pending(const struct instance *instance);
+
+/** Note whether a port of a RUNNING one could not be had. */
 void instance_check_ports(struct instance *instance);
 
 /** Write its file, if it has a VM, for the next daemon; the replica's memory must be stored. */

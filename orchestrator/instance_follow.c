@@ -143,6 +143,15 @@ static char *failed_port(const struct instance *in, bool *ret_pending)
         return NULL;
 }
 
+bool instance_ports_pending(const struct instance *in)
+{
+        bool pending = false;
+
+        if (in->state == VM_RUNNING && in->nics_len)
+                free(failed_port(in, &pending));
+        return pending;
+}
+
 void instance_check_ports(struct instance *in)
 {
         bool runs = in->state == VM_RUNNING && in->nics_len, pending = false;
@@ -157,5 +166,4 @@ void instance_check_ports(struct instance *in)
         if (runs)
                 instance_emit(in, trouble ? "port-failed" : "port-published", "", "%s",
                               trouble ? trouble : "all ports are published");
-        in->env->on_change(in->env, in);
 }

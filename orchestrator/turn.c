@@ -24,6 +24,8 @@ static int64_t ports_retry_ms(const struct instance *in)
 
 static void observe_vm(struct instance *in, struct vm_fact *fact)
 {
+        static char publishing[] = "its ports are being published";
+
         fact->id = in->id;
         fact->stack = in->stack;
         fact->service = in->service;
@@ -37,9 +39,11 @@ static void observe_vm(struct instance *in, struct vm_fact *fact)
         fact->exit_code = in->exit_code;
         fact->reusable = instance_is_reusable(in);
         fact->ending = in->ending != EXIT_NONE;
-        fact->degraded = in->trouble != NULL;
-        fact->degraded_retry_ms = ports_retry_ms(in);
         fact->message = in->message ? in->message : in->trouble ? in->trouble : in->probe.message;
+        fact->degraded_retry_ms = ports_retry_ms(in);
+        fact->degraded = in->trouble || instance_ports_pending(in);
+        if (fact->degraded && !in->trouble)
+                fact->message = publishing;
 }
 
 static void observe_networks(const struct daemon *d, struct facts *facts)
@@ -246,13 +250,19 @@ static const struct service *probed_service(const struct daemon *d, const struct
         return now || !in->desired ? now : stack_find_service(in->desired->stack, in->service);
 }
 
-static void follow(const struct daemon *d, struct instance *in)
+/* First in a turn, so that what is observed is measured by what is wanted. */
+static void follow_changes(struct daemon *d)
 {
-        bool auto_ports;
-        const struct service *now = present_service(d, in, &auto_ports);
+        for (size_t i = 0; i < d->instances_len; i++) {
+                struct instance *in = d->instances[i];
+                bool auto_ports;
+                const struct service *now = present_service(d, in, &auto_ports);
 
-        if (now && (in->state == VM_BOOTING || in->state == VM_RUNNING || in->state == VM_EXITED))
-                instance_follow(in, now, auto_ports);
+                if (now &&
+                    (in->state == VM_BOOTING || in->state == VM_RUNNING || in->state == VM_EXITED))
+                        instance_follow(in, now, auto_ports);
+                instance_check_ports(in);
+        }
 }
 
 static void tend_instances(struct daemon *d)
@@ -263,7 +273,6 @@ static void tend_instances(struct daemon *d)
 
                 if (in->state == VM_PREPARING)
                         instance_prepare(in);
-                follow(d, in);
                 service = in->state == VM_RUNNING && in->ending == EXIT_NONE ? probed_service(d, in)
                                                                              : NULL;
                 if (service) {
@@ -340,8 +349,6 @@ static void publish(struct daemon *d)
                 n++;
         }
         networks_publish(d->networks, eps, n);
-        for (size_t i = 0; i < d->instances_len; i++)
-                instance_check_ports(d->instances[i]);
         free(eps);
         free(nics);
 }
@@ -476,6 +483,7 @@ void daemon_turn(struct daemon *d)
 
         daemon_pin_images(d);
         image_uses_note(d);
+        follow_changes(d);
         observe(d, &facts);
         decide(d, &facts, now);
         free(facts.vms);

@@ -26,20 +26,30 @@ networks:
   front:
   inner: {internal: true}
 END
+mkdir "$test_dir/bin"
+mkfifo "$test_dir/slirp"
+cat >"$test_dir/bin/slirp4netns" <<END
+#!/bin/sh
+[ ! -p "$test_dir/slirp" ] || read -r _ <"$test_dir/slirp"
+exec $(command -v slirp4netns) "\$@"
+END
+chmod +x "$test_dir/bin/slirp4netns"
+PATH=$test_dir/bin:$PATH
 run berth apply -f "$test_dir/s.yaml" --timeout 3m
 is "$code" 0 "apply" || printf '%s\n' "$out" | sed 's/^/# /'
 
 fetch() { # SERVICE URL: the page, or why not
         berth exec "out/$1" -- timeout 5 wget -q -O - "$2" 2>&1
 }
-# egress needs a moment; there is an event only when it fails
-settle() {
-        for _ in 1 2 3 4 5 6 7 8 9 10; do
-                fetch web http://198.51.100.1:8000/ | grep -q outside && return
-                sleep 0.5
-        done
-}
-settle
+# What is sent before there is a way out is not lost: slirp4netns waits for this test to go on.
+berth exec out/web -- timeout 60 wget -q -O - http://198.51.100.1:8000/ >"$test_dir/early" 2>&1 &
+fetch=$!
+berth exec out/web -- timeout 20 sh -c 'until grep -q " 02 " /proc/net/tcp; do :; done' # SYN-SENT
+ok $? "a VM sends something before there is a way out"
+echo go >"$test_dir/slirp"
+rm "$test_dir/slirp"
+wait "$fetch"
+is "$(cat "$test_dir/early")" "this is outside" "and gets its answer when there is one"
 is "$(fetch web http://198.51.100.1:8000/)" "this is outside" "a VM reaches the outside"
 is "$(fetch web http://web.example.org:8000/)" "this is outside" "by name"
 is "$(fetch web http://inner.test/)" inside "names of the stack are answered here"
@@ -91,7 +101,6 @@ is "$(fetch web http://198.51.100.1:8000/)" "this is outside" "and works"
 
 kill -9 "$(pgrep -x berthd | while read -r p; do grep -qsaF "BERTH_TEST=$test_dir" "/proc/$p/environ" && echo "$p"; done)"
 slirp=$(slirp_of)
-settle
 is "$(fetch web http://198.51.100.1:8000/)" "this is outside" "the next daemon finds all as it was"
 is "$(slirp_of)" "$slirp" "with the same slirp4netns"
 kill -9 "$pid"
@@ -100,7 +109,6 @@ ok $? "netd is killed"
 # shellcheck disable=SC2016 # wait_for evaluates it
 wait_for '[ "$(berth ps out -o json | jq "[.[] | select(.state == \"running\")] | length")" = 3 ]' 60
 ok $? "the network comes again"
-settle
 is "$(fetch web http://198.51.100.1:8000/)" "this is outside" "with its way out"
 is "$(slirp_of | wc -l | tr -d ' ')" 1 "and one slirp4netns"
 run berth delete out --timeout 60s
@@ -108,7 +116,7 @@ is "$code" 0 "delete"
 is "$(slirp_of)" "" "no slirp4netns is left"
 berth system stop --vms >/dev/null 2>&1
 
-mkdir "$test_dir/bin"
+rm "$test_dir/bin/slirp4netns"
 find /usr/bin /usr/sbin /bin /sbin -maxdepth 1 ! -name 'slirp4netns' -exec ln -sf {} "$test_dir/bin/" \; 2>/dev/null
 old_path=$PATH
 PATH=$PWD/${BUILD:-build}/bin:$test_dir/bin

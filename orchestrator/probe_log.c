@@ -56,9 +56,9 @@ json_t *probe_log_to_json(const struct probe_log *log)
                 json_set_str(json, "start", start);
                 json_set_str(json, "end", end);
                 json_set_int(json, "exit_code", result->code);
-                json_object_set_new(json, "output",
-                                    utf8_json(result->output ? result->output : "",
-                                              result->output_len));
+                json_object_set_new(
+                        json, "output",
+                        utf8_json(result->output ? result->output : "", result->output_len));
                 if (result->truncated)
                         json_set_bool(json, "truncated", true);
                 json_set_str(json, "message", result->message);

@@ -63,7 +63,8 @@ static const struct {
          "class disk, which one VM can mount; set scale to 1, or x-berth.class to shared\n"},
         {"a volume that all read", S "scale: 2\n    volumes: ['v:/v:ro']\nvolumes: {v: }\n", ""},
         {"a service that is no map", "services:\n  web:\n  db: text\n",
-         "stack.yaml:2:3: error: services.web: must be a map, not nothing\n"
+         "stack.yaml:2:3: error: services.web: must be a map, not nothing; indent its keys below "
+         "it\n"
          "stack.yaml:3:3: error: services.db: must be a map, not a string\n"},
         {"bounds",
          S "scale: 5000\n    healthcheck: {retries: -1}\n    mem_limit: 5m\n    x-berth: "
@@ -272,7 +273,6 @@ static const struct {
          "environment or in .env\n"
          "stack.yaml:5:32: error: configs.c.environment: the content is given twice; keep one of "
          "file, environment, content\n"
-         "stack.yaml:6:3: error: configs.d: has no content; add file, environment or content\n"
          "stack.yaml:6:17: error: configs.d.external: there is no store of configs; use 'file', "
          "'environment' or 'content'\n"},
         {"variables",
@@ -299,9 +299,9 @@ static const struct {
         {"env files", S "env_file: [none.env, bad.env]\n",
          "stack.yaml:4:16: error: services.web.env_file[0]: FOLDER/none.env: No such file or "
          "directory; create it, or write {path, required: false}\n"
-         "FOLDER/bad.env:2:1: error: services.web.env_file[1]: a key cannot hold this character; "
+         "bad.env:2:1: error: services.web.env_file[1]: a key cannot hold this character; "
          "write KEY=VALUE\n"
-         "FOLDER/bad.env:3:1: error: services.web.env_file[1]: the quote of this value is not "
+         "bad.env:3:1: error: services.web.env_file[1]: the quote of this value is not "
          "closed\n"},
         {"profiles",
          "services:\n  a: {image: x, depends_on: [b]}\n  b: {image: y, profiles: "

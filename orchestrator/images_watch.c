@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A store may have several daemons: what one loads, tags or removes, the others see, at once if they
- * only wait, and at the latest when somebody applies.
+ * A store may have several daemons: what one loads, tags or removes, the others see, at once if
+ * they only wait, and at the latest when somebody applies.
  */
 #include <stdlib.h>
 
@@ -31,9 +31,8 @@ static int look_again(struct images *images, struct image_entry *entry)
         if (entry->refresh || (entry->state != IMAGE_READY && entry->state != IMAGE_MISSING))
                 return 0; /* a pull under way brings its own news */
         r = image_find(images->store, entry->ref, &image, &ignored);
-        return entry->state == IMAGE_MISSING
-                       ? r == 0
-                       : r < 0 || !streq(image->digest, entry->image->digest);
+        return entry->state == IMAGE_MISSING ? r == 0
+                                             : r < 0 || !streq(image->digest, entry->image->digest);
 }
 
 void images_look(struct images *images)

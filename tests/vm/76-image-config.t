@@ -86,7 +86,7 @@ start odd
 is "$code" 0 "odd variables, folders, volumes, ports, labels"
 is "$out" "/there
 1
-B=2 $esc[31m-
+B=2 ${esc}[31m-
 1" "variables are as they are said, the last one counts; the folder is the guest's"
 run berth image inspect 127.0.0.1:9/bad/odd:1 -o json
 is "$(printf '%s' "$out" | LC_ALL=C tr -d '\n -~')" "" "JSON of it is for terminals too"

@@ -111,7 +111,7 @@ static void test_bounds(void)
                  (OCI_WORD_MAX - 1) / 3},
                 {"{\"config\": {\"StopSignal\": \"", "S", "\"}}", "StopSignal: longer than 4095",
                  OCI_WORD_MAX},
-                {"{\"a\": [1", ",1", "]}", "more than 65536 values", OCI_VALUES_MAX - 3},
+                {"{\"a\": [1", ",1", "]}", "more than 131072 values", OCI_VALUES_MAX - 3},
                 {"{\"a\": ", "[", "]}", "nested deeper", 0},
         };
         struct err err;

@@ -52,8 +52,8 @@ listed=$(berth image ls -q)
 like "$out" 'User: must be a string' "a user that is a number does not become root"
 is "$code" 65 "the load fails"
 is "$listed" "" "and nothing is listed"
-hostile list '.history = [range(70000) | []]'
-like "$out" 'more than 65536 values' "a config that would be large in memory"
+hostile list '.history = [range(140000) | []]'
+like "$out" 'more than 131072 values' "a config that would be large in memory"
 hostile path '.config.WorkingDir = ([range(2000) | "/.."] | add)'
 like "$out" 'WorkingDir: longer than 4095 bytes' "a folder longer than a path"
 

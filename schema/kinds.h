@@ -55,6 +55,7 @@ field_check_fn check_search; /* a domain, or none */
 field_check_fn check_ip4;
 field_check_fn check_signal;
 field_check_fn check_not_empty;
+field_check_fn check_image;
 field_check_fn check_http_path;
 
 #endif

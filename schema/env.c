@@ -23,12 +23,18 @@ const char *env_get(const struct env *env, const char *name)
         return NULL;
 }
 
-void env_set(struct env *env, const char *name, const char *value)
+void env_set_at(struct env *env, const char *name, const char *value, const struct mark *mark)
 {
         struct kv *kv = array_push(&env->vars.items, &env->vars.len);
 
         kv->key = xstrdup(name);
         kv->value = xstrdup(value);
+        *array_push(&env->marks, &env->marks_len) = *mark;
+}
+
+void env_set(struct env *env, const char *name, const char *value)
+{
+        env_set_at(env, name, value, &(struct mark){0});
 }
 
 const struct env *env_keep(struct arena *arena, const struct env *env)
@@ -53,5 +59,6 @@ void env_release(struct env *env)
                 free(env->vars.items[i].value);
         }
         free(env->vars.items);
+        free(env->marks);
         *env = (struct env){0};
 }

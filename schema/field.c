@@ -87,6 +87,22 @@ void reader_add_ref(struct reader *r, enum ref_kind kind, const char *name, cons
                             .optional = optional};
 }
 
+void reader_note(struct reader *r, const struct node *service, const char *list, const char *name,
+                 size_t index, const struct node *node)
+{
+        struct note *note;
+
+        if (!r->env) /* JSON has no places */
+                return;
+        note = arena_push(r->arena, (void **)&r->notes, &r->notes_len, sizeof(*note));
+        *note = (struct note){.service = service,
+                              .list = list,
+                              .name = name ? arena_strdup(r->arena, name) : NULL,
+                              .index = index,
+                              .node = node,
+                              .order = r->notes_len};
+}
+
 const struct field *field_find(const struct field *table, const char *name)
 {
         for (; table->name; table++)

@@ -97,6 +97,17 @@ struct claim {
         size_t service;
 };
 
+/* Where an element of the canonical form stands that the tree has elsewhere, or has not: one of a
+ * list that was written out or put together, a variable of a file. */
+struct note {
+        const struct node *service;
+        const char *list; /* "ports" */
+        const char *name; /* NULL: an index */
+        size_t index;
+        const struct node *node; /* that it came from */
+        size_t order;
+};
+
 /* A file that relative paths in it are resolved against a folder of its own: one that is included
  * or extended. Files are told apart by their pointers: one may be read in several ways. */
 struct origin {
@@ -121,6 +132,9 @@ struct reader {
         size_t refs_len;
         struct claim *claims;
         size_t claims_len;
+        const struct node *service_node; /* of the one that is being read */
+        struct note *notes;
+        size_t notes_len;
 };
 
 /** A finding at a place and the reader's path. */
@@ -145,6 +159,10 @@ const struct env *reader_env(const struct reader *r, const struct mark *mark);
  */
 void reader_add_ref(struct reader *r, enum ref_kind kind, const char *name, const struct mark *mark,
                     bool optional);
+
+/** Note where LIST[index], or LIST.name unless it is NULL, of a service came from. */
+void reader_note(struct reader *r, const struct node *service, const char *list, const char *name,
+                 size_t index, const struct node *node);
 
 /** Set what was not given. */
 void fields_init(const struct field *table, void *base);

@@ -17,6 +17,7 @@
 #include "schema/dotenv.h"
 #include "schema/draft.h"
 #include "schema/normalise.h"
+#include "schema/places.h"
 #include "schema/validate.h"
 #include "schema/variables.h"
 #include "schema/yaml.h"
@@ -33,6 +34,7 @@ struct loader {
         struct include_frame top; /* the first file: included again, it is a cycle */
         struct node **docs;
         size_t docs_len;
+        const struct node *root; /* of all docs */
 };
 
 bool text_valid(const char *s, size_t n)
@@ -110,7 +112,8 @@ static int read_file(struct loader *l, const char *file, struct err *err)
 
         if (r < 0)
                 return r;
-        assemble_read_text(&l->assembly, file, text, len, &l->docs, &l->docs_len);
+        assemble_read_text(&l->assembly, arena_strdup(l->arena, file), text, len, &l->docs,
+                           &l->docs_len);
         return 0;
 }
 
@@ -252,6 +255,7 @@ static void load_docs(struct loader *l, struct stack_draft *draft)
         }
         l->reader.profiles = all_profiles(l);
         build(&l->reader, root, name, draft);
+        l->root = root;
 }
 
 static int load_files(struct loader *l, struct stack_draft *draft, struct err *err)
@@ -280,8 +284,8 @@ static int load_files(struct loader *l, struct stack_draft *draft, struct err *e
         return 0;
 }
 
-int manifest_load(const struct load_options *options, struct stack **ret_stack, struct diags *diags,
-                  struct err *err)
+int manifest_load_places(const struct load_options *options, struct stack **ret_stack,
+                         struct places **ret_places, struct diags *diags, struct err *err)
 {
         AUTO(arena) struct arena *arena = arena_new();
         struct loader l = {.options = options, .arena = arena, .diags = diags};
@@ -299,11 +303,19 @@ int manifest_load(const struct load_options *options, struct stack **ret_stack, 
                             diags->errors == 1 ? "" : "s");
         if (r == 0)
                 *ret_stack = take_stack(&draft);
+        if (r == 0 && ret_places)
+                *ret_places = places_new(STEAL(arena), l.root, l.reader.notes, l.reader.notes_len);
         draft_release(&draft);
         env_release(&l.env);
         env_release(&l.project);
         free(l.base_dir);
         return r;
+}
+
+int manifest_load(const struct load_options *options, struct stack **ret_stack, struct diags *diags,
+                  struct err *err)
+{
+        return manifest_load_places(options, ret_stack, NULL, diags, err);
 }
 
 json_t *stack_to_json(const struct stack *stack)

@@ -68,14 +68,15 @@ void mount_check_bind(struct reader *r, const struct mark *mark, const char *pat
                                      forbidden[i].why);
 }
 
-static struct mount *add_mount(struct reader *r, const struct mark *mark, struct service *service)
+static struct mount *add_mount(struct reader *r, const struct node *node, struct service *service)
 {
         struct mount *mount;
 
         if (service->volumes_len >= MOUNTS_MAX) {
-                reader_fault(r, DIAG_LIMIT, mark, "more than %d mounts", MOUNTS_MAX);
+                reader_fault(r, DIAG_LIMIT, &node->mark, "more than %d mounts", MOUNTS_MAX);
                 return NULL;
         }
+        reader_note(r, r->service_node, "volumes", NULL, service->volumes_len, node);
         mount = array_push(&service->volumes, &service->volumes_len);
         mount->create_host_path = true;
         mount->size_bytes = -1;
@@ -160,7 +161,7 @@ static void read_short(struct reader *r, const struct node *node, struct service
         const char *first = strchr(node->text, ':');
         const char *second = first ? strchr(first + 1, ':') : NULL;
         AUTO_FREE char *source = first ? xstrndup(node->text, (size_t)(first - node->text)) : NULL;
-        struct mount *mount = add_mount(r, &node->mark, service);
+        struct mount *mount = add_mount(r, node, service);
 
         if (!mount)
                 return;
@@ -273,7 +274,7 @@ static const struct field mount_fields[] = {
 
 static void read_long(struct reader *r, const struct node *node, struct service *service)
 {
-        struct mount *mount = add_mount(r, &node->mark, service);
+        struct mount *mount = add_mount(r, node, service);
         const struct node *source = node_get(node, "source");
         const struct node *target = node_get(node, "target");
         AUTO_FREE char *text = NULL;
@@ -365,7 +366,7 @@ static void read_tmpfs_option(struct reader *r, const struct node *node, const c
 static void read_tmpfs(struct reader *r, const struct node *node, struct service *service)
 {
         size_t n = strcspn(node->text, ":");
-        struct mount *mount = add_mount(r, &node->mark, service);
+        struct mount *mount = add_mount(r, node, service);
         AUTO_FREE char *options = node->text[n] ? xstrdup(node->text + n + 1) : NULL;
         char *rest = options;
 

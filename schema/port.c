@@ -121,9 +121,10 @@ static bool has_port(const struct service *service, const struct port *port)
         return false;
 }
 
-static void add_ports(struct reader *r, const struct mark *mark, const struct spec *spec,
+static void add_ports(struct reader *r, const struct node *node, const struct spec *spec,
                       struct service *service)
 {
+        const struct mark *mark = &node->mark;
         unsigned guests = spec->guest.last - spec->guest.first;
         unsigned hosts = spec->host.last - spec->host.first;
 
@@ -154,6 +155,7 @@ static void add_ports(struct reader *r, const struct mark *mark, const struct sp
                         one.published_last = (uint16_t)spec->host.last;
                 if (has_port(service, &one))
                         continue;
+                reader_note(r, r->service_node, "ports", NULL, service->ports_len, node);
                 port = array_push(&service->ports, &service->ports_len);
                 *port = one;
                 port->host_ip = xstrdup(spec->host_ip);
@@ -208,7 +210,7 @@ static void read_short(struct reader *r, const struct node *node, const char *te
         if (spec.host_ip)
                 check_host_ip(r, &node->mark, spec.host_ip);
         if (good)
-                add_ports(r, &node->mark, &spec, service);
+                add_ports(r, node, &spec, service);
         spec_release(&spec);
 }
 
@@ -302,7 +304,7 @@ static void read_port(struct reader *r, const struct field *field, const struct 
         fields_read(r, port_fields, item, &spec);
         clean_host_ip(&spec.host_ip);
         if (r->diags->errors == errors)
-                add_ports(r, &item->mark, &spec, value);
+                add_ports(r, item, &spec, value);
         spec_release(&spec);
 }
 

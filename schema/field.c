@@ -154,7 +154,8 @@ static void read_entry(struct reader *r, const struct field *table, const struct
         case FIELD_QUIET:
                 break;
         case FIELD_IGNORED:
-                reader_fault(r, DIAG_IGNORED_KEY, &entry->mark, "ignored: %s", field->doc);
+                if (!field->usual || !streq(entry->value->text, field->usual))
+                        reader_fault(r, DIAG_IGNORED_KEY, &entry->mark, "ignored: %s", field->doc);
                 break;
         case FIELD_REFUSED:
                 reader_fault(r, DIAG_UNSUPPORTED_KEY, &entry->mark, "%s", field->doc);

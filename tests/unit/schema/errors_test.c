@@ -218,8 +218,8 @@ static const struct {
          S "devices: [/dev/kvm]\n    cpu_shares: 5\n    extends: {service: x}\n"
            "include: [x.yaml]\nversion: '3'\n",
          "stack.yaml:4:5: error: services.web.devices: devices of the host cannot be passed to a "
-         "VM "
-         "yet; remove the key, /dev/net/tun and /dev/fuse are the guest's own\n"
+         "VM yet, and guests have no tun, fuse or kvm; leave the key out where the service can do "
+         "without\n"
          "stack.yaml:5:5: warning: services.web.cpu_shares: ignored: VMs share processors evenly; "
          "use cpus\n"
          "stack.yaml:6:14: error: services.web.extends: service 'x' does not exist in this file\n"
@@ -299,9 +299,9 @@ static const struct {
         {"env files", S "env_file: [none.env, bad.env]\n",
          "stack.yaml:4:16: error: services.web.env_file[0]: FOLDER/none.env: No such file or "
          "directory; create it, or write {path, required: false}\n"
-         "FOLDER/bad.env:2:1: error: services.web.env_file[1]: a key cannot hold this character; "
+         "bad.env:2:1: error: services.web.env_file[1]: a key cannot hold this character; "
          "write KEY=VALUE\n"
-         "FOLDER/bad.env:3:1: error: services.web.env_file[1]: the quote of this value is not "
+         "bad.env:3:1: error: services.web.env_file[1]: the quote of this value is not "
          "closed\n"},
         {"profiles",
          "services:\n  a: {image: x, depends_on: [b]}\n  b: {image: y, profiles: "

@@ -304,6 +304,8 @@ static void read_mount(struct reader *r, const struct field *field, const struct
                        void *value)
 {
         (void)field;
+        if (entry_is_split(r, item))
+                return;
         if (item->kind == NODE_MAP)
                 read_long(r, item, value);
         else if (item->kind == NODE_STRING)

@@ -162,7 +162,9 @@ static void test_read(struct reader *r, const struct field *field, const struct 
                 return;
         if (!streq(first, "CMD") && !streq(first, "CMD-SHELL") && !streq(first, "NONE"))
                 reader_error(r, &node->mark,
-                             "a list must begin with CMD, CMD-SHELL or NONE, not '%.40s'", first);
+                             "a list must begin with CMD, CMD-SHELL or NONE, not '%.40s'; write "
+                             "[\"CMD\", \"%.40s\"...]",
+                             first, first[0] ? first : "PROGRAM");
         else if (!streq(first, "NONE") && list->len < 2)
                 reader_error(r, &node->mark, "%s needs a command behind it", first);
 }

@@ -423,13 +423,22 @@ static void begin_service(struct reader *r, void *element, size_t index, const s
         r->service_node = node;
 }
 
-static void begin_secret(struct reader *r, void *element, size_t index, const struct node *node)
+/* One that is no map has its finding: that it has no content is the same mistake. */
+static void begin_config(struct reader *r, void *element, size_t index, const struct node *node)
 {
         struct file_source *source = element;
 
         (void)r;
         (void)index;
-        (void)node;
+        if (node->kind != NODE_MAP)
+                source->content = xstrdup("");
+}
+
+static void begin_secret(struct reader *r, void *element, size_t index, const struct node *node)
+{
+        struct file_source *source = element;
+
+        begin_config(r, element, index, node);
         source->secret = true;
 }
 
@@ -472,7 +481,7 @@ static const struct named named_configs = {
         NAMED_OUT(struct file_source, configs),
         .place = offsetof(struct file_source, place),
         .check_name = check_object_name,
-        .null_ok = true, /* that it has no content is told once */
+        .begin = begin_config,
 };
 static const struct named named_secrets = {
         .table = secret_fields,
@@ -480,7 +489,6 @@ static const struct named named_secrets = {
         NAMED_OUT(struct file_source, secrets),
         .place = offsetof(struct file_source, place),
         .check_name = check_object_name,
-        .null_ok = true, /* that it has no content is told once */
         .begin = begin_secret,
 };
 

@@ -265,6 +265,18 @@ static void on_next_due(struct ev_loop *loop, ev_timer *w, int revents)
         probe_test(p, clock_mono_ms() < p->due_ms);
 }
 
+/* Too many sessions, or the guest goes: the next beat tries again. A test that is too long fails.
+ */
+static void probe_not_sent(struct probe *p, int r, const struct err *err)
+{
+        struct guest_exit exit = {.code = 126, .start_failed = true, .text = err->msg};
+
+        if (r == -E2BIG)
+                probe_result(p, &exit);
+        else
+                arm(p, p->spec.interval_ms);
+}
+
 static void probe_test(struct probe *p, bool early)
 {
         const struct guest_exec exec = {.argv = (const char *const *)p->spec.argv,
@@ -272,6 +284,7 @@ static void probe_test(struct probe *p, bool early)
                                         .no_stdin = true};
         struct err err = ERR_INIT;
         struct probe_run *run;
+        int id;
 
         if (!p->guest || p->run)
                 return;
@@ -283,13 +296,13 @@ static void probe_test(struct probe *p, bool early)
         run->session.on_output = on_probe_output;
         run->session.on_exited = on_probe_exited;
         run->probe = p;
-        run->exec_id = guest_exec_open(p->guest, &exec, &run->session, &err);
-        if (run->exec_id <=
-            0) { /* too many sessions, or the guest goes: the next beat tries again */
+        id = guest_exec_open(p->guest, &exec, &run->session, &err);
+        if (id <= 0) {
                 free(run);
-                arm(p, p->spec.interval_ms);
+                probe_not_sent(p, id, &err);
                 return;
         }
+        run->exec_id = id;
         *array_push(&p->runs, &p->runs_len) = run;
         p->run = run;
         ev_timer_set(&p->timeout, (double)p->spec.timeout_ms / 1000.0, 0.0);

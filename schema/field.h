@@ -35,6 +35,7 @@ struct kind {
         const char *schema; /* JSON Schema of it, {"$ref":"#long"} for the long form; NULL: follows
                                from the merge rule and arg */
         enum merge_rule merge;
+        const char *folder; /* of MERGE_TARGET, where a bare name is mounted; NULL: nowhere */
         const struct field *long_form; /* keys of an entry that is a map, for explanations */
         void (*init)(const struct field *field, void *value); /* NULL: zero is "unset" */
         void (*read)(struct reader *r, const struct field *field, const struct node *node,
@@ -112,6 +113,7 @@ struct note {
 struct origin {
         const char *file; /* as in marks */
         const char *dir;
+        const struct env *env; /* what variables in it, and in files that it names, stand for */
 };
 
 struct reader {
@@ -119,6 +121,8 @@ struct reader {
         struct diags *diags;
         const struct env *env; /* NULL: canonical JSON, no files and variables */
         const char *base_dir;  /* of relative paths; NULL likewise */
+        const char *profiles;  /* those that are on, comma between; NULL: none */
+        bool off;              /* the service that is being read is left out by its profiles */
         bool partial;          /* a file could not be read: names may lead into it */
         struct origin *origins;
         size_t origins_len;
@@ -146,6 +150,9 @@ void reader_fault(struct reader *r, enum diag_code code, const struct mark *mark
 
 /** "must be A STRING, not a list" for the field's kind. */
 void reader_refuse_kind(struct reader *r, const struct field *field, const struct node *node);
+
+/** The variables at a place: those of the project it was included with. NULL: JSON. */
+const struct env *reader_env(const struct reader *r, const struct mark *mark);
 
 /**
  * Note that this place names a thing of the stack: after reading, it must exist unless optional.

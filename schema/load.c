@@ -181,7 +181,7 @@ static struct stack *take_stack(struct stack_draft *draft)
 }
 
 /* From one tree on, YAML and JSON go the same way. name: NULL keeps that of the tree. */
-static void build(struct reader *r, const struct node *root, const char *name, const char *profiles,
+static void build(struct reader *r, const struct node *root, const char *name,
                   struct stack_draft *draft)
 {
         sort_sections(root);
@@ -191,7 +191,7 @@ static void build(struct reader *r, const struct node *root, const char *name, c
                 free(draft->stack.name);
                 draft->stack.name = xstrdup(name);
         }
-        normalise(r, draft, profiles);
+        normalise(r, draft);
         validate(r, draft);
 }
 
@@ -251,7 +251,8 @@ static void load_docs(struct loader *l, struct stack_draft *draft)
                 if (has_old_form(root))
                         return;
         }
-        build(&l->reader, root, name, all_profiles(l), draft);
+        l->reader.profiles = all_profiles(l);
+        build(&l->reader, root, name, draft);
         l->root = root;
 }
 
@@ -360,7 +361,7 @@ int stack_from_json(const json_t *json, struct stack **ret_stack, struct diags *
         root = tree_from_json(arena, json);
         if (!node_find(root, "name"))
                 diags_add(diags, DIAG_MISSING_KEY, NULL, "name", "'name' is missing");
-        build(&r, root, NULL, NULL, &draft);
+        build(&r, root, NULL, &draft);
         if (diags->errors == 0)
                 *ret_stack = take_stack(&draft);
         draft_release(&draft);

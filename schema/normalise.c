@@ -23,28 +23,6 @@ static void fault_key(struct reader *r, const struct service_draft *draft, const
                   problem);
 }
 
-static bool profile_on(const char *profiles, const char *name)
-{
-        size_t n = strlen(name);
-
-        for (const char *p = profiles; p && *p; p += *p == ',') {
-                size_t len = strcspn(p, ",");
-
-                if ((len == n && strncmp(p, name, n) == 0) || (len == 1 && *p == '*'))
-                        return true;
-                p += len;
-        }
-        return false;
-}
-
-static void apply_profiles(struct service_draft *draft, const char *profiles)
-{
-        draft->disabled = draft->profiles.len > 0;
-        for (size_t i = 0; i < draft->profiles.len; i++)
-                if (profile_on(profiles, draft->profiles.items[i]))
-                        draft->disabled = false;
-}
-
 static void fold_restart(struct service_draft *draft)
 {
         struct service *s = &draft->service;
@@ -175,11 +153,13 @@ static void put_below(struct reader *r, const struct service_draft *draft, const
 static void resolve_environment(struct reader *r, struct service_draft *draft)
 {
         struct kv_list *list = &draft->service.environment;
-        struct env given = {.parent = r->env, .vars = *list};
+        struct env given = {.vars = *list};
         struct env files = {.parent = &given};
 
-        for (size_t i = 0; i < draft->env_files_len; i++)
+        for (size_t i = 0; i < draft->env_files_len; i++) {
+                given.parent = draft->env_files[i].env;
                 read_env_file(r, &draft->env_files[i], &files);
+        }
         if (draft->env_files_len > 0)
                 put_below(r, draft, "environment", &files, list);
         env_release(&files);
@@ -189,10 +169,12 @@ static void resolve_environment(struct reader *r, struct service_draft *draft)
 /* Labels of files go below those of the manifest; variables in them are replaced. */
 static void read_labels(struct reader *r, struct service_draft *draft)
 {
-        struct env files = {.parent = r->env};
+        struct env files = {0};
 
-        for (size_t i = 0; i < draft->label_files_len; i++)
+        for (size_t i = 0; i < draft->label_files_len; i++) {
+                files.parent = draft->label_files[i].env;
                 read_env_file(r, &draft->label_files[i], &files);
+        }
         if (draft->label_files_len > 0)
                 put_below(r, draft, "labels", &files, &draft->service.labels);
         env_release(&files);
@@ -286,6 +268,41 @@ static void drop_empty_domains(struct str_list *list)
         list->len = n;
 }
 
+/* As Compose: on the network with the highest priority, unless that one has one of its own. */
+static void place_mac(struct reader *r, struct service_draft *draft)
+{
+        struct service *s = &draft->service;
+        struct network_ref *first = s->networks;
+
+        if (!draft->mac_address)
+                return;
+        if (!first) {
+                fault_key(
+                        r, draft, "mac_address",
+                        "there is no network that it could be used on; remove it, or network_mode");
+                return;
+        }
+        for (size_t i = 1; i < s->networks_len; i++)
+                if (s->networks[i].priority > first->priority ||
+                    (s->networks[i].priority == first->priority &&
+                     strcmp(s->networks[i].network, first->network) < 0))
+                        first = &s->networks[i];
+        if (!first->mac_address)
+                first->mac_address = STEAL(draft->mac_address);
+}
+
+static void drop_ip6(struct str_list *list)
+{
+        size_t n = 0;
+
+        for (size_t i = 0; i < list->len; i++)
+                if (strchr(list->items[i], ':'))
+                        free(list->items[i]);
+                else
+                        list->items[n++] = list->items[i];
+        list->len = n;
+}
+
 static void normalise_service(struct reader *r, const char *stack, struct service_draft *draft)
 {
         struct service *s = &draft->service;
@@ -293,11 +310,15 @@ static void normalise_service(struct reader *r, const char *stack, struct servic
         if (draft->build)
                 name_built_image(r, stack, draft);
         drop_empty_domains(&s->dns_search);
+        drop_ip6(&s->dns);
+        for (size_t i = 0; i < s->networks_len; i++)
+                drop_ip6(&s->networks[i].link_local_ips);
         fold_deploy(r, draft);
         resolve_environment(r, draft);
         read_labels(r, draft);
         if (s->networks_len == 0 && !s->network_none)
                 (void)service_add_network(s, "default");
+        place_mac(r, draft);
         if (draft->container_name)
                 add_alias(s, NULL, draft->container_name);
 }
@@ -370,10 +391,8 @@ static void apply_devices(const struct stack *stack, struct service *s)
         }
 }
 
-void normalise(struct reader *r, struct stack_draft *draft, const char *profiles)
+void normalise(struct reader *r, struct stack_draft *draft)
 {
-        for (size_t i = 0; i < draft->drafts_len; i++)
-                apply_profiles(&draft->drafts[i], profiles);
         for (size_t i = 0; i < draft->drafts_len; i++)
                 if (!draft->drafts[i].disabled)
                         normalise_service(r, draft->stack.name, &draft->drafts[i]);

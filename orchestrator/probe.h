@@ -68,7 +68,7 @@ struct probe {
         bool truncated;       /* it says more */
         int64_t began_ns;     /* the test, by the wall clock */
         struct probe_log log; /* of tests that ended, counting or early */
-        char *message; /* of the last failure; NULL */
+        char *message;        /* of the last failure; NULL */
         void (*on_change)(struct probe *probe, void *ctx);
         void *ctx;
 };

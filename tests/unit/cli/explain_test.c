@@ -180,25 +180,6 @@ static void gone(const char *service, unsigned replica)
         tell(service, replica, "removed", "", text);
 }
 
-static void show_why(void)
-{
-        struct plan plan;
-
-        world_plan(&world, &plan);
-        strbuf_adds(&page, "\n    $ berth why shop\n");
-        for (size_t i = 0; i < plan.services_len; i++) {
-                AUTO_JSON json_t *service = json_object();
-                AUTO_STRBUF struct strbuf text = STRBUF_INIT(1 << 16);
-
-                json_set_str(service, "service", plan.services[i].service);
-                json_set_str(service, "phase", service_phase_name(plan.services[i].phase));
-                json_set_str(service, "why", plan.services[i].why);
-                explain_service(service, &text);
-                strbuf_addf(&page, "    %s", strbuf_str(&text));
-        }
-        plan_release(&plan);
-}
-
 static void indent(const char *text)
 {
         while (*text) {
@@ -207,6 +188,62 @@ static void indent(const char *text)
                 strbuf_addf(&page, "    %.*s\n", (int)len, text);
                 text += len + (text[len] == '\n');
         }
+}
+
+/* The VMs of a service as the API shows them, but for times. said: by the last tests. */
+static json_t *replicas_json(const struct service_status *status, const char *said)
+{
+        json_t *list = json_array();
+
+        for (size_t i = 0; i < world.facts.vms_len; i++) {
+                const struct vm_fact *vm = &world.facts.vms[i];
+                AUTO_FREE char *name = xasprintf("shop/%s/%u", vm->service, vm->replica);
+                bool running = vm->state == VM_RUNNING;
+                json_t *json;
+
+                if (!streq(vm->service, status->service))
+                        continue;
+                json = json_object();
+                json_set_str(json, "id", vm->id);
+                json_set_str(json, "name", name);
+                json_set_str(json, "state", vm_state_name(vm->state));
+                json_set_str(json, "health", health_state_name(running ? vm->health : HEALTH_NONE));
+                if (vm->state == VM_EXITED)
+                        json_set_int(json, "exit_code", vm->exit_code);
+                json_set_str(json, "message", vm->message);
+                if (said && running && vm->health == HEALTH_UNHEALTHY)
+                        json_object_set_new(json, "last_probe", json_pack("{s:s}", "output", said));
+                json_array_append_new(list, json);
+        }
+        return list;
+}
+
+/* service: NULL: all. said: by the last test of those that are unhealthy, or NULL. */
+static void show_why(const char *service, const char *said)
+{
+        AUTO_STRBUF struct strbuf text = STRBUF_INIT(1 << 16);
+        AUTO_JSON json_t *status = json_object();
+        json_t *services = json_array();
+        struct plan plan;
+
+        world_plan(&world, &plan);
+        for (size_t i = 0; i < plan.services_len; i++) {
+                const struct service_status *s = &plan.services[i];
+                json_t *json = json_object();
+
+                json_set_str(json, "service", s->service);
+                json_set_str(json, "phase", service_phase_name(s->phase));
+                json_set_str(json, "why", s->why);
+                json_set_str(json, "waits_for", s->waits_for);
+                json_object_set_new(json, "replicas", replicas_json(s, said));
+                json_array_append_new(services, json);
+        }
+        plan_release(&plan);
+        json_object_set_new(status, "services", services);
+        (void)explain_status(status, service, &text); /* nothing is seen below */
+        strbuf_addf(&page, "\n    $ berth why shop%s%s\n", service ? "/" : "",
+                    service ? service : "");
+        indent(strbuf_str(&text));
 }
 
 static void show_events(void)
@@ -287,10 +324,12 @@ static void waiting_for_health(void)
         passes(400);
         runs("db", 1);
         passes(30000);
-        health("db", 1, HEALTH_UNHEALTHY, "healthcheck exited 2: no response");
+        health("db", 1, HEALTH_UNHEALTHY,
+               "healthcheck exited 2: pg_isready: /run/postgresql:5432 - no response");
         turn();
         passes(14000);
-        show_why();
+        show_why("web", "pg_isready: /run/postgresql:5432 - no response\n"
+                        "postgres: waiting for the lock of another server\n");
         show_events();
         end();
 }
@@ -313,7 +352,7 @@ static void crash_loop(void)
         passes(100);
         exits("web", 1, EXIT_CODE, 1, NULL);
         turn();
-        show_why();
+        show_why(NULL, NULL);
         show_events();
         end();
 }
@@ -333,7 +372,7 @@ static void given_up(void)
         turn();
         gone("migrate", 1);
         turn();
-        show_why();
+        show_why(NULL, NULL);
         show_events();
         end();
 }
@@ -351,7 +390,7 @@ static void image_missing(void)
         world_image(&world, "web:2")->state = IMAGE_MISSING;
         world_image(&world, "web:2")->message = xstrdup("registry: manifest unknown");
         turn();
-        show_why();
+        show_why(NULL, NULL);
         end();
 }
 
@@ -422,7 +461,7 @@ static void paused_update(void)
         turn();
         gone("web", 1);
         turn();
-        show_why();
+        show_why(NULL, NULL);
         show_events();
         end();
 }
@@ -442,7 +481,7 @@ static void rolled_back(void)
         runs("web", 1);
         health("web", 1, HEALTH_STARTING, NULL);
         passes(9000);
-        show_why();
+        show_why(NULL, NULL);
         health("web", 1, HEALTH_UNHEALTHY, "healthcheck: GET /up: 503 Service Unavailable");
         struct plan plan;
 
@@ -469,7 +508,7 @@ static void network_fails(void)
 
         world_vm_gone(&world, vm);
         turn();
-        show_why();
+        show_why(NULL, NULL);
         end();
 }
 
@@ -479,7 +518,7 @@ static void stopped(void)
         apply(DB, WEB, NULL);
         world_wish(&world, "shop", "db")->stopped = true;
         turn();
-        show_why();
+        show_why(NULL, NULL);
         end();
 }
 
@@ -494,11 +533,11 @@ static void ended_for_health(void)
         passes(60000);
         health("web", 1, HEALTH_UNHEALTHY, "healthcheck: tcp 10.1.0.2:80: Connection refused");
         turn();
-        show_why();
+        show_why(NULL, NULL);
         passes(50);
         exits("web", 1, EXIT_HEALTH, 143, "healthcheck: tcp 10.1.0.2:80: Connection refused");
         turn();
-        show_why();
+        show_why(NULL, NULL);
         passes(200);
         turn();
         runs("web", 1);

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The last tests of a service's health: bounds, order, JSON and back. */
-#include "orchestrator/probe_log.h"
-
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/auto.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "orchestrator/probe_log.h"
 #include "tests/tap.h"
 
 static void add(struct probe_log *log, int code, const char *output, size_t len)
@@ -46,15 +45,19 @@ static void test_bounds(void)
 static void test_json(void)
 {
         struct probe_log log = {0}, again = {0};
-        AUTO_JSON json_t *json = NULL, *back = NULL;
+        AUTO_JSON json_t *json = NULL, *back = NULL, *last = NULL;
         AUTO_FREE char *text = NULL;
 
         add(&log, 0, "fine\n", 5);
         add(&log, 2, "a\xff", 2);
+        ok(!probe_log_last_json(&again), "an empty one has no last");
         json = probe_log_to_json(&log);
+        last = probe_log_last_json(&log);
+        ok(json_equal(last, json_array_get(json, 1)), "the last one alone");
         text = json_text(json);
         is_str(text,
-               "[{\"end\":\"2026-01-01T00:00:00.250000000Z\",\"exit_code\":0,\"output\":\"fine\\n\","
+               "[{\"end\":\"2026-01-01T00:00:00.250000000Z\",\"exit_code\":0,\"output\":"
+               "\"fine\\n\","
                "\"start\":\"2026-01-01T00:00:00.000000000Z\"},"
                "{\"end\":\"2026-01-01T00:00:00.250000000Z\",\"exit_code\":2,\"message\":\"exited "
                "2\",\"output\":\"a\xef\xbf\xbd\",\"start\":\"2026-01-01T00:00:00.000000000Z\"}]",
@@ -70,7 +73,11 @@ static void test_json(void)
 static void test_nonsense(void)
 {
         static const char *const texts[] = {
-                "{}", "7", "[7, null, []]", "[{\"start\": 1}]", "[{\"start\": \"x\", \"end\": \"y\"}]",
+                "{}",
+                "7",
+                "[7, null, []]",
+                "[{\"start\": 1}]",
+                "[{\"start\": \"x\", \"end\": \"y\"}]",
         };
         struct probe_log log = {0};
         AUTO_JSON json_t *many = json_array();
@@ -84,10 +91,9 @@ static void test_nonsense(void)
         probe_log_from_json(&log, NULL);
         is_int((long long)log.len, 0, "none at all");
         for (int i = 0; i < 100; i++)
-                json_array_append_new(many, json_pack("{s:s, s:s, s:i, s:[]}", "start",
-                                                      "2026-01-01T00:00:00Z", "end",
-                                                      "2026-01-01T00:00:01Z", "exit_code", i,
-                                                      "output"));
+                json_array_append_new(
+                        many, json_pack("{s:s, s:s, s:i, s:[]}", "start", "2026-01-01T00:00:00Z",
+                                        "end", "2026-01-01T00:00:01Z", "exit_code", i, "output"));
         probe_log_from_json(&log, many);
         is_int((long long)log.len, PROBE_LOG_MAX, "too many");
         is_int(log.items[0].code, 95, "the last of them are kept");

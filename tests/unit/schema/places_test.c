@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where values stand: of one file, of several, of other words, and of each of the published stacks. */
+/* Where values stand: of one file, of several, of other words, and of each of the published stacks.
+ */
 #include <fcntl.h>
 #include <glob.h>
 
@@ -92,23 +93,24 @@ static void test_other_words(void)
         AUTO(stack) struct stack *stack = NULL;
         AUTO(places) struct places *p = NULL;
 
-        fixture_write("stack.yaml", "services:\n"
-                                    "  web:\n"
-                                    "    build: .\n"
-                                    "    container_name: front\n"
-                                    "    links: ['db:store']\n"
-                                    "    tmpfs: /run:size=1m\n"
-                                    "    volumes: ['data:/data', {type: bind, source: ., target: /b}]\n"
-                                    "    ports: ['8000-8001:80-81', {target: 90, published: 9000}]\n"
-                                    "    configs: [page]\n"
-                                    "    restart: always\n"
-                                    "    deploy:\n"
-                                    "      replicas: 2\n"
-                                    "      resources: {limits: {memory: 64m, cpus: 2, pids: 9}}\n"
-                                    "      restart_policy: {condition: on-failure, delay: 1s}\n"
-                                    "  db: {image: db}\n"
-                                    "volumes: {data: {name: other}}\n"
-                                    "configs: {page: {file: ./stack.yaml}}\n");
+        fixture_write("stack.yaml",
+                      "services:\n"
+                      "  web:\n"
+                      "    build: .\n"
+                      "    container_name: front\n"
+                      "    links: ['db:store']\n"
+                      "    tmpfs: /run:size=1m\n"
+                      "    volumes: ['data:/data', {type: bind, source: ., target: /b}]\n"
+                      "    ports: ['8000-8001:80-81', {target: 90, published: 9000}]\n"
+                      "    configs: [page]\n"
+                      "    restart: always\n"
+                      "    deploy:\n"
+                      "      replicas: 2\n"
+                      "      resources: {limits: {memory: 64m, cpus: 2, pids: 9}}\n"
+                      "      restart_policy: {condition: on-failure, delay: 1s}\n"
+                      "  db: {image: db}\n"
+                      "volumes: {data: {name: other}}\n"
+                      "configs: {page: {file: ./stack.yaml}}\n");
         p = load((const char *const[]){"stack.yaml"}, 1, &stack);
         if (!ok(p, "a manifest in other words"))
                 return;
@@ -270,8 +272,8 @@ static void test_published(void)
                 ok(false, "there are stacks");
         for (size_t i = 0; i < found.gl_pathc; i++) {
                 AUTO(stack) struct stack *stack = NULL;
-                AUTO(places) struct places *p =
-                        load((const char *const *)&found.gl_pathv[i], 1, &stack);
+                AUTO(places)
+                struct places *p = load((const char *const *)&found.gl_pathv[i], 1, &stack);
 
                 for (size_t k = 0; p && k < stack->services_len; k++) {
                         AUTO_JSON json_t *json = service_to_json(&stack->services[k]);

@@ -216,7 +216,7 @@ static const struct {
            "include: [x.yaml]\nversion: '3'\n",
          "stack.yaml:4:5: error: services.web.devices: devices of the host cannot be passed to a "
          "VM "
-         "yet; remove the key, /dev/net/tun and /dev/fuse are the guest's own\n"
+         "yet, and the guest has no /dev/net/tun and /dev/fuse of its own; remove the key\n"
          "stack.yaml:5:5: warning: services.web.cpu_shares: ignored: VMs share processors evenly; "
          "use cpus\n"
          "stack.yaml:6:14: error: services.web.extends: service 'x' does not exist in this file\n"

@@ -392,7 +392,9 @@ static int build_process(struct guest_setup *s, const struct guest_input *in, st
         if (stop) {
                 c->stop_signal = linux_signal(stop);
                 if (c->stop_signal == 0)
-                        return err_set(err, EINVAL, "stop_signal '%s' is not a signal", stop);
+                        return err_set(err, EINVAL, "%s '%.60s' is not a signal",
+                                       sv->stop_signal ? "stop_signal" : "the image's stop signal",
+                                       stop);
         }
         return 0;
 }

@@ -22,9 +22,7 @@ void instance_end_run(struct instance *in, enum vm_state state, enum exit_reason
         in->since_ms = in->env->now_ms(in->env);
         if (in->attach && state == VM_FAILED)
                 in->attach->on_failed(in->attach, message);
-        instance_save_or_warn(
-                in); /* that the end was told: the next daemon must not count it again */
-        in->env->on_change(in->env, in);
+        instance_note(in); /* the next daemon must not count this end again */
 }
 
 static void finish(struct instance *in)
@@ -189,7 +187,7 @@ void instance_restart(struct instance *in, const char *reason)
         in->health_shown = HEALTH_NONE;
         instance_arm(in, INSTANCE_BOOT_TIMEOUT_MS);
         instance_set_state(in, VM_BOOTING);
-        instance_save_or_warn(in); /* before the guest knows: a daemon that dies here asks again */
+        instance_save_noted(in); /* before the guest knows: a daemon that dies here asks again */
         if (in->guest && guest_is_live(in->guest) && guest_run(in->guest, &err) < 0)
                 instance_fail(in, EXIT_BOOT, err.msg);
         /* else: on_guest_hello() sees that the guest was not asked yet */

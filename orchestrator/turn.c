@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One turn: observe, reconcile, execute. Levels decide, never events. */
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -415,6 +416,42 @@ static void decide(struct daemon *d, const struct facts *facts, int64_t now)
         free(hashes);
 }
 
+static int store_noted(struct daemon *d, struct err *err)
+{
+        int r = store_begin(d->store, err);
+
+        for (size_t i = 0; i < d->instances_len && r == 0; i++) {
+                const struct instance *in = d->instances[i];
+                const struct replica_fact *fact =
+                        in->unsaved ? daemon_find_replica(d, in->stack, in->service, in->replica)
+                                    : NULL;
+
+                if (fact)
+                        r = store_put_replica(d->store, fact, err);
+        }
+        if (r < 0) {
+                store_rollback(d->store);
+                return r;
+        }
+        events_flush(d->events);
+        return store_commit(d->store, err);
+}
+
+void daemon_write_down(struct daemon *d)
+{
+        struct err err = ERR_INIT;
+        bool any = false;
+
+        for (size_t i = 0; i < d->instances_len; i++)
+                any = any || d->instances[i]->unsaved;
+        if (any && store_noted(d, &err) < 0)
+                log_error("store", "", "%s", err.msg);
+        else
+                for (size_t i = 0; i < d->instances_len; i++)
+                        if (d->instances[i]->unsaved)
+                                instance_save_noted(d->instances[i]);
+}
+
 /* A machine for later starts is made while nothing starts now. */
 static void refill_pool(struct daemon *d)
 {
@@ -423,6 +460,23 @@ static void refill_pool(struct daemon *d)
                         return;
         if (d->warm && !d->draining)
                 warm_refill(d->warm);
+}
+
+static bool is_under_way(const struct instance *in)
+{
+        return in->state == VM_PREPARING || in->state == VM_BOOTING || in->state == VM_STOPPING;
+}
+
+/* What starts and stops took in passing lies between what stays: the host gets those pages back. */
+static void give_back_memory(struct daemon *d)
+{
+        bool busy = false;
+
+        for (size_t i = 0; i < d->instances_len; i++)
+                busy = busy || is_under_way(d->instances[i]);
+        if (d->busy && !busy)
+                (void)malloc_trim(0); /* there may be none */
+        d->busy = busy;
 }
 
 void daemon_turn(struct daemon *d)
@@ -438,6 +492,7 @@ void daemon_turn(struct daemon *d)
         free(facts.vms);
         free(facts.networks);
         free(facts.images);
+        daemon_write_down(d); /* what the plan rests on, before it is acted upon */
         execute_plan(d);
         daemon_note_good(d);
         tend_instances(d);
@@ -447,6 +502,7 @@ void daemon_turn(struct daemon *d)
         refill_pool(d);
         arm_wake(d, now);
         tell_followers(d);
+        give_back_memory(d);
         if (d->draining && d->instances_len == 0 && !networks_at(d->networks, 0))
                 daemon_end(d);
 }

@@ -10,6 +10,7 @@
 #include "schema/entries.h"
 #include "schema/kinds.h"
 #include "schema/shapes.h"
+#include "schema/target.h"
 
 static const char *const conditions[] = {"service_started", "service_healthy",
                                          "service_completed_successfully", NULL};
@@ -201,6 +202,7 @@ static void read_link(struct reader *r, const struct field *field, const struct 
         link = arena_push(r->arena, (void **)&draft->links, &draft->links_len, sizeof(*link));
         link->service = arena_strndup(r->arena, text, strcspn(text, ":"));
         link->alias = colon ? colon + 1 : link->service;
+        link->node = item;
         (void)service_add_depends(&draft->service, link->service);
         reader_add_ref(r, REF_SERVICE, link->service, &item->mark, false);
         check_hostname(r, item, link->alias);
@@ -277,7 +279,7 @@ static void read_file(struct reader *r, const struct node *item, enum ref_kind k
         if (!file->source)
                 return;
         reader_add_ref(r, kind, file->source, source ? &source->mark : &item->mark, false);
-        finish_file(file, kind == REF_SECRET ? "/run/secrets" : "");
+        finish_file(file, (kind == REF_SECRET ? &kind_secrets : &kind_configs)->folder);
 }
 
 static void read_config(struct reader *r, const struct field *field, const struct node *item,
@@ -301,7 +303,7 @@ static void read_secret(struct reader *r, const struct field *field, const struc
 static void configs_read(struct reader *r, const struct field *field, const struct node *node,
                          void *value)
 {
-        entries_read(r, field, node, read_config, value);
+        targets_read(r, field, node, read_config, value);
 }
 
 static json_t *configs_write(const struct field *field, const void *value)
@@ -316,7 +318,7 @@ static json_t *configs_write(const struct field *field, const void *value)
 static void secrets_read(struct reader *r, const struct field *field, const struct node *node,
                          void *value)
 {
-        entries_read(r, field, node, read_secret, value);
+        targets_read(r, field, node, read_secret, value);
 }
 
 static json_t *secrets_write(const struct field *field, const void *value)
@@ -331,12 +333,14 @@ static json_t *secrets_write(const struct field *field, const void *value)
 const struct kind kind_configs = {.schema = SHAPE_ENTRIES("{'type':'string','minLength':1}"),
                                   .form = "a list of configs",
                                   .merge = MERGE_TARGET,
+                                  .folder = "",
                                   .long_form = file_fields,
                                   .read = configs_read,
                                   .write = configs_write};
 const struct kind kind_secrets = {.schema = SHAPE_ENTRIES("{'type':'string','minLength':1}"),
                                   .form = "a list of secrets",
                                   .merge = MERGE_TARGET,
+                                  .folder = "/run/secrets",
                                   .long_form = file_fields,
                                   .read = secrets_read,
                                   .write = secrets_write};

@@ -11,6 +11,7 @@
 #include "schema/draft.h"
 #include "schema/entries.h"
 #include "schema/kinds.h"
+#include "schema/profiles.h"
 #include "schema/service_kinds.h"
 #include "schema/shapes.h"
 #include "schema/source.h"
@@ -421,16 +422,28 @@ static void begin_service(struct reader *r, void *element, size_t index, const s
                                             ? arena_strdup(r->arena, draft->service.place.file)
                                             : NULL,
                                     draft->service.place.line, draft->service.place.column};
+        draft->disabled = profiles_off(r->profiles, node);
         r->service = index;
+        r->off = draft->disabled;
+        r->service_node = node;
+}
+
+/* One that is no map has its finding: that it has no content is the same mistake. */
+static void begin_config(struct reader *r, void *element, size_t index, const struct node *node)
+{
+        struct file_source *source = element;
+
+        (void)r;
+        (void)index;
+        if (node->kind != NODE_MAP)
+                source->content = xstrdup("");
 }
 
 static void begin_secret(struct reader *r, void *element, size_t index, const struct node *node)
 {
         struct file_source *source = element;
 
-        (void)r;
-        (void)index;
-        (void)node;
+        begin_config(r, element, index, node);
         source->secret = true;
 }
 
@@ -473,6 +486,7 @@ static const struct named named_configs = {
         NAMED_OUT(struct file_source, configs),
         .place = offsetof(struct file_source, place),
         .check_name = check_object_name,
+        .begin = begin_config,
 };
 static const struct named named_secrets = {
         .table = secret_fields,

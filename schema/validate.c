@@ -127,8 +127,9 @@ static void refuse_clash(struct reader *r, const struct claim *a, const struct c
         const struct claim *first = later ? b : a, *second = later ? a : b;
 
         diags_add(r->diags, DIAG_CONFLICT, &second->mark, second->path,
-                  "host port %u is published by %s already; choose another one", second->published,
-                  first->path);
+                  "host port %u is published by %s already; choose another one%s",
+                  second->published, first->path,
+                  a->service == b->service ? "" : ", or give one of the services a profile");
 }
 
 /* n > 0 claims of one port and protocol. The same port of two addresses is fine. */
@@ -250,8 +251,24 @@ static void check_sources(struct reader *r, const char *section, const struct fi
         }
 }
 
+/* Nothing runs then, which is seldom what was meant. */
+static void warn_all_off(struct reader *r, const struct stack_draft *draft)
+{
+        const struct service_draft *first = draft->drafts;
+
+        for (size_t i = 0; i < draft->drafts_len; i++)
+                if (!draft->drafts[i].disabled)
+                        return;
+        if (draft->drafts_len && first->profiles.len)
+                diags_add(r->diags, DIAG_SUSPICIOUS, &first->mark, "services",
+                          "all services are off, as none of their profiles is on; add --profile "
+                          "%.60s, for example",
+                          first->profiles.items[0]);
+}
+
 void validate(struct reader *r, struct stack_draft *draft)
 {
+        warn_all_off(r, draft);
         for (size_t i = 0; i < draft->drafts_len; i++)
                 if (!draft->drafts[i].disabled)
                         check_service(r, &draft->drafts[i]);

@@ -38,23 +38,28 @@ static const struct kind kind_external_network = {
         .form = "true or false",
         .read = external_network_read};
 
-/* `external` on configs and secrets: nothing outside of the stack can be used. */
+/* As docker-compose: only a swarm has a store of them. What is missing is then told once. */
 static void refuse_external(struct reader *r, const struct field *field, const struct node *node,
                             void *value)
 {
         struct file_source *source = value;
         bool external = node->kind == NODE_MAP;
 
-        if (node->kind != NODE_MAP && (!reader_bool(r, field, node, &external) || !external))
+        if (!external && (!reader_bool(r, field, node, &external) || !external))
                 return;
-        reader_fault(r, DIAG_UNSUPPORTED_VALUE, &node->mark, "%s", (const char *)field->arg);
+        reader_fault(
+                r, DIAG_UNSUPPORTED_VALUE, &node->mark,
+                "there is no store of %s to take it from, nor has Docker one without a swarm; in "
+                "place of it write file: ./%.60s, or environment: VARIABLE",
+                (const char *)field->arg, source->name);
         if (!source->content)
-                source->content = xstrdup(""); /* that it has none is the same mistake */
+                source->content = xstrdup("");
 }
 
-static const struct kind kind_no_external = {.schema = "{'type':['boolean','string','null']}",
-                                             .form = "true or false",
-                                             .read = refuse_external};
+static const struct kind kind_no_external = {
+        .schema = "{'type':['boolean','string','object','null']}",
+        .form = "true or false",
+        .read = refuse_external};
 
 static const char *const network_drivers[] = {"bridge", "default", NULL};
 static const char *const ipam_drivers[] = {"default", "default", NULL};
@@ -390,7 +395,7 @@ static const struct field source_berth_fields[] = {
                 {.name = "external",                                                               \
                  .kind = &kind_no_external,                                                        \
                  .in_only = true,                                                                  \
-                 .arg = "there is no store of " what "s; use 'file', 'environment' or 'content'",  \
+                 .arg = what "s",                                                                  \
                  .doc = "only false: give the content"},                                           \
                 {.name = "template_driver",                                                        \
                  .use = FIELD_REFUSED,                                                             \

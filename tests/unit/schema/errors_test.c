@@ -273,8 +273,9 @@ static const struct {
          "environment or in .env\n"
          "stack.yaml:5:32: error: configs.c.environment: the content is given twice; keep one of "
          "file, environment, content\n"
-         "stack.yaml:6:17: error: configs.d.external: there is no store of configs; use 'file', "
-         "'environment' or 'content'\n"},
+         "stack.yaml:6:17: error: configs.d.external: there is no store of configs to take it "
+         "from, nor has Docker one without a swarm; in place of it write file: ./d, or "
+         "environment: VARIABLE\n"},
         {"variables",
          S "hostname: ${NEED:?say who}\n    user: ${bad!}\n    domainname: ${open\n"
            "    working_dir: /$GONE\n    stop_signal: SIG$GONE\n",

@@ -118,6 +118,11 @@ static int code_of(int rc)
 
 int store_failed(struct store *store, int rc, const char *what, struct err *err)
 {
+        int os = store->db && (rc & 0xff) == SQLITE_IOERR ? sqlite3_system_errno(store->db) : 0;
+
+        if (os)
+                return err_set(err, os, "state database %s: %s: %s", store->path, what,
+                               strerror(os));
         return err_set(err, code_of(rc), "state database %s: %s: %s", store->path, what,
                        store->db ? sqlite3_errmsg(store->db) : sqlite3_errstr(rc));
 }

@@ -92,7 +92,25 @@ static void add_record(struct zone_build *zb, const struct endpoint *ep,
         record->ready = ep->ready;
 }
 
-static void add_client(struct zone_build *zb, const struct endpoint *ep, uint32_t ip, bool egress)
+/* Loopback is the VM itself. Without a way out only those of the network can be asked. */
+static void add_servers(struct zone_client *client, const struct network_entry *net,
+                        const struct endpoint *ep)
+{
+        uint32_t mask = UINT32_MAX << (32 - net->bits), ip;
+
+        for (size_t i = 0; ep->dns && i < ep->dns->len; i++) {
+                if (client->servers_len == ZONE_SERVERS_MAX ||
+                    value_ip4(ep->dns->items[i], &ip, NULL) < 0)
+                        continue;
+                if (ip >> 24 == 127)
+                        ip = client->ip;
+                if (client->egress || (ip & mask) == (net->subnet & mask))
+                        client->servers[client->servers_len++] = ip;
+        }
+}
+
+static void add_client(struct zone_build *zb, const struct network_entry *net,
+                       const struct endpoint *ep, uint32_t ip, bool egress)
 {
         const char **networks = keep_list(zb, ep->nics_len);
         struct zone_client *client = array_push(&zb->clients, &zb->clients_len);
@@ -103,6 +121,7 @@ static void add_client(struct zone_build *zb, const struct endpoint *ep, uint32_
         client->networks = networks;
         client->networks_len = ep->nics_len;
         client->egress = egress;
+        add_servers(client, net, ep);
 }
 
 static void build_zone(struct zone_build *zb, const struct network_entry *net,
@@ -115,7 +134,7 @@ static void build_zone(struct zone_build *zb, const struct network_entry *net,
                         continue;
                 here = nic_on(&eps[i], net->name);
                 if (here)
-                        add_client(zb, &eps[i], here->ip, here->egress);
+                        add_client(zb, net, &eps[i], here->ip, here->egress);
                 for (size_t k = 0; eps[i].named && eps[i].serving && k < eps[i].nics_len; k++)
                         if (reachable(eps, n, net->stack, net->name, eps[i].nics[k].network))
                                 add_record(zb, &eps[i], &eps[i].nics[k]);
@@ -137,6 +156,8 @@ static void zone_fingerprint(const struct zone_build *zb, char *ret)
                 strbuf_addf(&text, "c %u %d", zb->clients[i].ip, zb->clients[i].egress);
                 for (size_t k = 0; k < zb->clients[i].networks_len; k++)
                         strbuf_addf(&text, " %s", zb->clients[i].networks[k]);
+                for (size_t k = 0; k < zb->clients[i].servers_len; k++)
+                        strbuf_addf(&text, " %u", zb->clients[i].servers[k]);
                 strbuf_addc(&text, '\n');
         }
         digest_text(strbuf_str(&text), text.len, ret);

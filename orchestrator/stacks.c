@@ -246,6 +246,7 @@ int daemon_apply(struct daemon *d, const char *name, const json_t *manifest, con
         r = daemon_admit(d, new, err);
         if (r < 0)
                 return r;
+        images_look(d->images);
         images_retry_missing(d->images);
         for (size_t i = 0; i < new->stack->services_len; i++)
                 refresh_image(d->images, &new->stack->services[i]);

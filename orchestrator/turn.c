@@ -316,6 +316,8 @@ bool daemon_is_serving(const struct daemon *d, const struct instance *in)
 static void describe(const struct daemon *d, const struct instance *in, struct endpoint_nic *nics,
                      struct endpoint *ep)
 {
+        const struct service *service = probed_service(d, in);
+
         for (size_t k = 0; k < in->nics_len; k++)
                 nics[k] = (struct endpoint_nic){in->nics[k].network, in->nics[k].ip,
                                                 &in->nics[k].aliases, in->nics[k].egress};
@@ -330,6 +332,7 @@ static void describe(const struct daemon *d, const struct instance *in, struct e
         ep->nics_len = in->nics_len;
         ep->ports = in->ports;
         ep->ports_len = in->ports_len;
+        ep->dns = service ? &service->dns : NULL;
 }
 
 static void publish(struct daemon *d)

@@ -7,7 +7,6 @@
 #include "base/mem.h"
 #include "base/value.h"
 #include "orchestrator/daemon.h"
-#include "orchestrator/utf8.h"
 
 const struct service_status *view_find_status(const struct daemon *d, const char *stack,
                                               const char *service)
@@ -126,6 +125,18 @@ static void set_memory(const struct daemon *d, json_t *j, const char *stack, con
         json_set_int(j, "restarts", fact ? fact->restarts : 0);
 }
 
+/* The last test of one that is not well: what it said is the reason. */
+static void set_last_probe(json_t *j, const struct instance *in)
+{
+        json_t *last;
+
+        if (in->probe.state != HEALTH_UNHEALTHY && in->probe.state != HEALTH_STARTING)
+                return;
+        last = probe_log_last_json(&in->probe.log);
+        if (last)
+                json_object_set_new(j, "last_probe", last);
+}
+
 static json_t *instance_json(const struct daemon *d, const struct instance *in)
 {
         json_t *j = names_json(in->stack, in->service, in->replica);
@@ -137,6 +148,7 @@ static json_t *instance_json(const struct daemon *d, const struct instance *in)
                                                                                : in->state));
         json_set_str(j, "health",
                      health_state_name(in->state == VM_RUNNING ? in->probe.state : HEALTH_NONE));
+        set_last_probe(j, in);
         set_time(j, "since", in->since_ms);
         set_status(d, j, in->stack, in->service);
         set_memory(d, j, in->stack, in->service, in->replica);
@@ -295,6 +307,7 @@ static json_t *service_status_json(const struct daemon *d, const struct desired 
         json_set_str(j, "service", service->name);
         json_set_str(j, "phase", phase_of(d, desired, service, status));
         json_set_str(j, "why", status ? status->why : NULL);
+        json_set_str(j, "waits_for", status ? status->waits_for : NULL);
         json_set_bool(j, "settled", status && status->settled);
         json_set_bool(j, "ok", status && status->ok);
         json_set_int(j, "replicas_wanted", service->replicas);
@@ -378,9 +391,7 @@ static void add_details(const struct daemon *d, json_t *j)
         json_object_set_new(j, "volumes", volumes);
         json_set_str(probe, "state", health_state_name(in->probe.state));
         json_set_int(probe, "failures", in->probe.failures);
-        json_set_int(probe, "exit_code", in->probe.last_code);
-        json_object_set_new(probe, "output",
-                            utf8_json(strbuf_str(&in->probe.output), in->probe.output.len));
+        json_object_set_new(probe, "log", probe_log_to_json(&in->probe.log));
         json_object_set_new(j, "healthcheck", probe);
 }
 

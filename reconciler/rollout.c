@@ -18,7 +18,8 @@ bool rollout_surges(const struct unit *unit)
         if (config_of(unit)->order != UPDATE_START_FIRST)
                 return false;
         for (size_t i = 0; i < service->networks_len; i++)
-                if (service->networks[i].ipv4_address)
+                if (service->networks[i].ipv4_address || service->networks[i].mac_address ||
+                    service->networks[i].link_local_ips.len)
                         return false;
         for (size_t i = 0; i < service->volumes_len; i++)
                 if (service->volumes[i].type == MOUNT_VOLUME)
@@ -200,6 +201,11 @@ void rollout_replace(const struct view *view, struct unit *unit, struct plan *pl
                 if (under_way++ < limit || unit->net_changes)
                         replace(unit, slot, plan);
         }
+}
+
+bool rollout_is_paused(const struct unit *unit)
+{
+        return unit->halted && !wants_rollback(unit);
 }
 
 bool rollout_is_update(const struct unit *unit)

@@ -5,7 +5,7 @@
 
 #include "base/json.h"
 #include "base/mem.h"
-#include "schema/suggest.h"
+#include "schema/unknown.h"
 
 /* Hostile input may have a million problems: the paths of those that are shown are enough. */
 static const char *shown_path(const struct reader *r)
@@ -29,6 +29,9 @@ void reader_fault(struct reader *r, enum diag_code code, const struct mark *mark
 
         if (code >= DIAG_IGNORED_KEY && !r->env)
                 return; /* as below */
+        if (r->off && (code >= DIAG_IGNORED_KEY || code == DIAG_UNSUPPORTED_KEY ||
+                       code == DIAG_UNSUPPORTED_VALUE))
+                return; /* well written, and not run: what VMs cannot do does not matter */
         va_start(ap, fmt);
         diags_addv(r->diags, code, mark, shown_path(r), fmt, ap);
         va_end(ap);
@@ -38,7 +41,7 @@ void reader_warn(struct reader *r, const struct mark *mark, const char *fmt, ...
 {
         va_list ap;
 
-        if (!r->env) /* JSON comes from a program: there is nobody to warn */
+        if (!r->env || r->off) /* JSON comes from a program: there is nobody to warn */
                 return;
         va_start(ap, fmt);
         diags_addv(r->diags, DIAG_SUSPICIOUS, mark, shown_path(r), fmt, ap);
@@ -47,17 +50,28 @@ void reader_warn(struct reader *r, const struct mark *mark, const char *fmt, ...
 
 void reader_refuse_kind(struct reader *r, const struct field *field, const struct node *node)
 {
-        bool quotes =
-                has_prefix(field->kind->form, "a string") &&
-                (node->kind == NODE_INT || node->kind == NODE_FLOAT || node->kind == NODE_BOOL);
+        bool scalar = node->kind == NODE_INT || node->kind == NODE_FLOAT || node->kind == NODE_BOOL;
+        bool list = has_prefix(field->kind->form, "a list");
 
-        if (quotes)
+        if (list && (scalar || node->kind == NODE_STRING) && strlen(node->text) <= 60)
+                reader_fault(r, DIAG_BAD_TYPE, &node->mark,
+                             "must be %s, not %s; put it in brackets: [\"%s\"]", field->kind->form,
+                             node_kind_name(node), node->text);
+        else if (scalar && has_prefix(field->kind->form, "a string"))
                 reader_fault(r, DIAG_BAD_TYPE, &node->mark,
                              "must be %s, not %s; write \"%.40s\" in quotes", field->kind->form,
                              node_kind_name(node), node->text);
         else
                 reader_fault(r, DIAG_BAD_TYPE, &node->mark, "must be %s, not %s", field->kind->form,
                              node_kind_name(node));
+}
+
+const struct env *reader_env(const struct reader *r, const struct mark *mark)
+{
+        for (size_t i = 0; i < r->origins_len; i++)
+                if (r->origins[i].file == mark->file)
+                        return r->origins[i].env;
+        return r->env;
 }
 
 void reader_add_ref(struct reader *r, enum ref_kind kind, const char *name, const struct mark *mark,
@@ -71,6 +85,22 @@ void reader_add_ref(struct reader *r, enum ref_kind kind, const char *name, cons
                             .mark = *mark,
                             .service = r->service,
                             .optional = optional};
+}
+
+void reader_note(struct reader *r, const struct node *service, const char *list, const char *name,
+                 size_t index, const struct node *node)
+{
+        struct note *note;
+
+        if (!r->env) /* JSON has no places */
+                return;
+        note = arena_push(r->arena, (void **)&r->notes, &r->notes_len, sizeof(*note));
+        *note = (struct note){.service = service,
+                              .list = list,
+                              .name = name ? arena_strdup(r->arena, name) : NULL,
+                              .index = index,
+                              .node = node,
+                              .order = r->notes_len};
 }
 
 const struct field *field_find(const struct field *table, const char *name)
@@ -99,20 +129,6 @@ void fields_init(const struct field *table, void *base)
                         table->kind->init(table, (char *)base + table->offset);
 }
 
-static void refuse_unknown(struct reader *r, const struct field *table, const struct entry *entry)
-{
-        struct suggestion s = SUGGESTION_INIT(entry->key);
-
-        for (; table->name && !diags_full(r->diags); table++)
-                suggest_offer(&s, table->name);
-        if (s.best)
-                reader_fault(r, DIAG_UNKNOWN_KEY, &entry->mark, "unknown key; did you mean '%s'?",
-                             s.best);
-        else
-                reader_fault(r, DIAG_UNKNOWN_KEY, &entry->mark,
-                             "unknown key; keys of your own must begin with x-");
-}
-
 /* An empty value, or one that variables made empty, is as good as none. */
 static bool is_absent(const struct node *node)
 {
@@ -127,7 +143,7 @@ static void read_entry(struct reader *r, const struct field *table, const struct
 
         if (!field) {
                 if (!has_prefix(entry->key, "x-"))
-                        refuse_unknown(r, table, entry);
+                        unknown_key_refuse(r, table, entry);
                 return;
         }
         switch (field->use) {
@@ -138,7 +154,8 @@ static void read_entry(struct reader *r, const struct field *table, const struct
         case FIELD_QUIET:
                 break;
         case FIELD_IGNORED:
-                reader_fault(r, DIAG_IGNORED_KEY, &entry->mark, "ignored: %s", field->doc);
+                if (!field->usual || !streq(entry->value->text, field->usual))
+                        reader_fault(r, DIAG_IGNORED_KEY, &entry->mark, "ignored: %s", field->doc);
                 break;
         case FIELD_REFUSED:
                 reader_fault(r, DIAG_UNSUPPORTED_KEY, &entry->mark, "%s", field->doc);

@@ -169,13 +169,17 @@ static const struct field berth_fields[] = {
                 .name = (key), .use = FIELD_REFUSED, .arg = (table), .doc = (why) \
         }
 #define IGNORED(key, why) IGNORED_TABLE(key, NULL, why)
+#define UNUSUAL(key, value, why)                                                    \
+        {                                                                           \
+                .name = (key), .use = FIELD_IGNORED, .usual = (value), .doc = (why) \
+        }
 #define REFUSED(key, why) REFUSED_TABLE(key, NULL, why)
 
 const struct field service_fields[] = {
         {.name = "image",
          .kind = &kind_string,
          .offset = AT(image),
-         .check = check_not_empty,
+         .check = check_image,
          .doc = "image that the service runs, as NAME[:TAG][@DIGEST]"},
         {.name = "build",
          .kind = &kind_build,
@@ -237,6 +241,12 @@ const struct field service_fields[] = {
          .offset = AT(domainname),
          .check = check_hostname,
          .doc = "domain of the host name"},
+        {.name = "mac_address",
+         .kind = &kind_mac,
+         .offset = DRAFT(mac_address),
+         .in_only = true,
+         .doc = "MAC address of the VM on the network with the highest priority, else on the first "
+                "by name"},
         {.name = "container_name",
          .kind = &kind_string,
          .offset = DRAFT(container_name),
@@ -262,13 +272,20 @@ const struct field service_fields[] = {
         {.name = "dns",
          .kind = &kind_strings,
          .offset = AT(dns),
-         .check = check_ip4,
-         .doc = "servers that resolve names outside of the stack"},
+         .check = check_dns,
+         .doc = "servers that resolve names outside of the stack, in place of the host's; the "
+                "first "
+                "three are asked"},
         {.name = "dns_search",
          .kind = &kind_strings,
          .offset = AT(dns_search),
          .check = check_search,
          .doc = "domains to look bare names up in"},
+        {.name = "dns_opt",
+         .kind = &kind_strings,
+         .offset = AT(dns_opt),
+         .check = check_dns_opt,
+         .doc = "options of the guest's resolver, such as ndots:2 or use-vc"},
         {.name = "extra_hosts",
          .kind = &kind_extra_hosts,
          .offset = AT(extra_hosts),
@@ -291,12 +308,16 @@ const struct field service_fields[] = {
          .kind = &kind_hooks,
          .offset = AT(post_start),
          .doc = "commands to run in the guest once the service started, one after the other; it "
-                "has started when they are done, and failed when one does not exit with 0"},
+                "has started when they are done, and failed when one does not exit with 0; also "
+                "when "
+                "its restart policy starts it again"},
         {.name = "pre_stop",
          .kind = &kind_hooks,
          .offset = AT(pre_stop),
-         .doc = "commands to run in the guest before the service is stopped, one after the other, "
-                "within stop_grace_period"},
+         .doc = "commands to run in the guest before the service is stopped or ended for its "
+                "health, one after the other, within stop_grace_period; it is stopped also when "
+                "one "
+                "fails"},
         {.name = "healthcheck",
          .kind = &kind_healthcheck,
          .arg = healthcheck_fields,
@@ -407,7 +428,7 @@ const struct field service_fields[] = {
          .arg = develop_fields,
          .doc = "for development tools"},
         IGNORED_TABLE("blkio_config", blkio_fields, "disks have no limits yet"),
-        IGNORED("cgroup", "a VM has its own cgroups"),
+        UNUSUAL("cgroup", "private", "a VM has its own cgroups"),
         IGNORED("cgroup_parent", "a VM has its own cgroups"),
         IGNORED("cpu_count", "use cpus or x-berth.cpus"),
         IGNORED("cpu_percent", "use cpus"),
@@ -418,19 +439,17 @@ const struct field service_fields[] = {
         IGNORED("cpu_shares", "VMs share processors evenly; use cpus"),
         IGNORED("cpuset", "VMs are not pinned to processors; use cpus"),
         IGNORED("device_cgroup_rules", "a VM has devices of its own"),
-        IGNORED("dns_opt", "the guest's resolver has its defaults"),
-        IGNORED("ipc", "a VM has its own IPC"),
-        IGNORED("isolation", "each service has a VM; see x-berth.isolation"),
+        UNUSUAL("ipc", "private", "a VM has its own IPC"),
+        UNUSUAL("isolation", "default", "each service has a VM; see x-berth.isolation"),
         IGNORED_TABLE("logging", logging_fields,
                       "output is kept and rotated by berth, see `berth logs`"),
-        IGNORED("mac_address", "the address is chosen"),
         IGNORED("mem_reservation", "memory is not reserved; a VM takes what it uses"),
         IGNORED("mem_swappiness", "guests have no swap"),
         IGNORED("memswap_limit", "guests have no swap"),
-        IGNORED("oom_kill_disable", "the guest's kernel decides"),
+        UNUSUAL("oom_kill_disable", "false", "the guest's kernel decides"),
         IGNORED("oom_score_adj", "the guest's kernel decides"),
         IGNORED("pid", "a VM has its own processes"),
-        IGNORED("runtime", "each service runs in a VM"),
+        UNUSUAL("runtime", "runc", "each service runs in a VM"),
         IGNORED("security_opt", "a VM is the boundary; seccomp, AppArmor and SELinux are not set"),
         IGNORED("storage_opt", "a VM's disk grows as needed"),
         IGNORED("userns_mode", "a VM has its own users"),
@@ -440,8 +459,9 @@ const struct field service_fields[] = {
                       "depends_on with service_completed_successfully"),
         REFUSED_TABLE("credential_spec", credential_fields,
                       "Windows credentials have no meaning here; remove the key"),
-        REFUSED("devices", "devices of the host cannot be passed to a VM yet; remove the key, "
-                           "/dev/net/tun and /dev/fuse are the guest's own"),
+        REFUSED("devices",
+                "devices of the host cannot be passed to a VM yet, and guests have no tun, "
+                "fuse or kvm; leave the key out where the service can do without"),
         REFUSED("external_links", "other stacks cannot be linked; publish a port there"),
         REFUSED_TABLE("gpus", device_request_fields,
                       "devices of the host cannot be passed to a VM yet"),

@@ -32,6 +32,9 @@ int image_store_open(const char *dir, struct image_store **ret_store, struct err
 void image_store_close(struct image_store *store);
 AUTO_DEFINE(image_store, struct image_store, image_store_close)
 
+/** The file that lists the references, on the heap: replaced whenever anybody changes one. */
+char *image_store_index(const struct image_store *store);
+
 /* The healthcheck of an image config (Docker's extension of OCI); times in ms, 0: default. */
 struct image_healthcheck {
         char **test; /* NULL: none */
@@ -50,8 +53,8 @@ struct image {
         int64_t pulled_ms;  /* when its registry was last asked (wall clock); 0: never */
         char **env;         /* "KEY=value" */
         size_t env_len;
-        char **entrypoint, **cmd, **volumes, **exposed_ports;
-        size_t entrypoint_len, cmd_len, volumes_len, exposed_ports_len;
+        char **entrypoint, **cmd;
+        size_t entrypoint_len, cmd_len;
         char *user, *working_dir, *stop_signal; /* NULL: not set */
         struct image_healthcheck healthcheck;
         char *rootfs_path; /* of the unpacked disk; NULL: not unpacked yet */

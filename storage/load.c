@@ -192,7 +192,7 @@ static int read_members(struct load *load, int archive, struct err *err)
 
         if (fstat(archive, &st) == 0 && S_ISREG(st.st_mode))
                 total = st.st_size;
-        r = layer_open(archive, LAYER_NO_HASH, &layer, err);
+        r = layer_open(archive, LAYER_NO_HASH, load->limits, &layer, err);
         while (r == 0) {
                 r = layer_next(layer, &entry, &regular, err);
                 if (r == 0)
@@ -215,8 +215,7 @@ int load_document(const struct load *load, const char *name, json_t **ret, struc
         if (!member)
                 return err_set(err, ENOENT, "%s is missing", name);
         r = blob_read(load->staging, member->blob.digest, &text, &len, err);
-        return r < 0 ? err_wrap(err, "%s", name)
-                     : json_parse(text, len, OCI_DOCUMENT_MAX, name, ret, err);
+        return r < 0 ? err_wrap(err, "%s", name) : oci_parse(text, len, name, ret, err);
 }
 
 static int keep_blob(struct load *load, const struct oci_descriptor *descriptor, struct err *err)
@@ -240,7 +239,7 @@ static int check_config(struct load *load, const struct oci_manifest *manifest, 
 
         r = blob_read(load->staging, what, &text, &len, err);
         if (r == 0)
-                r = json_parse(text, len, OCI_DOCUMENT_MAX, what, &config, err);
+                r = oci_parse(text, len, what, &config, err);
         if (r == 0)
                 r = oci_config_diff_ids(config, what, manifest->layers_len, &diff_ids, err);
         if (r == 0)
@@ -264,6 +263,9 @@ int load_keep_manifest(struct load *load, const struct oci_descriptor *descripto
         r = blob_read(load->staging, descriptor->digest, &text, &len, err);
         if (r == 0)
                 r = oci_manifest_parse(text, len, descriptor->digest, &manifest, err);
+        if (r == 0)
+                r = image_limits_layers(load->limits, manifest->layers_len, descriptor->digest,
+                                        err);
         if (r == 0)
                 r = keep_blob(load, descriptor, err);
         if (r == 0)
@@ -300,11 +302,12 @@ json_t *load_result(struct load *load)
         return json_pack("{s:o, s:O}", "blobs", blobs, "images", load->images);
 }
 
-int load_archive(int archive, int staging, const char *ref, struct job_progress *progress,
-                 json_t **ret, struct err *err)
+int load_archive(int archive, int staging, const char *ref, const struct image_limits *limits,
+                 struct job_progress *progress, json_t **ret, struct err *err)
 {
         struct load load = {.staging = staging,
                             .ref = ref,
+                            .limits = limits,
                             .progress = progress,
                             .blobs = json_object(),
                             .images = json_array()};

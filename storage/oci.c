@@ -16,6 +16,30 @@ void oci_manifest_free(struct oci_manifest *manifest)
         free(manifest);
 }
 
+/* At least as many as there are values: each but the first stands behind one of these. */
+static size_t count_values(const char *text, size_t len)
+{
+        bool in_string = false;
+        size_t count = 0;
+
+        for (size_t i = 0; i < len; i++) {
+                if (text[i] == '"')
+                        in_string = !in_string;
+                else if (in_string && text[i] == '\\')
+                        i++;
+                else if (!in_string && strchr("[{,:", text[i]))
+                        count++;
+        }
+        return count;
+}
+
+int oci_parse(const char *text, size_t len, const char *what, json_t **ret, struct err *err)
+{
+        if (count_values(text, len) > OCI_VALUES_MAX)
+                return err_set(err, E2BIG, "%s: more than %d values in it", what, OCI_VALUES_MAX);
+        return json_parse(text, len, OCI_DOCUMENT_MAX, what, ret, err);
+}
+
 int oci_descriptor_parse(const json_t *json, const char *what, struct oci_descriptor *ret,
                          struct err *err)
 {
@@ -26,7 +50,9 @@ int oci_descriptor_parse(const json_t *json, const char *what, struct oci_descri
         if (r < 0)
                 return r;
         if (!digest_valid(digest))
-                return err_set(err, EINVAL, "%s: '%.90s' is not a sha256 digest", what, digest);
+                return err_set(err, EINVAL,
+                               "%s: '%.90s' is not a sha256 digest; others are not supported", what,
+                               digest);
         r = json_need_int(json, "size", 0, INT64_C(1) << 50, what, &ret->size, err);
         if (r < 0)
                 return r;
@@ -75,7 +101,7 @@ int oci_manifest_parse(const char *text, size_t len, const char *what, struct oc
         int64_t version;
         int r;
 
-        r = json_parse(text, len, OCI_DOCUMENT_MAX, what, &json, err);
+        r = oci_parse(text, len, what, &json, err);
         if (r == 0)
                 r = json_need_int(json, "schemaVersion", 2, 2, what, &version, err);
         if (r < 0)
@@ -177,7 +203,9 @@ int oci_config_diff_ids(const json_t *config, const char *what, size_t layers,
                 const char *id = json_string_value(json_array_get(ids, i));
 
                 if (!id || !digest_valid(id))
-                        return err_set(err, EINVAL, "%s: diff_ids[%zu] is not a sha256 digest",
+                        return err_set(err, EINVAL,
+                                       "%s: diff_ids[%zu] is not a sha256 digest; others are not "
+                                       "supported",
                                        what, i);
         }
         *ret = xcalloc(layers ? layers : 1, DIGEST_TEXT_MAX);

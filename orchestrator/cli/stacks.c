@@ -84,7 +84,7 @@ int stack_diff_print(struct cli *cli, const struct source *source, FILE *out, st
                 .volumes = source->stack->volumes_len,
                 .colour = out == stdout ? cli->colour_out : cli->colour_err,
         };
-        const json_t *changes;
+        json_t *changes;
         int r = present_revision(cli, head.stack, &head.revision, err);
 
         if (r == 0)
@@ -92,6 +92,7 @@ int stack_diff_print(struct cli *cli, const struct source *source, FILE *out, st
         if (r < 0)
                 return r;
         changes = json_object_get(answer, "changes");
+        changes_locate(changes, source->places);
         if (cli->format != FORMAT_TABLE && out == stdout)
                 (void)cli_print_value(cli, answer); /* main() flushes and checks */
         else
@@ -99,6 +100,21 @@ int stack_diff_print(struct cli *cli, const struct source *source, FILE *out, st
         if (print_refusals(json_object_get(answer, "refusals")))
                 return STACK_REFUSED;
         return changes_any(changes) ? 1 : 0;
+}
+
+int stack_note(struct cli *cli, const char *stack, int64_t revision, char **ret, struct err *err)
+{
+        AUTO_FREE char *path = stack_path(stack, "/history");
+        AUTO_JSON json_t *list = NULL;
+        const json_t *one;
+        size_t i;
+        int r = client_call(cli, "GET", path, NULL, &list, err);
+
+        *ret = NULL;
+        json_array_foreach(list, i, one)
+                if (!*ret && json_int(one, "revision", 0) == revision)
+                        *ret = text_safe(json_str(one, "note", ""));
+        return r;
 }
 
 int stack_delete(struct cli *cli, const char *stack, bool volumes, struct err *err)

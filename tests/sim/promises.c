@@ -350,7 +350,7 @@ bool sim_is_settled(char *why, size_t size)
         for (size_t i = 0; i < d->plan.services_len; i++) {
                 const struct service_status *s = &d->plan.services[i];
 
-                bool paused = s->why && strstr(s->why, "the update is paused");
+                bool paused = s->why && strstr(s->why, "the update is paused: too many");
 
                 if (!s->settled ||
                     (!s->ok && s->phase != PHASE_FAILED && s->phase != PHASE_WAITING && !paused))

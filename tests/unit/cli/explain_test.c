@@ -4,10 +4,12 @@
  * virtual clock; the words are those of the reconciler and of the command line. To write the page
  * anew: UPDATE=1 build/bin/tests/unit/cli/explain_test
  */
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/auto.h"
 #include "base/clock.h"
@@ -18,6 +20,7 @@
 #include "orchestrator/cli/changes.h"
 #include "orchestrator/cli/explain_text.h"
 #include "reconciler/diff.h"
+#include "schema/load.h"
 #include "tests/scenario/world.h"
 #include "tests/tap.h"
 
@@ -54,6 +57,16 @@ static void add_service(struct stack *stack, const char *line)
         ok(!wrong, "%s%s%s", line, wrong ? ": " : "", wrong ? wrong : "");
 }
 
+static void images_there(const struct stack *stack)
+{
+        for (size_t i = 0; i < stack->services_len; i++) {
+                struct image_fact *image = world_image(&world, stack->services[i].image);
+
+                if (image->state == IMAGE_UNKNOWN)
+                        image->state = IMAGE_READY;
+        }
+}
+
 /* A revision of the stack "shop"; NULL ends the services. */
 __attribute__((sentinel)) static void apply(const char *service, ...)
 {
@@ -64,12 +77,7 @@ __attribute__((sentinel)) static void apply(const char *service, ...)
         for (const char *line = service; line; line = va_arg(ap, const char *))
                 add_service(stack, line);
         va_end(ap);
-        for (size_t i = 0; i < stack->services_len; i++) {
-                struct image_fact *image = world_image(&world, stack->services[i].image);
-
-                if (image->state == IMAGE_UNKNOWN)
-                        image->state = IMAGE_READY;
-        }
+        images_there(stack);
 }
 
 static void tell(const char *service, unsigned replica, const char *type, const char *reason,
@@ -172,25 +180,6 @@ static void gone(const char *service, unsigned replica)
         tell(service, replica, "removed", "", text);
 }
 
-static void show_why(void)
-{
-        struct plan plan;
-
-        world_plan(&world, &plan);
-        strbuf_adds(&page, "\n    $ berth why shop\n");
-        for (size_t i = 0; i < plan.services_len; i++) {
-                AUTO_JSON json_t *service = json_object();
-                AUTO_STRBUF struct strbuf text = STRBUF_INIT(1 << 16);
-
-                json_set_str(service, "service", plan.services[i].service);
-                json_set_str(service, "phase", service_phase_name(plan.services[i].phase));
-                json_set_str(service, "why", plan.services[i].why);
-                explain_service(service, &text);
-                strbuf_addf(&page, "    %s", strbuf_str(&text));
-        }
-        plan_release(&plan);
-}
-
 static void indent(const char *text)
 {
         while (*text) {
@@ -201,33 +190,124 @@ static void indent(const char *text)
         }
 }
 
+/* The VMs of a service as the API shows them, but for times. said: by the last tests. */
+static json_t *replicas_json(const struct service_status *status, const char *said)
+{
+        json_t *list = json_array();
+
+        for (size_t i = 0; i < world.facts.vms_len; i++) {
+                const struct vm_fact *vm = &world.facts.vms[i];
+                AUTO_FREE char *name = xasprintf("shop/%s/%u", vm->service, vm->replica);
+                bool running = vm->state == VM_RUNNING;
+                json_t *json;
+
+                if (!streq(vm->service, status->service))
+                        continue;
+                json = json_object();
+                json_set_str(json, "id", vm->id);
+                json_set_str(json, "name", name);
+                json_set_str(json, "state", vm_state_name(vm->state));
+                json_set_str(json, "health", health_state_name(running ? vm->health : HEALTH_NONE));
+                if (vm->state == VM_EXITED)
+                        json_set_int(json, "exit_code", vm->exit_code);
+                json_set_str(json, "message", vm->message);
+                if (said && running && vm->health == HEALTH_UNHEALTHY)
+                        json_object_set_new(json, "last_probe", json_pack("{s:s}", "output", said));
+                json_array_append_new(list, json);
+        }
+        return list;
+}
+
+/* service: NULL: all. said: by the last test of those that are unhealthy, or NULL. */
+static void show_why(const char *service, const char *said)
+{
+        AUTO_STRBUF struct strbuf text = STRBUF_INIT(1 << 16);
+        AUTO_JSON json_t *status = json_object();
+        json_t *services = json_array();
+        struct plan plan;
+
+        world_plan(&world, &plan);
+        for (size_t i = 0; i < plan.services_len; i++) {
+                const struct service_status *s = &plan.services[i];
+                json_t *json = json_object();
+
+                json_set_str(json, "service", s->service);
+                json_set_str(json, "phase", service_phase_name(s->phase));
+                json_set_str(json, "why", s->why);
+                json_set_str(json, "waits_for", s->waits_for);
+                json_object_set_new(json, "replicas", replicas_json(s, said));
+                json_array_append_new(services, json);
+        }
+        plan_release(&plan);
+        json_object_set_new(status, "services", services);
+        (void)explain_status(status, service, &text); /* nothing is seen below */
+        strbuf_addf(&page, "\n    $ berth why shop%s%s\n", service ? "/" : "",
+                    service ? service : "");
+        indent(strbuf_str(&text));
+}
+
 static void show_events(void)
 {
         strbuf_adds(&page, "\n    $ berth events\n");
         indent(strbuf_str(&events));
 }
 
-/* What a manifest with these services would change. */
-__attribute__((sentinel)) static void show_diff(const char *service, ...)
+/* The manifest as shop.yaml of a folder of its own, with where its values stand. */
+static struct stack *load(const char *yaml, struct places **ret_places)
 {
-        AUTO(stack) struct stack *after = xnew(struct stack);
+        static const char *const files[] = {"shop.yaml"};
+        static const char *const nothing[] = {NULL};
+        const struct load_options options = {.files = files, .file_count = 1, .environ = nothing};
+        AUTO_CLOSE int here = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        char dir[] = "/tmp/berth-explain-XXXXXX";
+        struct stack *stack = NULL;
+        struct diags diags = {0};
+
+        if (here < 0 || !mkdtemp(dir) || chdir(dir) < 0)
+                exit(99);
+        if (file_write_atomic(files[0], yaml, strlen(yaml), 0644, NULL) < 0 ||
+            manifest_load_places(&options, &stack, ret_places, &diags, NULL) < 0) {
+                diags_print(&diags, stderr);
+                exit(99);
+        }
+        diags_release(&diags);
+        if (fchdir(here) < 0 || file_remove_tree(dir, NULL) < 0)
+                exit(99);
+        return stack;
+}
+
+/* The manifest is shown, and is a revision. */
+static void apply_manifest(const char *yaml)
+{
+        AUTO(stack) struct stack *loaded = load(yaml, NULL);
+        struct stack *stack = world_stack(&world, "shop"), empty = *stack;
+
+        *stack = *loaded;
+        *loaded = empty;
+        images_there(stack);
+        strbuf_adds(&page, "\n");
+        indent(yaml);
+}
+
+/* What a manifest would change. */
+static void show_diff(const char *yaml)
+{
+        AUTO(places) struct places *places = NULL;
+        AUTO(stack) struct stack *after = load(yaml, &places);
         AUTO_STRBUF struct strbuf text = STRBUF_INIT(1 << 20);
         AUTO_JSON json_t *json = NULL;
         struct changes changes = {0};
-        struct changes_head head = {.stack = "shop", .revision = 7, .source = "/srv/shop.yaml"};
-        va_list ap;
+        struct changes_head head = {.stack = "shop",
+                                    .revision = 7,
+                                    .source = "/srv/shop.yaml",
+                                    .services = after->services_len};
 
-        after->name = xstrdup("shop");
-        va_start(ap, service);
-        for (const char *line = service; line; line = va_arg(ap, const char *))
-                add_service(after, line);
-        va_end(ap);
         stack_diff(world_find_stack(&world, "shop"), after, &changes);
         json = changes_to_json(&changes);
-        head.services = after->services_len;
+        changes_locate(json, places);
         changes_text(&head, json, &text);
         changes_release(&changes);
-        strbuf_adds(&page, "\n    $ berth diff -f /srv/shop.yaml\n");
+        strbuf_adds(&page, "\n    $ berth diff -f shop.yaml\n");
         indent(strbuf_str(&text));
 }
 
@@ -244,10 +324,12 @@ static void waiting_for_health(void)
         passes(400);
         runs("db", 1);
         passes(30000);
-        health("db", 1, HEALTH_UNHEALTHY, "healthcheck exited 2: no response");
+        health("db", 1, HEALTH_UNHEALTHY,
+               "healthcheck exited 2: pg_isready: /run/postgresql:5432 - no response");
         turn();
         passes(14000);
-        show_why();
+        show_why("web", "pg_isready: /run/postgresql:5432 - no response\n"
+                        "postgres: waiting for the lock of another server\n");
         show_events();
         end();
 }
@@ -270,7 +352,7 @@ static void crash_loop(void)
         passes(100);
         exits("web", 1, EXIT_CODE, 1, NULL);
         turn();
-        show_why();
+        show_why(NULL, NULL);
         show_events();
         end();
 }
@@ -290,38 +372,74 @@ static void given_up(void)
         turn();
         gone("migrate", 1);
         turn();
-        show_why();
+        show_why(NULL, NULL);
         show_events();
         end();
 }
 
+#define SHOP(tag) "name: shop\nservices:\n  web:\n    image: web:" tag "\n    restart: always\n"
+
 static void image_missing(void)
 {
         begin("4. A new image that is not there", "A mistyped tag: the previous VM goes on.");
-        apply("web restart=always", NULL);
+        apply_manifest(SHOP("1"));
         turn();
         runs("web", 1);
-        show_diff("web restart=always image=web:2", NULL);
-        apply("web restart=always image=web:2", NULL);
+        show_diff(SHOP("2"));
+        apply("web restart=always net=default image=web:2", NULL);
         world_image(&world, "web:2")->state = IMAGE_MISSING;
         world_image(&world, "web:2")->message = xstrdup("registry: manifest unknown");
         turn();
-        show_why();
+        show_why(NULL, NULL);
         end();
 }
 
+static const char in_place_before[] = "name: shop\n"
+                                      "services:\n"
+                                      "  db:\n"
+                                      "    image: db:16\n"
+                                      "    restart: always\n"
+                                      "    healthcheck: {test: pg_isready}\n"
+                                      "  web:\n"
+                                      "    image: web:1\n"
+                                      "    restart: always\n"
+                                      "    depends_on: {db: {condition: service_healthy}}\n"
+                                      "    environment:\n"
+                                      "      GREETING: hello\n";
+
+static const char in_place_after[] = "name: shop\n"
+                                     "services:\n"
+                                     "  cache:\n"
+                                     "    image: cache:7\n"
+                                     "  db:\n"
+                                     "    image: db:16\n"
+                                     "    restart: always\n"
+                                     "    healthcheck: {test: pg_isready}\n"
+                                     "    labels: [team=data]\n"
+                                     "    deploy:\n"
+                                     "      replicas: 2\n"
+                                     "  web:\n"
+                                     "    image: web:1\n"
+                                     "    depends_on: {db: {condition: service_healthy}}\n"
+                                     "    environment:\n"
+                                     "      GREETING: moin\n";
+
 static void in_place(void)
 {
-        begin("5. What changes in place", "No VM is touched; what needs a new one is marked.");
-        apply(DB, WEB, NULL);
+        begin("5. What changes in place", "No VM of `db` is touched; what needs a new one is "
+                                          "marked. Each new value is followed "
+                                          "by its place in the files.");
+        apply_manifest(in_place_before);
         turn();
         runs("db", 1);
         health("db", 1, HEALTH_HEALTHY, NULL);
         turn();
         runs("web", 1);
-        show_diff(DB " label=team:data replicas=2", WEB, "cache", NULL);
-        show_diff(DB, "web restart=no depends=db:healthy env=GREETING:moin", NULL);
-        show_diff(DB, WEB, NULL);
+        strbuf_adds(&page, "\nEdited:\n\n");
+        indent(in_place_after);
+        show_diff(in_place_after);
+        strbuf_adds(&page, "\nNot edited:\n");
+        show_diff(in_place_before);
         end();
 }
 
@@ -343,7 +461,7 @@ static void paused_update(void)
         turn();
         gone("web", 1);
         turn();
-        show_why();
+        show_why(NULL, NULL);
         show_events();
         end();
 }
@@ -363,7 +481,7 @@ static void rolled_back(void)
         runs("web", 1);
         health("web", 1, HEALTH_STARTING, NULL);
         passes(9000);
-        show_why();
+        show_why(NULL, NULL);
         health("web", 1, HEALTH_UNHEALTHY, "healthcheck: GET /up: 503 Service Unavailable");
         struct plan plan;
 
@@ -390,7 +508,7 @@ static void network_fails(void)
 
         world_vm_gone(&world, vm);
         turn();
-        show_why();
+        show_why(NULL, NULL);
         end();
 }
 
@@ -400,7 +518,7 @@ static void stopped(void)
         apply(DB, WEB, NULL);
         world_wish(&world, "shop", "db")->stopped = true;
         turn();
-        show_why();
+        show_why(NULL, NULL);
         end();
 }
 
@@ -415,11 +533,11 @@ static void ended_for_health(void)
         passes(60000);
         health("web", 1, HEALTH_UNHEALTHY, "healthcheck: tcp 10.1.0.2:80: Connection refused");
         turn();
-        show_why();
+        show_why(NULL, NULL);
         passes(50);
         exits("web", 1, EXIT_HEALTH, 143, "healthcheck: tcp 10.1.0.2:80: Connection refused");
         turn();
-        show_why();
+        show_why(NULL, NULL);
         passes(200);
         turn();
         runs("web", 1);

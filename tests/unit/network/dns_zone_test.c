@@ -20,9 +20,10 @@ static const struct zone_record records[] = {
 };
 
 static const struct zone_client clients[] = {
-        {IP(2), NAMES("front"), true},
-        {IP(9), NAMES("front", "back"), false},
-        {IP(10), NAMES("back"), true},
+        {IP(2), NAMES("front"), true, {0}, 0},
+        {IP(9), NAMES("front", "back"), false, {0}, 0},
+        {IP(10), NAMES("back"), true, {0}, 0},
+        {IP(11), NAMES("front"), false, {IP(2), IP(3)}, 2},
 };
 
 static const struct zone zone = {records, ARRAY_SIZE(records), clients, ARRAY_SIZE(clients)};
@@ -110,6 +111,25 @@ static void test_views(const struct dns_zone *z)
         is_str(ask(z, IP(10), "web"), "nx", "a client of back only does not see front");
         is_str(ask(z, IP(99), "web"), "2 3", "an unknown client sees this network");
         is_str(ask(z, IP(99), "db"), "nx", "and no other");
+}
+
+static void test_servers(const struct dns_zone *z)
+{
+        struct dns_result r = ask_type(z, IP(2), "web.example.org", DNS_TYPE_A, 0);
+
+        ok(r.foreign && !r.servers_len, "a client that may go out: the host's name servers");
+        r = ask_type(z, IP(9), "web.example.org", DNS_TYPE_A, 0);
+        ok(!r.foreign, "one that may not: none");
+        r = ask_type(z, IP(11), "web.example.org", DNS_TYPE_A, 0);
+        ok(r.foreign && r.servers_len == 2 && r.servers[1] == IP(3), "one with its own: these");
+        r = ask_type(z, IP(11), "nowhere.test", DNS_TYPE_A, 0);
+        ok(!r.foreign, "but not for names below test");
+        r = ask_type(z, IP(11), "web", DNS_TYPE_A, 0);
+        ok(!r.foreign && r.addresses_len == 2, "nor for those of the stack");
+        r = ask_type(z, IP(2), "1.0.0.10.in-addr.arpa", DNS_TYPE_PTR, 0);
+        ok(!r.foreign, "private addresses have no names outside");
+        r = ask_type(z, IP(11), "1.0.0.10.in-addr.arpa", DNS_TYPE_PTR, 0);
+        ok(r.foreign, "but those that a client's own servers know");
 }
 
 static void test_types(const struct dns_zone *z)
@@ -236,6 +256,7 @@ int main(void)
 
         test_names(z);
         test_views(z);
+        test_servers(z);
         test_types(z);
         test_reverse(z);
         test_rotation(z);

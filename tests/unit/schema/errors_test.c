@@ -46,7 +46,7 @@ static const struct {
          "stack.yaml:5:18: error: services.web.environment: must be a map or a list of KEY=VALUE, "
          "not a string\n"
          "stack.yaml:6:14: error: services.web.volumes: must be a list of mounts such as "
-         "\"data:/var/lib/data\", not a string\n"
+         "\"data:/var/lib/data\", not a string; put it in brackets: [\"x:/y\"]\n"
          "stack.yaml:7:10: error: services.web.tty: must be true or false, not a number\n"
          "stack.yaml:8:12: error: services.web.scale: must be a whole number, not a number\n"
          "stack.yaml:9:16: error: services.web.mem_limit: 'lots' is not a size; write a number and "
@@ -63,7 +63,8 @@ static const struct {
          "class disk, which one VM can mount; set scale to 1, or x-berth.class to shared\n"},
         {"a volume that all read", S "scale: 2\n    volumes: ['v:/v:ro']\nvolumes: {v: }\n", ""},
         {"a service that is no map", "services:\n  web:\n  db: text\n",
-         "stack.yaml:2:3: error: services.web: must be a map, not nothing\n"
+         "stack.yaml:2:3: error: services.web: must be a map, not nothing; indent its keys below "
+         "it\n"
          "stack.yaml:3:3: error: services.db: must be a map, not a string\n"},
         {"bounds",
          S "scale: 5000\n    healthcheck: {retries: -1}\n    mem_limit: 5m\n    x-berth: "
@@ -107,11 +108,12 @@ static const struct {
          "services:\n  a: {image: x, ports: ['8080:80', '127.0.0.2:9:9']}\n"
          "  b: {image: x, ports: ['8080:81', '9:9', '0.0.0.0:9:10', '8080:81/udp']}\n",
          "stack.yaml:3:25: error: services.b.ports[0]: host port 8080 is published by "
-         "services.a.ports[0] already; choose another one\n"
+         "services.a.ports[0] already; choose another one, or give one of the services a profile\n"
          "stack.yaml:3:43: error: services.b.ports[2]: host port 9 is published by "
          "services.b.ports[1] already; choose another one\n"
          "stack.yaml:3:43: error: services.b.ports[2]: host port 9 is published by "
-         "services.a.ports[1] already; choose another one\n"},
+         "services.a.ports[1] already; choose another one, or give one of the services a "
+         "profile\n"},
         {"a fixed port of several replicas is fine", S "ports: ['8080:80', '81']\n    scale: 3\n",
          ""},
         {"ports",
@@ -150,7 +152,8 @@ static const struct {
          "the VM has its own; leave the entry out\n"
          "stack.yaml:4:106: error: services.web.volumes[7]: nothing can be mounted over /; name a "
          "folder in it\n"
-         "stack.yaml:4:127: error: services.web.volumes[9]: /t is a mount of this service already\n"
+         "stack.yaml:4:116: warning: services.web.volumes[8]: ignored: a later entry, [9], has /t "
+         "too; remove one\n"
          "stack.yaml:4:139: error: services.web.volumes[10]: must be SOURCE:/TARGET or a map, not "
          "a "
          "number\n"},
@@ -215,8 +218,8 @@ static const struct {
          S "devices: [/dev/kvm]\n    cpu_shares: 5\n    extends: {service: x}\n"
            "include: [x.yaml]\nversion: '3'\n",
          "stack.yaml:4:5: error: services.web.devices: devices of the host cannot be passed to a "
-         "VM "
-         "yet; remove the key, /dev/net/tun and /dev/fuse are the guest's own\n"
+         "VM yet, and guests have no tun, fuse or kvm; leave the key out where the service can do "
+         "without\n"
          "stack.yaml:5:5: warning: services.web.cpu_shares: ignored: VMs share processors evenly; "
          "use cpus\n"
          "stack.yaml:6:14: error: services.web.extends: service 'x' does not exist in this file\n"
@@ -257,7 +260,7 @@ static const struct {
          "stack.yaml:12:11: error: services.web.dns[0]: 'x' is not an IPv4 address\n"},
         {"healthcheck test", S "healthcheck: {test: [curl, x]}\n",
          "stack.yaml:4:25: error: services.web.healthcheck.test: a list must begin with CMD, "
-         "CMD-SHELL or NONE, not 'curl'\n"},
+         "CMD-SHELL or NONE, not 'curl'; write [\"CMD\", \"curl\"...]\n"},
         {"restart as boolean", S "restart: false\n",
          "stack.yaml:4:14: error: services.web.restart: must be no, always, on-failure, "
          "on-failure:N or unless-stopped, not a boolean\n"},
@@ -270,7 +273,6 @@ static const struct {
          "environment or in .env\n"
          "stack.yaml:5:32: error: configs.c.environment: the content is given twice; keep one of "
          "file, environment, content\n"
-         "stack.yaml:6:3: error: configs.d: has no content; add file, environment or content\n"
          "stack.yaml:6:17: error: configs.d.external: there is no store of configs; use 'file', "
          "'environment' or 'content'\n"},
         {"variables",
@@ -297,9 +299,9 @@ static const struct {
         {"env files", S "env_file: [none.env, bad.env]\n",
          "stack.yaml:4:16: error: services.web.env_file[0]: FOLDER/none.env: No such file or "
          "directory; create it, or write {path, required: false}\n"
-         "FOLDER/bad.env:2:1: error: services.web.env_file[1]: a key cannot hold this character; "
+         "bad.env:2:1: error: services.web.env_file[1]: a key cannot hold this character; "
          "write KEY=VALUE\n"
-         "FOLDER/bad.env:3:1: error: services.web.env_file[1]: the quote of this value is not "
+         "bad.env:3:1: error: services.web.env_file[1]: the quote of this value is not "
          "closed\n"},
         {"profiles",
          "services:\n  a: {image: x, depends_on: [b]}\n  b: {image: y, profiles: "
@@ -326,13 +328,15 @@ static const struct {
          "%\n"},
         {"indentation", "services:\n  web:\n    image: a\n   ports: []\n",
          "stack.yaml:4:4: error: while parsing a block mapping: did not find expected key; check "
-         "the indentation of this line and the lines above\n"},
+         "the indentation of this line and the lines above, and that quotes are closed\n"},
         {"duplicate key", "services:\n  web:\n    image: a\n    image: b\n",
          "stack.yaml:4:5: error: key 'image' is there twice, first in line 3; remove one\n"},
         {"alias without anchor", "a: *b\n",
-         "stack.yaml:1:4: error: alias *b has no anchor &b above it\n"},
+         "stack.yaml:1:4: error: alias *b has no anchor &b above it; quote text that begins with "
+         "*\n"},
         {"alias of itself", "a: &a [*a]\n",
-         "stack.yaml:1:8: error: alias *a has no anchor &a above it\n"},
+         "stack.yaml:1:8: error: alias *a has no anchor &a above it; quote text that begins with "
+         "*\n"},
         {"merge of text", "a: {<<: text}\n",
          "stack.yaml:1:9: error: '<<' needs a map or a list of maps, not a string\n"},
         {"unknown tag", "a: !!python/object x\nb: !foo x\n",

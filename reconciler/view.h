@@ -54,10 +54,11 @@ enum net_state {
         NET_REMOVING,
 };
 
-/* A network that a desired service uses. */
+/* A network that a desired service uses, or one of STACK_SHARED. */
 struct net {
         const struct stack *stack;
         const char *name;
+        const char *shared; /* its name in STACK_SHARED, which makes it; NULL: the stack's own */
         enum net_state state;
         int64_t retry_at_ms;             /* FAILED */
         const struct network_fact *fact; /* NULL when ABSENT */
@@ -107,7 +108,8 @@ struct view {
         size_t vms_len;
         const struct replica_fact **replicas;
         const struct network_fact **networks;
-        bool *networks_wanted; /* beside networks: a desired service uses it, as net->fact */
+        bool *networks_wanted;      /* beside networks: it is wanted as net->fact */
+        const struct stack *shared; /* STACK_SHARED, or NULL */
         const struct image_fact **images;
         struct group *groups;
         size_t groups_len;

@@ -185,6 +185,10 @@ static void check_address(struct reader *r, const struct stack_draft *draft,
 
         if (!ref->ipv4_address || !network || value_ip4(ref->ipv4_address, &ip, NULL) < 0)
                 return;
+        if (d->service.replicas > 1)
+                fault_address(r, d, ref, "one address cannot be that of several replicas");
+        if (network->external)
+                return; /* where it is made its subnet is known */
         if (!network->subnet) {
                 fault_address(r, d, ref,
                               "the network has no subnet; give it one with ipam.config.subnet");
@@ -201,8 +205,6 @@ static void check_address(struct reader *r, const struct stack_draft *draft,
                 fault_address(
                         r, d, ref,
                         "the first two and the last address of a subnet are not for services");
-        if (d->service.replicas > 1)
-                fault_address(r, d, ref, "one address cannot be that of several replicas");
 }
 
 struct address {

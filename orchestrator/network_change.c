@@ -43,8 +43,8 @@ static void add_declared(json_t *users, const struct stack *stack, const char *n
 {
         for (size_t i = 0; i < stack->services_len; i++)
                 for (size_t k = 0; k < stack->services[i].networks_len; k++) {
-                        const struct network *network = stack_find_network(
-                                stack, stack->services[i].networks[k].network);
+                        const struct network *network =
+                                stack_find_network(stack, stack->services[i].networks[k].network);
 
                         if (network && streq(network_shared_name(network), name))
                                 add_user(users, stack->name, stack->services[i].name);
@@ -131,7 +131,8 @@ int daemon_network_delete(struct daemon *d, const char *name, struct err *err)
 
         if (maker && json_array_size(users))
                 return err_set(err, EBUSY, "network %s is in use by %s; `berth delete` %s first",
-                               name, text, json_array_size(users) > 1 ? "their stacks" : "its stack");
+                               name, text,
+                               json_array_size(users) > 1 ? "their stacks" : "its stack");
         return remove_network(d, name, err);
 }
 

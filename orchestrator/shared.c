@@ -67,11 +67,14 @@ static size_t make_room(struct shared *shared, const char *name)
         size_t at = 0, last = stack->networks_len;
 
         (void)array_push(&stack->networks, &stack->networks_len);
-        shared->origins = xreallocarray(shared->origins, stack->networks_len, sizeof(struct origin));
+        shared->origins =
+                xreallocarray(shared->origins, stack->networks_len, sizeof(struct origin));
         while (at < last && strcmp(stack->networks[at].name, name) < 0)
                 at++;
-        memmove(&stack->networks[at + 1], &stack->networks[at], (last - at) * sizeof(struct network));
-        memmove(&shared->origins[at + 1], &shared->origins[at], (last - at) * sizeof(struct origin));
+        memmove(&stack->networks[at + 1], &stack->networks[at],
+                (last - at) * sizeof(struct network));
+        memmove(&shared->origins[at + 1], &shared->origins[at],
+                (last - at) * sizeof(struct origin));
         stack->networks[at] = (struct network){.name = xstrdup(name)};
         shared->origins[at] = (struct origin){0};
         return at;

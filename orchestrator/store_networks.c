@@ -97,7 +97,7 @@ int store_delete_network(struct store *store, const char *name, struct err *err)
                 r = store_run(store, STMT_LEASE_DELETE_NETWORK, "delete leases", err, "ss",
                               STACK_SHARED, name);
         if (r == 0)
-                r = store_run(store, STMT_SUBNET_DELETE, "delete a subnet", err, "ss",
-                              STACK_SHARED, name);
+                r = store_run(store, STMT_SUBNET_DELETE, "delete a subnet", err, "ss", STACK_SHARED,
+                              name);
         return store_tx_end(store, r, err);
 }

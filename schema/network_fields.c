@@ -32,8 +32,7 @@ static void driver_read(struct reader *r, const struct field *field, const struc
                              "driver '%.40s' does not exist; leave it out (%s)", text, names[0]);
 }
 
-const struct kind kind_driver = {
-        .schema = SHAPE_STRING, .form = "a string", .read = driver_read};
+const struct kind kind_driver = {.schema = SHAPE_STRING, .form = "a string", .read = driver_read};
 
 static void subnet_check(struct reader *r, const struct node *node, const char *text)
 {
@@ -125,8 +124,8 @@ static const struct field ipam_fields[] = {
         {0},
 };
 
-void external_read(struct reader *r, const struct node *node, const struct field *field,
-                          bool *ret, char **ret_name)
+void external_read(struct reader *r, const struct node *node, const struct field *field, bool *ret,
+                   char **ret_name)
 {
         const struct node *name = node_get(node, "name");
 
@@ -224,4 +223,3 @@ void network_end(struct reader *r, void *element, const struct node *node)
         free(STEAL(network->subnet));
         kv_list_release(&network->labels);
 }
-

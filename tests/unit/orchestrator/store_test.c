@@ -255,10 +255,6 @@ static void test_networks(void)
         store_list_leases(store, &leases, &err);
         ok(leases.leases_len == 0 && leases.subnets_len == 0, "its leases went with it");
         stored_leases_release(&leases);
-        store_put_lease(store, "", "proxy", "web", 1, 0x0a070002, &err);
-        store_list_leases(store, &leases, &err);
-        is_int(leases.leases_len, 0, "a lease there without a stack is set aside");
-        stored_leases_release(&leases);
         store_delete_network(store, "front", &err);
         store_close(store);
 }
@@ -321,6 +317,7 @@ static void test_quarantine(void)
         struct stored_stacks stacks = {0};
         struct stored_replicas replicas = {0};
         struct stored_leases leases = {0};
+        struct stored_networks networks = {0};
         struct quarantined_list list = {0};
         struct store_report report;
         struct err err = ERR_INIT;
@@ -335,7 +332,9 @@ static void test_quarantine(void)
                " ('y', 1, '', '{}', 'auto', 'up', 0, 0, 'wish')");
         tamper("INSERT INTO replicas VALUES ('s', 'x', 99999, 0, 0, 0, 'none', 0, NULL, 0, 0, 0,"
                " NULL), ('s', 'x', 1, 0, 0, 0, 'bored', 0, NULL, 0, 0, 0, NULL)");
-        tamper("INSERT INTO leases VALUES ('s', 'n', 'x', 1, -5)");
+        tamper("INSERT INTO leases VALUES ('s', 'n', 'x', 1, -5), ('', 'n', 'x', 1, 5)");
+        tamper("INSERT INTO networks VALUES ('a', 'x', 0, 1, '{}', '', 0), ('b', NULL, 0, 1, '{}', "
+               "'no/stack', 0), ('c', NULL, 0, 1, '[', '', 0), ('../d', NULL, 0, 1, '{}', '', 0)");
         store = open_store(&report);
         quarantined = 0;
         is_int(store_list_stacks(store, &stacks, &err), 0, "bad stacks do not stop the list");
@@ -351,10 +350,13 @@ static void test_quarantine(void)
         has_str(last_quarantined, "replicas s/x/", "named with table and key");
         stored_replicas_release(&replicas);
         store_list_leases(store, &leases, &err);
-        is_int(quarantined, 3, "bad lease");
+        is_int(quarantined, 4, "bad leases");
         stored_leases_release(&leases);
+        store_list_networks(store, &networks, &err);
+        is_int(quarantined, 8, "bad networks");
+        stored_networks_release(&networks);
         is_int(store_list_quarantine(store, &list, &err), 0, "list the quarantine");
-        is_int(list.len, 8, "all are kept");
+        is_int(list.len, 13, "all are kept");
         is_str(list.items[1].table, "stacks", "table");
         has_str(list.items[1].record, "{oops", "with their content");
         quarantined_list_release(&list);

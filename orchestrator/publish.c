@@ -201,6 +201,8 @@ static void publish_zone(struct network_state *n, const struct endpoint *eps, si
                 else
                         memcpy(n->zone_digest, digest, sizeof(digest));
                 plan_retry(n, r < 0, &n->zone_failures, &n->entry.zone_retry_ms);
+        } else if (n->zone_failures) { /* it is as netd knows it again */
+                plan_retry(n, false, &n->zone_failures, &n->entry.zone_retry_ms);
         }
         zone_build_release(&zb);
 }

@@ -341,7 +341,7 @@ static void check_externals(const struct admission_input *in, struct admission *
                 const char *name = network_shared_name(network);
                 const struct stack *owner;
 
-                if (in->before.stack)
+                if (in->before.stack && stack_uses_network(in->before.stack, network->name))
                         before = stack_find_network(in->before.stack, network->name);
                 if (!network->external || !stack_uses_network(stack, network->name) ||
                     is_there(in, name) || (before && streq(network_shared_name(before), name)))

@@ -197,8 +197,11 @@ static void add_net(struct view *view, const struct stack *stack, const char *na
         net->name = name;
         net->shared = network ? network_shared_name(network) : NULL;
         at = net_fact_index(view, net);
-        if (at == view->input->facts->networks_len)
+        if (at == view->input->facts->networks_len) {
+                net->missing = network && network->external &&
+                               (!view->shared || !stack_find_network(view->shared, net->shared));
                 return;
+        }
         net->fact = view->networks[at];
         net->state = net_state_of(net->shared ? view->shared : stack, net->fact);
         key = backoff_key(view->input->seed, net->fact->stack, net->fact->network, 0);
@@ -279,6 +282,7 @@ static void find_unit_nets(const struct view *view, struct unit *unit)
                         unit->missing_net = net;
                 if (net->state == NET_OUTDATED && !unit->outdated_net)
                         unit->outdated_net = net;
+                unit->lacks_net = unit->lacks_net || net->missing;
         }
 }
 

@@ -60,6 +60,7 @@ struct net {
         const char *name;
         const char *shared; /* its name in STACK_SHARED, which makes it; NULL: the stack's own */
         enum net_state state;
+        bool missing;                    /* ABSENT, external, and nobody is to make it */
         int64_t retry_at_ms;             /* FAILED */
         const struct network_fact *fact; /* NULL when ABSENT */
         const struct unit *kept_for;     /* KEPT: whose image is not there */
@@ -78,6 +79,7 @@ struct unit {
         const struct net *missing_net;  /* the first that is not up; NULL: all are */
         const struct net *outdated_net; /* the first that has to be made anew, or NULL */
         const struct net *kept_net;     /* the first that is KEPT, or NULL */
+        bool lacks_net;                 /* one that nobody is to make */
         size_t group;                   /* of view->groups: its stack */
         bool awaited;        /* its end is: by another service, or as x-berth.oneshot says */
         bool stopped;        /* as wished: no slots */

@@ -99,6 +99,8 @@ check_reach() {
         is "$(get shop/web db)" shop/db "$1: own networks work beside it"
 }
 check_reach "at first"
+is "$(berth run --rm --network proxy box busybox wget -q -O - http://web.wiki.test/)" wiki/web \
+        "run --network"
 is "$(get shop/web web)" shop/web "a stack's own network comes first"
 is "$(get wiki/web lb.edge.test)" edge/lb "back"
 like "$(get edge/lb db.shop.test)" 'bad address' "what is not on it has no name there"

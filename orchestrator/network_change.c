@@ -117,10 +117,11 @@ static int remove_network(struct daemon *d, const char *name, struct err *err)
 {
         int r = shared_delete(d->shared, name, err);
 
-        if (r == 0)
-                networks_forget(d->networks, STACK_SHARED, name);
+        if (r < 0)
+                return r;
+        networks_forget(d->networks, STACK_SHARED, name);
         daemon_dirty(d);
-        return r;
+        return 0;
 }
 
 int daemon_network_delete(struct daemon *d, const char *name, struct err *err)

@@ -119,6 +119,7 @@ like "$out" 'network front exists already: it is named in the manifest of stack 
 ids=$(berth ps -o json | jq -r '.[].id' | sort)
 pid=$(berth version -o json | jq -r .server.pid)
 kill -9 "$pid"
+timeout 10 tail --pid="$pid" -f /dev/null
 check_reach "after kill -9 of berthd"
 is "$(berth ps -o json | jq -r '.[].id' | sort)" "$ids" "by the same VMs"
 

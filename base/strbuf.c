@@ -90,6 +90,18 @@ void strbuf_addf(struct strbuf *sb, const char *fmt, ...)
         va_end(ap);
 }
 
+void *strbuf_room(struct strbuf *sb, size_t n)
+{
+        return strbuf_grow(sb, n) ? sb->data + sb->len : NULL;
+}
+
+void strbuf_filled(struct strbuf *sb, size_t n)
+{
+        assert(n < sb->cap - sb->len);
+        sb->len += n;
+        sb->data[sb->len] = '\0';
+}
+
 void strbuf_consume(struct strbuf *sb, size_t n)
 {
         assert(n <= sb->len);

@@ -38,6 +38,11 @@ void strbuf_addf(struct strbuf *sb, const char *fmt, ...) __attribute__((format(
 void strbuf_addv(struct strbuf *sb, const char *fmt, va_list ap)
         __attribute__((format(printf, 2, 0)));
 
+/** Room for n bytes behind the content, to be written and then counted. NULL: past max, as above.
+ */
+void *strbuf_room(struct strbuf *sb, size_t n);
+void strbuf_filled(struct strbuf *sb, size_t n);
+
 /** Drop n bytes from the front (n <= len). */
 void strbuf_consume(struct strbuf *sb, size_t n);
 

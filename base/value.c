@@ -182,6 +182,46 @@ void value_ip4_text(uint32_t ip, char *ret)
                        (ip >> 8) & 255, ip & 255); /* fits */
 }
 
+static int hex_digit(char c)
+{
+        const char *digits = "0123456789abcdef", *at = strchr(digits, tolower((unsigned char)c));
+
+        return c && at ? (int)(at - digits) : -1;
+}
+
+int value_mac(const char *text, uint8_t ret[VALUE_MAC_BYTES], struct err *err)
+{
+        size_t len = strlen(text), group = len == 14 ? 4 : 2, digits = 0;
+        char between = len == 14 ? '.' : text[len ? 2 : 0];
+        uint8_t mac[VALUE_MAC_BYTES] = {0};
+        bool valid = (len == 14 || len == 17) && strchr(".:-", between);
+
+        for (size_t i = 0; i < len && valid; i++) {
+                int digit = hex_digit(text[i]);
+
+                if (i % (group + 1) == group) {
+                        valid = text[i] == between;
+                } else if (digit < 0) {
+                        valid = false;
+                } else {
+                        mac[digits / 2] = (uint8_t)(mac[digits / 2] * 16 + digit);
+                        digits++;
+                }
+        }
+        if (!valid || (between == '.') != (group == 4))
+                return err_set(err, EINVAL,
+                               "'%.64s' is not a MAC address; write it like 02:42:ac:11:65:43",
+                               text);
+        memcpy(ret, mac, sizeof(mac));
+        return 0;
+}
+
+void value_mac_text(const uint8_t mac[VALUE_MAC_BYTES], char *ret)
+{
+        (void)snprintf(ret, VALUE_MAC_MAX, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2],
+                       mac[3], mac[4], mac[5]); /* fits */
+}
+
 int value_cidr4(const char *text, uint32_t *ret_ip, unsigned *ret_bits, struct err *err)
 {
         char address[VALUE_IP4_MAX];

@@ -54,6 +54,15 @@ void value_ip6_text(const uint8_t ip[VALUE_IP6_BYTES], char *ret);
 /** Host byte order to dotted text; ret: VALUE_IP4_MAX bytes. */
 void value_ip4_text(uint32_t ip, char *ret);
 
+#define VALUE_MAC_BYTES 6
+#define VALUE_MAC_MAX   18
+
+/** "02:42:ac:11:65:43", also with - between the bytes, or "0242.ac11.6543"; EINVAL otherwise. */
+int value_mac(const char *text, uint8_t ret[VALUE_MAC_BYTES], struct err *err);
+
+/** Its usual text, in lower case with colons; ret: VALUE_MAC_MAX bytes. */
+void value_mac_text(const uint8_t mac[VALUE_MAC_BYTES], char *ret);
+
 /** "a.b.c.d/n": network address (host bits cleared) and prefix length 0..32. */
 int value_cidr4(const char *text, uint32_t *ret_ip, unsigned *ret_bits, struct err *err);
 

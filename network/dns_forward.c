@@ -41,18 +41,21 @@ struct dns_forward {
         struct ev_loop *loop;
         struct binder *binder;
         char *resolv_conf;
+        uint32_t subnet, mask;
         struct dns_forward_query *first;
         size_t len;
 };
 
 struct dns_forward *dns_forward_new(struct ev_loop *loop, struct binder *binder,
-                                    const char *resolv_conf)
+                                    const char *resolv_conf, uint32_t subnet, unsigned bits)
 {
         struct dns_forward *f = xnew(struct dns_forward);
 
         f->loop = loop;
         f->binder = binder;
         f->resolv_conf = xstrdup(resolv_conf);
+        f->mask = UINT32_MAX << (32 - bits);
+        f->subnet = subnet & f->mask;
         return f;
 }
 
@@ -215,12 +218,23 @@ static void on_server_writable(struct ev_loop *loop, ev_io *w, int revents)
         ev_io_start(loop, w);
 }
 
+static int open_socket(struct dns_forward_query *q, uint32_t server)
+{
+        const struct dns_forward *f = q->forward;
+
+        if ((server & f->mask) != f->subnet)
+                return binder_socket(f->binder, !q->tcp, &q->fd, NULL);
+        q->fd = socket(AF_INET, (q->tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC | SOCK_NONBLOCK,
+                       0);
+        return q->fd < 0 ? -errno : 0;
+}
+
 static int send_to(struct dns_forward_query *q, uint32_t server)
 {
         struct sockaddr_in sin = {.sin_family = AF_INET,
                                   .sin_port = htons(DNS_PORT),
                                   .sin_addr.s_addr = htonl(server)};
-        int r = binder_socket(q->forward->binder, !q->tcp, &q->fd, NULL);
+        int r = open_socket(q, server);
 
         if (r < 0)
                 return r;
@@ -264,14 +278,16 @@ static void choose_id(uint8_t *ret)
                 bug("getrandom gives no two bytes");
 }
 
-struct dns_forward_query *dns_forward_ask(struct dns_forward *f, const uint8_t *message, size_t n,
-                                          bool tcp,
+static_assert(ZONE_SERVERS_MAX <= RESOLV_SERVERS_MAX, "a client's own servers fit");
+
+struct dns_forward_query *dns_forward_ask(struct dns_forward *f, const struct dns_result *to,
+                                          const uint8_t *message, size_t n, bool tcp,
                                           void (*cb)(void *ctx, const uint8_t *answer, size_t n),
                                           void *ctx)
 {
         struct dns_forward_query *q;
 
-        assert(n >= DNS_HEADER && n <= DNS_TCP_MAX);
+        assert(n >= DNS_HEADER && n <= DNS_TCP_MAX && to->servers_len <= ZONE_SERVERS_MAX);
         if (f->len >= DNS_FORWARD_MAX)
                 return NULL;
         q = xnew(struct dns_forward_query);
@@ -288,7 +304,11 @@ struct dns_forward_query *dns_forward_ask(struct dns_forward *f, const uint8_t *
         memcpy(q->message + 2, message, n);
         choose_id(q->message + 2);
         q->in = xcalloc(ANSWER_MAX, 1);
-        q->servers_len = resolv_conf_read(f->resolv_conf, q->servers);
+        q->servers_len = to->servers_len;
+        if (q->servers_len)
+                memcpy(q->servers, to->servers, q->servers_len * sizeof(*q->servers));
+        else
+                q->servers_len = resolv_conf_read(f->resolv_conf, q->servers);
         ev_init(&q->io, on_answer_readable);
         ev_timer_init(&q->wait, on_server_silent, 0.0, 0.0);
         ev_timer_start(f->loop, &q->wait); /* the first server, from the loop */

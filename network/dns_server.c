@@ -23,7 +23,7 @@
 /* What an answer of ours can need: 64 addresses, or one name. */
 #define DNS_ANSWER_MAX 4096
 
-/* A question by UDP that the host's resolvers are asked. */
+/* A question by UDP that others are asked. */
 struct udp_question {
         struct dns_server *server;
         struct sockaddr_in from;
@@ -55,36 +55,34 @@ struct dns_server {
         size_t clients_len;
 };
 
-/* As dns_server_answer(); *ret_foreign: it is for others to answer, where there are any. */
+/* As dns_server_answer(); ret->foreign: it is for others to answer, where there are any. */
 static size_t answer_ours(struct dns_server *s, uint32_t client, const uint8_t *message, size_t n,
-                          bool tcp, uint8_t *answer, size_t size, bool *ret_foreign)
+                          bool tcp, uint8_t *answer, size_t size, struct dns_result *ret)
 {
         struct dns_query query;
-        struct dns_result result = {.rcode = DNS_RCODE_OK};
         struct dns_answer a;
         int code = dns_query_parse(message, n, &query);
 
-        *ret_foreign = false;
+        memset(ret, 0, sizeof(*ret));
         if (code < 0)
                 return 0;
         dns_answer_begin(&a, &query, answer, size, tcp ? DNS_TCP_MAX : dns_udp_limit(&query));
         if (code > 0)
                 return dns_answer_end(&a, (enum dns_rcode)code);
-        dns_zone_lookup(s->zone, client, &query, s->turn++, &result);
-        *ret_foreign = result.foreign;
-        for (size_t i = 0; i < result.addresses_len; i++)
-                dns_answer_add_a(&a, result.addresses[i], DNS_TTL_S);
-        if (*result.pointer)
-                dns_answer_add_ptr(&a, result.pointer, DNS_TTL_S);
-        return dns_answer_end(&a, result.rcode);
+        dns_zone_lookup(s->zone, client, &query, s->turn++, ret);
+        for (size_t i = 0; i < ret->addresses_len; i++)
+                dns_answer_add_a(&a, ret->addresses[i], DNS_TTL_S);
+        if (*ret->pointer)
+                dns_answer_add_ptr(&a, ret->pointer, DNS_TTL_S);
+        return dns_answer_end(&a, ret->rcode);
 }
 
 size_t dns_server_answer(struct dns_server *s, uint32_t client, const uint8_t *message, size_t n,
                          bool tcp, uint8_t *answer, size_t size)
 {
-        bool foreign;
+        struct dns_result result;
 
-        return answer_ours(s, client, message, n, tcp, answer, size, &foreign);
+        return answer_ours(s, client, message, n, tcp, answer, size, &result);
 }
 
 /* Nobody answered, or nobody could be asked: the client may try again. */
@@ -162,11 +160,12 @@ static bool tcp_client_answer_one(struct tcp_client *c, size_t n)
 {
         uint8_t answer[DNS_ANSWER_MAX];
         struct dns_server *s = c->server;
-        bool foreign;
-        size_t len = answer_ours(s, c->ip, c->in + 2, n, true, answer, sizeof(answer), &foreign);
+        struct dns_result result;
+        size_t len = answer_ours(s, c->ip, c->in + 2, n, true, answer, sizeof(answer), &result);
 
-        if (foreign && s->forward) {
-                c->forwarded = dns_forward_ask(s->forward, c->in + 2, n, true, on_tcp_forwarded, c);
+        if (result.foreign && s->forward) {
+                c->forwarded = dns_forward_ask(s->forward, &result, c->in + 2, n, true,
+                                               on_tcp_forwarded, c);
                 if (c->forwarded) {
                         ev_io_stop(s->loop, &c->reader); /* one at a time */
                         return true;
@@ -273,8 +272,8 @@ static void on_udp_forwarded(void *ctx, const uint8_t *answer, size_t n)
 }
 
 /* false: too many are under way. */
-static bool udp_forward(struct dns_server *s, const uint8_t *message, size_t n,
-                        const struct sockaddr_in *from)
+static bool udp_forward(struct dns_server *s, const struct dns_result *to, const uint8_t *message,
+                        size_t n, const struct sockaddr_in *from)
 {
         struct udp_question *u = xnew(struct udp_question);
 
@@ -282,7 +281,7 @@ static bool udp_forward(struct dns_server *s, const uint8_t *message, size_t n,
         u->from = *from;
         u->n = n;
         memcpy(u->message, message, n);
-        if (dns_forward_ask(s->forward, message, n, false, on_udp_forwarded, u))
+        if (dns_forward_ask(s->forward, to, message, n, false, on_udp_forwarded, u))
                 return true;
         free(u);
         return false;
@@ -294,15 +293,15 @@ static bool udp_serve_one(struct dns_server *s)
         struct sockaddr_in from = {0};
         socklen_t len = sizeof(from);
         ssize_t n = recvfrom(s->udp, message, sizeof(message), 0, (struct sockaddr *)&from, &len);
-        bool foreign;
+        struct dns_result result;
         size_t out;
 
         if (n < 0)
                 return false;
         out = answer_ours(s, ntohl(from.sin_addr.s_addr), message, (size_t)n, false, answer,
-                          sizeof(answer), &foreign);
-        if (foreign && s->forward) {
-                if (udp_forward(s, message, (size_t)n, &from))
+                          sizeof(answer), &result);
+        if (result.foreign && s->forward) {
+                if (udp_forward(s, &result, message, (size_t)n, &from))
                         return true;
                 out = answer_failure(message, (size_t)n, answer, sizeof(answer));
         }

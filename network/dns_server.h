@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The DNS server of a network: UDP and TCP on the gateway's port 53, from one zone; what is not in
- * it from the host's resolvers, for clients that may go out.
+ * it from a client's own name servers, or the host's for clients that may go out.
  */
 #ifndef NETWORK_DNS_SERVER_H
 #define NETWORK_DNS_SERVER_H

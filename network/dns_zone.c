@@ -26,6 +26,8 @@ struct record {
 struct client {
         uint32_t ip;
         bool egress;
+        uint32_t servers[ZONE_SERVERS_MAX];
+        size_t servers_len;
         struct names networks;
 };
 
@@ -95,6 +97,8 @@ struct dns_zone *dns_zone_new(const char *stack, const char *network, const stru
 
                 z->clients[i].ip = c->ip;
                 z->clients[i].egress = c->egress;
+                memcpy(z->clients[i].servers, c->servers, sizeof(c->servers));
+                z->clients[i].servers_len = c->servers_len;
                 z->clients[i].networks = names_copy(c->networks, c->networks_len);
         }
         return z;
@@ -336,7 +340,8 @@ static bool name_is_ours(const char *name)
         return !strchr(name, '.') || (n > top && streq(name + n - top, "." TOP));
 }
 
-/* Addresses that every network has for itself: their names are nobody else's (RFC 6303). */
+/* Addresses that every network has for itself: their names are nobody else's (RFC 6303), but that
+ * of servers which were chosen. */
 static bool address_is_private(uint32_t ip)
 {
         return ip >> 24 == 10 || ip >> 20 == 0xac1 || ip >> 16 == 0xc0a8 || ip >> 24 == 127 ||
@@ -355,10 +360,14 @@ void dns_zone_lookup(const struct dns_zone *z, uint32_t client, const struct dns
                 ret->rcode = DNS_RCODE_REFUSED;
         else if (reverse_address(query->name, &ip)) {
                 lookup_pointer(z, c, ip, query, ret);
-                ret->foreign = !address_is_private(ip);
+                ret->foreign = !address_is_private(ip) || (c && c->servers_len);
         } else {
                 lookup_name(z, c, query, turn, ret);
                 ret->foreign = !name_is_ours(query->name);
         }
-        ret->foreign &= c && c->egress && ret->rcode == DNS_RCODE_NO_NAME;
+        ret->foreign &= c && (c->egress || c->servers_len) && ret->rcode == DNS_RCODE_NO_NAME;
+        if (ret->foreign) {
+                ret->servers = c->servers;
+                ret->servers_len = c->servers_len;
+        }
 }

@@ -21,7 +21,9 @@
 struct dns_zone;
 
 struct dns_result {
-        bool foreign;         /* no name of ours, and the client may ask others: rcode is NO_NAME */
+        bool foreign; /* no name of ours, and the client may ask others: rcode is NO_NAME */
+        const uint32_t *servers; /* foreign: those of the client, of the zone; none: the host's */
+        size_t servers_len;
         enum dns_rcode rcode; /* OK with nothing below: the name exists, but has no such record */
         uint32_t addresses[DNS_ZONE_ADDRESSES_MAX];
         size_t addresses_len;

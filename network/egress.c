@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "base/loop.h"
 #include "base/mem.h"
 #include "network/netns.h"
@@ -26,7 +27,7 @@ struct egress {
         ev_io ready;
         ev_timer retry;
         double delay_s; /* before the next try */
-        bool up;
+        bool up, known;
         char *error;
         uint32_t *clients;
         size_t clients_len;
@@ -38,6 +39,18 @@ static void egress_stop(struct egress *e)
         loop_child_stop(e->loop, &e->child);
         slirp_close(&e->slirp);
         e->up = false;
+}
+
+/* The first time that it is up, or known not to be. */
+static void egress_known(struct egress *e)
+{
+        struct err err = ERR_INIT;
+
+        if (e->known)
+                return;
+        e->known = true;
+        if (netns_outside_known(&err) < 0)
+                log_warn("egress", "", "%s", err.msg);
 }
 
 static void egress_down(struct egress *e, const char *why)
@@ -52,6 +65,7 @@ static void egress_down(struct egress *e, const char *why)
                 return;
         free(e->error);
         e->error = xstrdup(why);
+        egress_known(e);
         e->on_change(e->ctx);
 }
 
@@ -107,6 +121,7 @@ static void on_slirp_ready(struct ev_loop *loop, ev_io *w, int revents)
         e->delay_s = EGRESS_RETRY_MIN_S;
         free(e->error);
         e->error = NULL;
+        egress_known(e);
         e->on_change(e->ctx);
 }
 

@@ -212,10 +212,10 @@ static int serve(const struct options *o, const struct outside *outside, struct 
         if (r < 0)
                 return err_wrap(err, "control socket (descriptor %d)", LISTEN_FD);
         forwarder = forwarder_new(loop, outside->binder);
-        if (outside->keeper) {
+        dns_server_set_forward(
+                dns, dns_forward_new(loop, outside->binder, RESOLV_CONF, o->id.subnet, o->id.bits));
+        if (outside->keeper)
                 egress = egress_new(loop, outside->keeper, on_egress_change, &life);
-                dns_server_set_forward(dns, dns_forward_new(loop, outside->binder, RESOLV_CONF));
-        }
         control = control_new(loop, LISTEN_FD, &o->id,
                               &(struct control_parts){dns, forwarder, egress}, on_stop, loop);
         life.control = control;

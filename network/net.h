@@ -68,12 +68,17 @@ struct zone_record {
         bool shared; /* other stacks are there, too: only when no record that is not has the name */
 };
 
+/* Name servers of a client's own: as many as a resolv.conf can have. */
+#define ZONE_SERVERS_MAX 3
+
 /* Who asks, by source address, and which networks it sees. Others get only this net's records. */
 struct zone_client {
         uint32_t ip; /* on this net */
         const char *const *networks;
         size_t networks_len;
         bool egress; /* it may go out here: packets are let through, other names are asked for */
+        uint32_t servers[ZONE_SERVERS_MAX]; /* asked for other names in place of the host's */
+        size_t servers_len;
 };
 
 struct zone {

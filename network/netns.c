@@ -144,6 +144,8 @@ int netns_route_setup(struct err *err)
         if (r == 0)
                 r = rtnl_rule_set(fd, &stacks, true, err);
         if (r == 0)
+                r = rtnl_blackhole_set(fd, true, err);
+        if (r == 0)
                 r = write_proc("/proc/sys/net/ipv4/ip_forward", "1", err);
         if (r == 0)
                 r = no_reverse_path_filter("all", err);
@@ -160,6 +162,14 @@ int netns_route_client(uint32_t ip, bool pass, struct err *err)
         int r = rtnl_open(&fd, err);
 
         return r < 0 ? r : rtnl_rule_set(fd, &client, pass, err);
+}
+
+int netns_outside_known(struct err *err)
+{
+        AUTO_CLOSE int fd = -1;
+        int r = rtnl_open(&fd, err);
+
+        return r < 0 ? r : rtnl_blackhole_set(fd, false, err);
 }
 
 int netns_uplink_setup(const char *link, struct err *err)

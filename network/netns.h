@@ -39,12 +39,16 @@ int netns_setup(uint32_t gateway, unsigned bits, unsigned mtu, struct err *err);
 
 /**
  * Route packets of VMs, for now of none: what comes in by the bridge is prohibited until
- * netns_route_client() lets its source pass.
+ * netns_route_client() lets its source pass. What is for the outside is dropped and not refused, so
+ * that it is sent again, until netns_outside_known().
  */
 int netns_route_setup(struct err *err);
 
 /** Let packets of the VM with that address pass, or no more. */
 int netns_route_client(uint32_t ip, bool pass, struct err *err);
+
+/** There is a way out now, or none is to be expected soon: what has no route is refused. */
+int netns_outside_known(struct err *err);
 
 /**
  * The link out is up: answer there for VMs' addresses (proxy ARP), so that what is behind it sees

@@ -70,6 +70,19 @@ static void put_ip(json_t *object, const char *key, uint32_t ip)
         json_set_str(object, key, text);
 }
 
+static void put_servers(json_t *object, const struct zone_client *c)
+{
+        json_t *array = c->servers_len ? new_array(object, "servers") : NULL;
+
+        for (size_t i = 0; i < c->servers_len; i++) {
+                char text[VALUE_IP4_MAX];
+
+                value_ip4_text(c->servers[i], text);
+                if (json_array_append_new(array, json_string(text)) < 0)
+                        bug("json_array_append_new");
+        }
+}
+
 void proto_put_zone(json_t *request, const struct zone *zone)
 {
         json_t *records = new_array(request, "records"), *clients = new_array(request, "clients");
@@ -93,6 +106,7 @@ void proto_put_zone(json_t *request, const struct zone *zone)
                 put_ip(j, "ip", c->ip);
                 put_strings(j, "networks", c->networks, c->networks_len);
                 json_set_bool(j, "egress", c->egress);
+                put_servers(j, c);
         }
 }
 
@@ -175,6 +189,27 @@ static int get_record(const json_t *j, struct zone_record *ret, struct err *err)
         return json_need_str(j, "network", "record", &ret->network, err);
 }
 
+/* They may be missing: then there are none. */
+static int get_servers(const json_t *j, struct zone_client *ret, struct err *err)
+{
+        const json_t *array = NULL;
+        int r;
+
+        if (!json_object_get(j, "servers"))
+                return 0;
+        r = get_array(j, "servers", ZONE_SERVERS_MAX, &array, err);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < json_array_size(array); i++) {
+                const char *text = json_string_value(json_array_get(array, i));
+
+                if (!text || value_ip4(text, &ret->servers[i], NULL) < 0)
+                        return err_set(err, EINVAL, "servers[%zu]: not an address", i);
+        }
+        ret->servers_len = json_array_size(array);
+        return 0;
+}
+
 static int get_client(const json_t *j, struct zone_client *ret, struct err *err)
 {
         int r = get_ip(j, "ip", "client", &ret->ip, err);
@@ -182,6 +217,9 @@ static int get_client(const json_t *j, struct zone_client *ret, struct err *err)
         if (r < 0)
                 return r;
         ret->egress = json_bool(j, "egress", false);
+        r = get_servers(j, ret, err);
+        if (r < 0)
+                return r;
         return get_names(j, "networks", PROTO_NETWORKS_MAX, network_valid, &ret->networks,
                          &ret->networks_len, err);
 }

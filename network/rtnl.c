@@ -209,6 +209,25 @@ int rtnl_rule_set(int fd, const struct rtnl_rule *rule, bool add, struct err *er
         return r < 0 ? err_errno(err, -r, "rule of routing for %s", rule->link) : 0;
 }
 
+int rtnl_blackhole_set(int fd, bool add, struct err *err)
+{
+        static const uint32_t last = UINT32_MAX;
+        struct request rq;
+        uint16_t flags = add ? NLM_F_CREATE | NLM_F_EXCL : 0;
+        struct rtmsg *route =
+                request_init(&rq, add ? RTM_NEWROUTE : RTM_DELROUTE, flags, sizeof(*route));
+        int r;
+
+        route->rtm_family = AF_INET;
+        route->rtm_table = RT_TABLE_MAIN;
+        route->rtm_protocol = RTPROT_STATIC;
+        route->rtm_scope = RT_SCOPE_UNIVERSE;
+        route->rtm_type = RTN_BLACKHOLE;
+        (void)attr_add(&rq, RTA_PRIORITY, &last, sizeof(last));
+        r = request_run(fd, &rq);
+        return r < 0 ? err_errno(err, -r, "default route") : 0;
+}
+
 int rtnl_link_move(int fd, const char *name, int netns_fd, unsigned master, struct err *err)
 {
         struct request rq;

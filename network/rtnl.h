@@ -47,4 +47,10 @@ struct rtnl_rule {
 /** Add a rule, or remove it. */
 int rtnl_rule_set(int fd, const struct rtnl_rule *rule, bool add, struct err *err);
 
+/**
+ * Add, or remove, a default route of the last resort that drops packets without a word to their
+ * senders: what is sent before there is a way is sent again.
+ */
+int rtnl_blackhole_set(int fd, bool add, struct err *err);
+
 #endif

@@ -60,10 +60,9 @@ static void on_instance_change(struct instance_env *env, struct instance *instan
 static void on_instance_started(struct instance_env *env, struct instance *in)
 {
         struct daemon *d = daemon_of(env);
-        struct replica_fact *fact = daemon_replica(d, in->stack, in->service, in->replica);
 
-        replica_on_started(fact, daemon_now_ms(d));
-        daemon_save_replica(d, fact);
+        replica_on_started(daemon_replica(d, in->stack, in->service, in->replica),
+                           daemon_now_ms(d));
 }
 
 /* Whether a younger VM has taken the replica over: then the end of this one says nothing. */
@@ -112,7 +111,8 @@ static void on_instance_ended(struct instance_env *env, struct instance *in)
                         well_ms(d, in, fact));
         replica_on_ended(fact, in->exit_reason, in->exit_code, in->spec_hash, daemon_now_ms(d));
         replica_set_message(fact, in->message);
-        daemon_save_replica(d, fact);
+        if (in->exit_reason == EXIT_STOPPED)
+                daemon_save_replica(d, fact); /* it is berth that acts, now */
 }
 
 static void free_instance(void *p)
@@ -124,6 +124,8 @@ static void on_instance_gone(struct instance_env *env, struct instance *in)
 {
         struct daemon *d = daemon_of(env);
 
+        if (in->unsaved)
+                daemon_write_down(d);
         for (size_t i = 0; i < d->instances_len; i++)
                 if (d->instances[i] == in) {
                         memmove(&d->instances[i], &d->instances[i + 1],
@@ -377,6 +379,8 @@ void daemon_close(struct daemon *d)
 
         ev_timer_stop(d->loop, &d->turn);
         ev_timer_stop(d->loop, &d->wake);
+        if (d->store)
+                daemon_write_down(d);
         for (size_t i = 0; i < d->instances_len; i++)
                 instance_free(d->instances[i]);
         free(d->instances);

@@ -88,6 +88,7 @@ struct daemon {
         ev_timer turn, wake;
         ev_signal sigterm, sigint;
         ev_io owner;
+        bool busy;        /* VMs were starting or stopping at the last turn */
         bool draining;    /* stop all VMs and networks, then end */
         bool remove_root; /* and leave no file */
         int exit_code;
@@ -124,6 +125,12 @@ int64_t daemon_now_ms(const struct daemon *d);
 
 /** One pass of observe, reconcile, execute (turn.c). */
 void daemon_turn(struct daemon *d);
+
+/**
+ * What happened to VMs since the last turn, and its events, in one transaction; then their files. A
+ * failure is logged, and the next turn tries again (turn.c).
+ */
+void daemon_write_down(struct daemon *d);
 
 /** Whether names and ports of its replica lead to this VM, while the replica has two (turn.c). */
 bool daemon_is_serving(const struct daemon *d, const struct instance *in);
@@ -222,7 +229,11 @@ void daemon_after_boot(struct daemon *d, bool by_policy);
 /** Load desired stacks and replica facts at start. */
 int daemon_load(struct daemon *d, struct err *err);
 
-/** The memory of a replica; made when missing. Valid until the next call. */
+/** The memory of a replica, NULL: there is none. Valid until the next daemon_replica(). */
+struct replica_fact *daemon_find_replica(const struct daemon *d, const char *stack,
+                                         const char *service, unsigned replica);
+
+/** The same, made when missing. */
 struct replica_fact *daemon_replica(struct daemon *d, const char *stack, const char *service,
                                     unsigned replica);
 void daemon_save_replica(struct daemon *d, const struct replica_fact *fact);

@@ -53,6 +53,7 @@ struct events *events_new(struct ev_loop *loop, struct store *store)
         events->loop = loop;
         events->store = store;
         ev_timer_init(&events->flusher, on_events_flush, 0.0, 0.0);
+        ev_set_priority(&events->flusher, -1); /* behind a turn, which may write them, too */
         return events;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "orchestrator/guest_config.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,8 +27,9 @@ struct guest_setup {
         struct guest_interface *interfaces;
         struct guest_rlimit *rlimits;
         size_t rlimits_len;
-        char **env, **argv, **hosts, **sysctls, **nameservers, **search;
-        size_t env_len, argv_len, hosts_len, sysctls_len, nameservers_len, search_len;
+        char **env, **argv, **hosts, **sysctls, **nameservers, **search, **resolv_options;
+        size_t env_len, argv_len, hosts_len, sysctls_len, nameservers_len, search_len,
+                resolv_options_len;
         char **owned; /* single strings that config points to */
         size_t owned_len;
 };
@@ -50,13 +52,14 @@ static void list_free(char **list, size_t len)
         free(list);
 }
 
-void mac_of_address(uint32_t ip, uint8_t *ret_mac)
+void guest_mac(const struct network_ref *ref, uint32_t ip, uint8_t ret_mac[VALUE_MAC_BYTES])
 {
-        const uint8_t mac[6] = {
+        const uint8_t mac[VALUE_MAC_BYTES] = {
                 0x02,       0xbe, (uint8_t)(ip >> 24), (uint8_t)(ip >> 16), (uint8_t)(ip >> 8),
                 (uint8_t)ip};
 
-        memcpy(ret_mac, mac, sizeof(mac));
+        if (!ref || !ref->mac_address || value_mac(ref->mac_address, ret_mac, NULL) < 0)
+                memcpy(ret_mac, mac, sizeof(mac));
 }
 
 /* Set KEY=value, over an earlier value of KEY. */
@@ -222,14 +225,18 @@ static void build_machine_id(struct guest_setup *s, const struct guest_input *in
         f->content_size = strlen(text);
 }
 
-/* The first network with a way out has the default route; NULL: there is none. */
+/* Of the networks with a way out, this one has the default route; NULL: there is none. */
 static const struct guest_nic *way_out(const struct guest_input *in)
 {
+        const struct guest_nic *best = NULL;
+
         for (size_t i = 0; i < in->nics_len; i++)
-                if (in->nics[i].egress)
-                        return &in->nics[i];
-        return NULL;
+                if (in->nics[i].egress && (!best || in->nics[i].gw_priority > best->gw_priority))
+                        best = &in->nics[i];
+        return best;
 }
+
+static_assert(NETWORK_LINK_LOCAL_MAX + 1 <= GUEST_ADDRESSES_MAX, "what schema/ allows fits");
 
 static void build_interfaces(struct guest_setup *s, const struct guest_input *in)
 {
@@ -237,32 +244,51 @@ static void build_interfaces(struct guest_setup *s, const struct guest_input *in
         for (size_t i = 0; i < in->nics_len; i++) {
                 const struct guest_nic *nic = &in->nics[i];
                 struct guest_interface *g = &s->interfaces[i];
-                char ip[VALUE_IP4_MAX], gateway[VALUE_IP4_MAX];
+                char ip[VALUE_IP4_MAX], gateway[VALUE_IP4_MAX], mac[VALUE_MAC_MAX];
 
                 value_ip4_text(nic->ip, ip);
                 value_ip4_text(nic->gateway, gateway);
-                g->mac = own(s, xasprintf("%02x:%02x:%02x:%02x:%02x:%02x", nic->mac[0], nic->mac[1],
-                                          nic->mac[2], nic->mac[3], nic->mac[4], nic->mac[5]));
+                value_mac_text(nic->mac, mac);
+                g->mac = own(s, xstrdup(mac));
                 g->addresses[0] = own(s, xasprintf("%s/%u", ip, nic->bits));
+                for (size_t k = 0; nic->link_local && k < nic->link_local->len; k++)
+                        g->addresses[1 + k] = own(s, xasprintf("%s/16", nic->link_local->items[k]));
                 if (nic == way_out(in))
                         g->gateways[0] = own(s, xstrdup(gateway));
         }
+}
+
+/*
+ * The network whose gateway is asked: it knows the names of all of them, and goes on to the
+ * service's own name servers. One of these that is on a network can be asked from there only.
+ */
+static const struct guest_nic *resolver_of(const struct guest_input *in)
+{
+        const struct guest_nic *out = way_out(in);
+
+        for (size_t i = 0; i < in->service->dns.len; i++)
+                for (size_t k = 0; k < in->nics_len; k++) {
+                        uint32_t ip, mask = UINT32_MAX << (32 - in->nics[k].bits);
+
+                        if (value_ip4(in->service->dns.items[i], &ip, NULL) == 0 &&
+                            (ip & mask) == (in->nics[k].gateway & mask))
+                                return &in->nics[k];
+                }
+        return out ? out : &in->nics[0];
 }
 
 static void build_names(struct guest_setup *s, const struct guest_input *in)
 {
         const struct service *sv = in->service;
 
-        if (sv->dns.len)
-                for (size_t i = 0; i < sv->dns.len; i++)
-                        list_add(&s->nameservers, &s->nameservers_len, xstrdup(sv->dns.items[i]));
-        else if (in->nics_len) {
-                const struct guest_nic *nic = way_out(in) ? way_out(in) : &in->nics[0];
+        if (in->nics_len) {
                 char gateway[VALUE_IP4_MAX];
 
-                value_ip4_text(nic->gateway, gateway); /* it knows the names of all of them */
+                value_ip4_text(resolver_of(in)->gateway, gateway);
                 list_add(&s->nameservers, &s->nameservers_len, xstrdup(gateway));
         }
+        for (size_t i = 0; i < sv->dns_opt.len; i++)
+                list_add(&s->resolv_options, &s->resolv_options_len, xstrdup(sv->dns_opt.items[i]));
         for (size_t i = 0; i < sv->dns_search.len; i++)
                 list_add(&s->search, &s->search_len, xstrdup(sv->dns_search.items[i]));
         for (size_t i = 0; i < sv->extra_hosts.len; i++) {
@@ -349,7 +375,9 @@ static int build_process(struct guest_setup *s, const struct guest_input *in, st
         if (stop) {
                 c->stop_signal = linux_signal(stop);
                 if (c->stop_signal == 0)
-                        return err_set(err, EINVAL, "stop_signal '%s' is not a signal", stop);
+                        return err_set(err, EINVAL, "%s '%.60s' is not a signal",
+                                       sv->stop_signal ? "stop_signal" : "the image's stop signal",
+                                       stop);
         }
         return 0;
 }
@@ -372,6 +400,8 @@ static void seal(struct guest_setup *s, size_t nics_len)
         c->n_nameservers = s->nameservers_len;
         c->search = (const char *const *)s->search;
         c->n_search = s->search_len;
+        c->resolv_options = (const char *const *)s->resolv_options;
+        c->n_resolv_options = s->resolv_options_len;
         c->hosts = (const char *const *)s->hosts;
         c->n_hosts = s->hosts_len;
         c->sysctls = (const char *const *)s->sysctls;
@@ -423,6 +453,7 @@ void guest_setup_free(struct guest_setup *s)
         list_free(s->sysctls, s->sysctls_len);
         list_free(s->nameservers, s->nameservers_len);
         list_free(s->search, s->search_len);
+        list_free(s->resolv_options, s->resolv_options_len);
         list_free(s->owned, s->owned_len);
         free(s->disks);
         free(s->mounts);

@@ -11,6 +11,7 @@
 
 #include "base/auto.h"
 #include "base/err.h"
+#include "base/value.h"
 #include "schema/manifest.h"
 #include "storage/image.h"
 #include "vz/guest.h"
@@ -20,7 +21,9 @@ struct guest_nic {
         uint32_t ip, gateway; /* host byte order; gateway is also the network's DNS server */
         unsigned bits;
         bool egress; /* a way out of it */
-        uint8_t mac[6];
+        int gw_priority;
+        const struct str_list *link_local; /* more addresses, or NULL */
+        uint8_t mac[VALUE_MAC_BYTES];
 };
 
 /* What the daemon chose for this replica, on top of manifest and image. All borrowed. */
@@ -57,7 +60,8 @@ const struct guest_config *guest_setup_config(const struct guest_setup *setup);
 
 /** Serials of the two disks every VM has. */
 
-/** The MAC of an address: locally administered, 02:be followed by the address. */
-void mac_of_address(uint32_t ip, uint8_t *ret_mac);
+/** The MAC of an interface: what the manifest asks for, else locally administered, 02:be followed
+ * by the address. */
+void guest_mac(const struct network_ref *ref, uint32_t ip, uint8_t ret_mac[VALUE_MAC_BYTES]);
 
 #endif

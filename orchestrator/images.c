@@ -169,8 +169,8 @@ static void refuse_foreign(struct image_entry *entry)
         entry->state = IMAGE_MISSING;
         entry->message = xasprintf("%s is for %.30s/%.30s, which VMs here do not run; 'berth image "
                                    "pull %s' gets the one for this machine",
-                                   entry->ref, image->os ? image->os : "linux", image->architecture,
-                                   entry->ref);
+                                   entry->ref, image->os ? image->os : "linux",
+                                   image->architecture ? image->architecture : "?", entry->ref);
         image_free(STEAL(entry->image));
 }
 

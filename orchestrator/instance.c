@@ -46,10 +46,19 @@ void instance_set_message(struct instance *in, const char *message)
         in->message = copy;
 }
 
-void instance_save_or_warn(const struct instance *in)
+void instance_note(struct instance *in)
+{
+        in->unsaved = true;
+        in->env->on_change(in->env, in);
+}
+
+void instance_save_noted(struct instance *in)
 {
         struct err err = ERR_INIT;
 
+        in->unsaved = false;
+        if (in->state == VM_STOPPING)
+                return; /* for the next daemon it is what it was before it was told to stop */
         if (in->vm && instance_save(in, &err) < 0)
                 log_warn("vm", in->id, "%s", err.msg);
 }
@@ -59,7 +68,6 @@ void instance_save_or_warn(const struct instance *in)
 static void on_probe_change(struct probe *probe, void *ctx)
 {
         struct instance *in = ctx;
-        struct err err = ERR_INIT;
         static const char *const types[] = {[HEALTH_NONE] = NULL,
                                             [HEALTH_STARTING] = NULL,
                                             [HEALTH_HEALTHY] = "healthy",
@@ -71,8 +79,7 @@ static void on_probe_change(struct probe *probe, void *ctx)
                 if (types[probe->state])
                         instance_emit(in, types[probe->state], "", "%s",
                                       probe->message ? probe->message : "healthcheck passed");
-                if (in->state == VM_RUNNING && instance_save(in, &err) < 0)
-                        log_warn("vm", in->id, "%s", err.msg);
+                in->unsaved = true;
         }
         in->env->on_change(in->env, in);
 }

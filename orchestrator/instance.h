@@ -172,6 +172,7 @@ struct instance {
         bool greeted;            /* the guest waits for its configuration, its VM is not up */
         bool remove_wanted;      /* instance_remove() was called */
         bool powered_off;        /* power-off was sent */
+        bool unsaved;            /* its file and its replica's memory tell less than is known */
         bool disposable;         /* no disk or folder outlives it: it is killed, not powered off */
         unsigned open_streams;   /* bit per output stream that has not ended */
 };
@@ -218,8 +219,14 @@ void instance_remove(struct instance *instance);
  */
 void instance_follow(struct instance *instance, const struct service *service, bool auto_ports);
 
-/** After endpoints were published: note whether a port of a RUNNING one could not be had. */
+/** Whether it is not known yet if a RUNNING one has its ports. */
+bool instance_ports_pending(const struct instance *instance);
+
+/** Note whether a port of a RUNNING one could not be had. */
 void instance_check_ports(struct instance *instance);
+
+/** Write its file, if it has a VM, for the next daemon; the replica's memory must be stored. */
+void instance_save_noted(struct instance *instance);
 
 /** Its ports are those of the service; or none. */
 void instance_set_ports(struct instance *instance, const struct service *service, bool auto_ports);

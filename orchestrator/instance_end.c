@@ -22,9 +22,7 @@ void instance_end_run(struct instance *in, enum vm_state state, enum exit_reason
         in->since_ms = in->env->now_ms(in->env);
         if (in->attach && state == VM_FAILED)
                 in->attach->on_failed(in->attach, message);
-        instance_save_or_warn(
-                in); /* that the end was told: the next daemon must not count it again */
-        in->env->on_change(in->env, in);
+        instance_note(in); /* the next daemon must not count this end again */
 }
 
 static void finish(struct instance *in)
@@ -189,39 +187,25 @@ void instance_restart(struct instance *in, const char *reason)
         in->health_shown = HEALTH_NONE;
         instance_arm(in, INSTANCE_BOOT_TIMEOUT_MS);
         instance_set_state(in, VM_BOOTING);
-        instance_save_or_warn(in); /* before the guest knows: a daemon that dies here asks again */
+        instance_save_noted(in); /* before the guest knows: a daemon that dies here asks again */
         if (in->guest && guest_is_live(in->guest) && guest_run(in->guest, &err) < 0)
                 instance_fail(in, EXIT_BOOT, err.msg);
         /* else: on_guest_hello() sees that the guest was not asked yet */
 }
 
-void instance_end(struct instance *in, enum exit_reason why, const char *reason)
-{
-        int signo = in->stop_signal ? linux_signal(in->stop_signal) : 0;
-        struct err err = ERR_INIT;
-
-        if (in->state != VM_RUNNING || in->ending != EXIT_NONE)
-                return;
-        instance_emit(in, "ending", exit_reason_name(why), "%s", reason);
-        in->ending = why;
-        instance_set_message(in, reason);
-        probe_stop(&in->probe);
-        if (!in->guest || !guest_is_live(in->guest) ||
-            guest_stop(in->guest, signo, (unsigned)in->stop_grace_ms, &err) < 0)
-                instance_fail(in, why, reason);
-        else
-                instance_arm(in, in->stop_grace_ms + INSTANCE_STOP_SLACK_MS);
-}
-
+/* A service that is told to end in its VM, or whose VM is stopped. */
 static void stop_service(struct instance *in)
 {
+        AUTO_FREE char *reason = xstrdup(in->message);
         struct err err = ERR_INIT;
         int signo = in->stop_signal ? linux_signal(in->stop_signal) : 0;
 
         if (guest_stop(in->guest, signo, (unsigned)in->stop_grace_ms, &err) == 0)
                 instance_arm(in, in->stop_grace_ms + INSTANCE_STOP_SLACK_MS);
-        else
+        else if (in->state == VM_STOPPING)
                 instance_power_off(in);
+        else
+                instance_fail(in, in->ending, reason ? reason : err.msg);
 }
 
 /* The service is stopped whatever became of them. */
@@ -233,6 +217,26 @@ static void on_pre_stop_done(void *ctx, const char *failure)
                 instance_emit(in, "hook-failed", "", "%s; the service is stopped all the same",
                               failure);
         stop_service(in);
+}
+
+static void run_pre_stop(struct instance *in)
+{
+        instance_arm(in, in->stop_grace_ms);
+        hook_runner_start(&in->hooks, in->guest, "pre_stop", in->pre_stop, on_pre_stop_done, in);
+}
+
+void instance_end(struct instance *in, enum exit_reason why, const char *reason)
+{
+        if (in->state != VM_RUNNING || in->ending != EXIT_NONE)
+                return;
+        instance_emit(in, "ending", exit_reason_name(why), "%s", reason);
+        in->ending = why;
+        instance_set_message(in, reason);
+        probe_stop(&in->probe);
+        if (in->guest && guest_is_live(in->guest))
+                run_pre_stop(in);
+        else
+                instance_fail(in, why, reason);
 }
 
 void instance_stop(struct instance *in, const char *reason)
@@ -252,13 +256,22 @@ void instance_stop(struct instance *in, const char *reason)
                 finish(in);
                 return;
         }
-        hook_runner_cancel(&in->hooks); /* post_start, if it still runs */
         if (state != VM_RUNNING || !in->guest || !guest_is_live(in->guest)) {
+                hook_runner_cancel(&in->hooks); /* post_start, if it still runs */
                 instance_power_off(in);
-                return;
-        }
-        instance_arm(in, in->stop_grace_ms);
-        hook_runner_start(&in->hooks, in->guest, "pre_stop", in->pre_stop, on_pre_stop_done, in);
+        } else if (in->ending == EXIT_NONE) {
+                run_pre_stop(in);
+        } /* else: it was told to end already, pre_stop hooks run or have run */
+}
+
+/* Hooks that have their time, and do not end with it. */
+static bool give_up_hooks(struct instance *in)
+{
+        if (!in->hooks.guest || !guest_is_live(in->hooks.guest))
+                return false;
+        hook_runner_cancel(&in->hooks);
+        on_pre_stop_done(in, "pre_stop did not end within stop_grace_period");
+        return true;
 }
 
 void instance_on_deadline(struct ev_loop *loop, ev_timer *w, int revents)
@@ -275,11 +288,8 @@ void instance_on_deadline(struct ev_loop *loop, ev_timer *w, int revents)
                               "see `berth logs --boot`");
                 return;
         case VM_STOPPING:
-                if (in->hooks.guest && guest_is_live(in->hooks.guest)) {
-                        hook_runner_cancel(&in->hooks);
-                        on_pre_stop_done(in, "pre_stop did not end within stop_grace_period");
+                if (give_up_hooks(in))
                         return;
-                }
                 __attribute__((fallthrough));
         case VM_EXITED:
                 if (in->vm && !in->powered_off)
@@ -288,6 +298,9 @@ void instance_on_deadline(struct ev_loop *loop, ev_timer *w, int revents)
                         vm_kill(in->vm);
                 return;
         case VM_RUNNING: /* it was told to end */
+                if (give_up_hooks(in))
+                        return;
+                __attribute__((fallthrough));
         case VM_FAILED:
                 if (in->vm)
                         vm_kill(in->vm);

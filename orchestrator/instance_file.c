@@ -120,6 +120,7 @@ int instance_save(const struct instance *in, struct err *err)
         json_set_str(j, "boot_id", in->boot_id);
         json_set_bool(j, "running", in->state == VM_RUNNING);
         json_set_int(j, "health", in->probe.state);
+        json_object_set_new(j, "probes", probe_log_to_json(&in->probe.log));
         json_set_int(j, "since_ms", in->since_ms);
         json_set_int(j, "runs", in->runs);
         if (in->state == VM_EXITED)
@@ -251,6 +252,7 @@ static int read_file(struct instance *in, const char *dir, struct err *err)
         in->since_ms = json_int(j, "since_ms", 0);
         in->probe.state = in->health_shown = (enum health_state)health;
         (void)snprintf(in->boot_id, sizeof(in->boot_id), "%s", json_str(j, "boot_id", ""));
+        probe_log_from_json(&in->probe.log, json_object_get(j, "probes"));
         in->runs = (unsigned)json_int(j, "runs", 1);
         in->state = json_bool(j, "running", false) ? VM_RUNNING : VM_BOOTING;
         read_exited(in, json_object_get(j, "exited"));

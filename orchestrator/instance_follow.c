@@ -102,10 +102,7 @@ static bool follow_signal(struct instance *in, const struct service *service)
 
 void instance_follow(struct instance *in, const struct service *service, bool auto_ports)
 {
-        struct err err = ERR_INIT;
-        bool changed;
-
-        changed = follow_ports(in, service, auto_ports);
+        bool changed = follow_ports(in, service, auto_ports);
 
         for (size_t i = 0; i < in->nics_len; i++)
                 changed = follow_aliases(&in->nics[i], service) || changed;
@@ -117,9 +114,7 @@ void instance_follow(struct instance *in, const struct service *service, bool au
         if (!changed || !in->vm)
                 return;
         instance_emit(in, "updated", "", "in place, the VM stays");
-        if (instance_save(in, &err) < 0)
-                log_warn("vm", in->id, "%s", err.msg);
-        in->env->on_change(in->env, in);
+        instance_note(in);
 }
 
 /* Of several, one that failed; pending: some are not known yet. */
@@ -148,6 +143,15 @@ static char *failed_port(const struct instance *in, bool *ret_pending)
         return NULL;
 }
 
+bool instance_ports_pending(const struct instance *in)
+{
+        bool pending = false;
+
+        if (in->state == VM_RUNNING && in->nics_len)
+                free(failed_port(in, &pending));
+        return pending;
+}
+
 void instance_check_ports(struct instance *in)
 {
         bool runs = in->state == VM_RUNNING && in->nics_len, pending = false;
@@ -162,5 +166,4 @@ void instance_check_ports(struct instance *in)
         if (runs)
                 instance_emit(in, trouble ? "port-failed" : "port-published", "", "%s",
                               trouble ? trouble : "all ports are published");
-        in->env->on_change(in->env, in);
 }

@@ -134,8 +134,7 @@ static void service_started(struct instance *in)
         in->env->on_started(in->env, in);
         if (in->attach)
                 in->attach->on_started(in->attach);
-        instance_save_or_warn(in);
-        in->env->on_change(in->env, in);
+        instance_note(in);
 }
 
 /* A guest that nobody has configured; it must not be before a claimed VM has its disks. */
@@ -179,6 +178,8 @@ static void on_guest_hello(void *arg, const struct guest_hello *hello)
 {
         struct instance *in = arg;
 
+        log_debug("guest", in->id, "answers: state=%d run=%llu", (int)hello->state,
+                  (unsigned long long)hello->run);
         in->reconnects = 0;
         if (*hello->boot_id)
                 (void)snprintf(in->boot_id, sizeof(in->boot_id), "%s", hello->boot_id);

@@ -24,8 +24,8 @@ void instance_set_state(struct instance *instance, enum vm_state state);
 void instance_set_message(struct instance *instance, const char *message);
 /** Its deadline is in so many ms; 0: it has none. */
 void instance_arm(struct instance *instance, int64_t ms);
-/** instance_save() when it has a VM; a failure is logged. */
-void instance_save_or_warn(const struct instance *instance);
+/** Something that the next daemon must know: the next turn writes it, before it acts on it. */
+void instance_note(struct instance *instance);
 
 /* instance_file.c */
 

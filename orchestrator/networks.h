@@ -119,6 +119,7 @@ struct endpoint {
         size_t nics_len;
         const struct port *ports; /* forwarded to nics[0] */
         size_t ports_len;
+        const struct str_list *dns; /* its own name servers, may be NULL */
 };
 
 /**

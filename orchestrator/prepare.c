@@ -154,6 +154,15 @@ static void host_address(const struct instance *in, char *ret)
 
 static_assert(SERVICE_NETWORKS_MAX == VM_NICS_MAX, "what schema/ allows fits");
 
+static const struct network_ref *ref_of(const struct service *service,
+                                        const struct instance_nic *nic)
+{
+        for (size_t i = 0; i < service->networks_len; i++)
+                if (streq(service->networks[i].network, nic->network))
+                        return &service->networks[i];
+        return NULL;
+}
+
 static int make_setup(struct instance *in, const struct attachments *at,
                       const struct service *service, struct err *err)
 {
@@ -179,11 +188,15 @@ static int make_setup(struct instance *in, const struct attachments *at,
         machine_id_derive(in->env->machine_id, in->stack, in->service, in->replica, machine_id);
         host_address(in, host);
         for (size_t i = 0; i < in->nics_len; i++) {
+                const struct network_ref *ref = ref_of(service, &in->nics[i]);
+
                 nics[i] = (struct guest_nic){.ip = in->nics[i].ip,
                                              .gateway = in->nics[i].gateway,
                                              .bits = in->nics[i].bits,
-                                             .egress = in->nics[i].egress};
-                mac_of_address(nics[i].ip, nics[i].mac);
+                                             .egress = in->nics[i].egress,
+                                             .gw_priority = ref ? ref->gw_priority : 0,
+                                             .link_local = ref ? &ref->link_local_ips : NULL};
+                guest_mac(ref, nics[i].ip, nics[i].mac);
         }
         if (!in->stop_signal)
                 in->stop_signal = xstrdup(image->image->stop_signal);
@@ -209,7 +222,7 @@ static int start_vm(struct instance *in, struct attachments *at, const struct se
         vm_shape(in, service, &spec->memory_bytes, &spec->cpus);
         for (size_t i = 0; i < in->nics_len; i++) {
                 spec->nics[i].tap_fd = in->nics[i].tap_fd;
-                mac_of_address(in->nics[i].ip, spec->nics[i].mac);
+                guest_mac(ref_of(service, &in->nics[i]), in->nics[i].ip, spec->nics[i].mac);
         }
         spec->nics_len = in->nics_len;
         events.ctx = in;

@@ -170,17 +170,31 @@ static char *failure_text(const struct probe *p, const struct guest_exit *exit)
                          (int)(first_line > 200 ? 200 : first_line), output);
 }
 
+/* message: NULL when it passed. */
+static void note_result(struct probe *p, const struct guest_exit *exit, const char *message)
+{
+        struct probe_result result = {.start_ns = p->began_ns,
+                                      .end_ns = clock_wall_ns(),
+                                      .code = exit && !exit->start_failed ? exit->code : -1,
+                                      .output_len = p->output.len,
+                                      .truncated = p->truncated,
+                                      .message = xstrdup(message)};
+
+        result.output = strbuf_take(&p->output);
+        probe_log_add(&p->log, &result);
+}
+
 /* exit: NULL when it did not end in time. */
 static void probe_result(struct probe *p, const struct guest_exit *exit)
 {
-        bool failed = !exit || exit->code != 0;
+        char *message = exit && exit->code == 0 ? NULL : failure_text(p, exit);
         bool counts = !p->early && (p->state != HEALTH_STARTING ||
                                     clock_mono_ms() - p->started_ms >= p->spec.start_period_ms);
 
         p->run = NULL;
-        p->last_code = exit ? exit->code : -1;
         ev_timer_stop(p->loop, &p->timeout);
-        if (!failed) {
+        note_result(p, exit, message);
+        if (!message) {
                 p->failures = 0;
                 probe_set(p, HEALTH_HEALTHY, NULL);
         } else {
@@ -188,7 +202,7 @@ static void probe_result(struct probe *p, const struct guest_exit *exit)
 
                 if (counts && ++p->failures >= p->spec.retries)
                         state = HEALTH_UNHEALTHY;
-                probe_set(p, state, failure_text(p, exit));
+                probe_set(p, state, message);
         }
         if (p->guest)
                 schedule(p);
@@ -201,8 +215,10 @@ static void on_probe_output(struct exec_session *session, enum guest_stream stre
         struct probe *p = run->probe;
         size_t room = p->output.max - p->output.len;
 
-        if (run == p->run)
+        if (run == p->run) {
                 strbuf_add(&p->output, bytes, len < room ? len : room); /* the rest nobody reads */
+                p->truncated = p->truncated || len > room;
+        }
         if (p->guest)
                 guest_exec_credit(p->guest, run->exec_id, stream, len);
 }
@@ -249,6 +265,18 @@ static void on_next_due(struct ev_loop *loop, ev_timer *w, int revents)
         probe_test(p, clock_mono_ms() < p->due_ms);
 }
 
+/* Too many sessions, or the guest goes: the next beat tries again. A test that is too long fails.
+ */
+static void probe_not_sent(struct probe *p, int r, const struct err *err)
+{
+        struct guest_exit exit = {.code = 126, .start_failed = true, .text = err->msg};
+
+        if (r == -E2BIG)
+                probe_result(p, &exit);
+        else
+                arm(p, p->spec.interval_ms);
+}
+
 static void probe_test(struct probe *p, bool early)
 {
         const struct guest_exec exec = {.argv = (const char *const *)p->spec.argv,
@@ -256,22 +284,25 @@ static void probe_test(struct probe *p, bool early)
                                         .no_stdin = true};
         struct err err = ERR_INIT;
         struct probe_run *run;
+        int id;
 
         if (!p->guest || p->run)
                 return;
         strbuf_reset(&p->output);
+        p->truncated = false;
+        p->began_ns = clock_wall_ns();
         p->early = early;
         run = xnew(struct probe_run);
         run->session.on_output = on_probe_output;
         run->session.on_exited = on_probe_exited;
         run->probe = p;
-        run->exec_id = guest_exec_open(p->guest, &exec, &run->session, &err);
-        if (run->exec_id <=
-            0) { /* too many sessions, or the guest goes: the next beat tries again */
+        id = guest_exec_open(p->guest, &exec, &run->session, &err);
+        if (id <= 0) {
                 free(run);
-                arm(p, p->spec.interval_ms);
+                probe_not_sent(p, id, &err);
                 return;
         }
+        run->exec_id = id;
         *array_push(&p->runs, &p->runs_len) = run;
         p->run = run;
         ev_timer_set(&p->timeout, (double)p->spec.timeout_ms / 1000.0, 0.0);
@@ -326,6 +357,7 @@ void probe_stop(struct probe *p)
 void probe_forget(struct probe *p)
 {
         probe_stop(p);
+        probe_log_clear(&p->log);
         free(p->message);
         p->message = NULL;
         p->state = HEALTH_NONE;
@@ -343,6 +375,7 @@ void probe_release(struct probe *p)
         p->runs_len = 0;
         probe_spec_release(&p->spec);
         strbuf_release(&p->output);
+        probe_log_clear(&p->log);
         free(p->message);
         p->message = NULL;
 }

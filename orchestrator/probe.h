@@ -17,6 +17,7 @@
 
 #include "base/strbuf.h"
 #include "orchestrator/exec.h"
+#include "orchestrator/probe_log.h"
 #include "reconciler/facts.h"
 #include "schema/manifest.h"
 #include "storage/image.h"
@@ -26,9 +27,6 @@
 #define PROBE_TIMEOUT_MS        30000
 #define PROBE_RETRIES           3
 #define PROBE_START_INTERVAL_MS 5000
-
-/* How much of a test's output is kept for people. */
-#define PROBE_OUTPUT_MAX 4096
 
 /* The resolved healthcheck; argv empty: none. Plain data, freed by probe_spec_release(). */
 struct probe_spec {
@@ -66,9 +64,11 @@ struct probe {
         unsigned early_ms;     /* delay before the next early test */
         int failures;          /* in a row, that count */
         int64_t started_ms, due_ms;
-        struct strbuf output; /* of the last test */
-        int last_code;
-        char *message; /* of the last failure; NULL */
+        struct strbuf output; /* of the present test */
+        bool truncated;       /* it says more */
+        int64_t began_ns;     /* the test, by the wall clock */
+        struct probe_log log; /* of tests that ended, counting or early */
+        char *message;        /* of the last failure; NULL */
         void (*on_change)(struct probe *probe, void *ctx);
         void *ctx;
 };

@@ -97,6 +97,23 @@ static void add_record(struct zone_build *zb, const struct network_entry *to,
         record->ready = ep->ready;
 }
 
+/* Loopback is the VM itself. Without a way out only those of the network can be asked. */
+static void add_servers(struct zone_client *client, const struct network_entry *to,
+                        const struct endpoint *ep)
+{
+        uint32_t mask = UINT32_MAX << (32 - to->bits), ip;
+
+        for (size_t i = 0; ep->dns && i < ep->dns->len; i++) {
+                if (client->servers_len == ZONE_SERVERS_MAX ||
+                    value_ip4(ep->dns->items[i], &ip, NULL) < 0)
+                        continue;
+                if (ip >> 24 == 127)
+                        ip = client->ip;
+                if (client->egress || (ip & mask) == (to->subnet & mask))
+                        client->servers[client->servers_len++] = ip;
+        }
+}
+
 static void add_client(struct zone_build *zb, const struct network_entry *to,
                        const struct endpoint *ep, uint32_t ip, bool egress)
 {
@@ -109,6 +126,7 @@ static void add_client(struct zone_build *zb, const struct network_entry *to,
         client->networks = networks;
         client->networks_len = ep->nics_len;
         client->egress = egress;
+        add_servers(client, to, ep);
 }
 
 /* Networks that VMs on one network are on: their names matter to its netd. */
@@ -162,6 +180,8 @@ static void zone_fingerprint(const struct zone_build *zb, char *ret)
                 strbuf_addf(&text, "c %u %d", zb->clients[i].ip, zb->clients[i].egress);
                 for (size_t k = 0; k < zb->clients[i].networks_len; k++)
                         strbuf_addf(&text, " %s", zb->clients[i].networks[k]);
+                for (size_t k = 0; k < zb->clients[i].servers_len; k++)
+                        strbuf_addf(&text, " %u", zb->clients[i].servers[k]);
                 strbuf_addc(&text, '\n');
         }
         digest_text(strbuf_str(&text), text.len, ret);

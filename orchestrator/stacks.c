@@ -421,15 +421,23 @@ void daemon_finish_deletes(struct daemon *d)
                         finish_delete(d, i - 1);
 }
 
-struct replica_fact *daemon_replica(struct daemon *d, const char *stack, const char *service,
-                                    unsigned replica)
+struct replica_fact *daemon_find_replica(const struct daemon *d, const char *stack,
+                                         const char *service, unsigned replica)
 {
-        struct replica_fact *fact;
-
         for (size_t i = 0; i < d->replicas_len; i++)
                 if (d->replicas[i].replica == replica && streq(d->replicas[i].stack, stack) &&
                     streq(d->replicas[i].service, service))
                         return &d->replicas[i];
+        return NULL;
+}
+
+struct replica_fact *daemon_replica(struct daemon *d, const char *stack, const char *service,
+                                    unsigned replica)
+{
+        struct replica_fact *fact = daemon_find_replica(d, stack, service, replica);
+
+        if (fact)
+                return fact;
         fact = array_push(&d->replicas, &d->replicas_len);
         fact->stack = xstrdup(stack);
         fact->service = xstrdup(service);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One turn: observe, reconcile, execute. Levels decide, never events. */
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,8 @@ static int64_t ports_retry_ms(const struct instance *in)
 
 static void observe_vm(struct instance *in, struct vm_fact *fact)
 {
+        static char publishing[] = "its ports are being published";
+
         fact->id = in->id;
         fact->stack = in->stack;
         fact->service = in->service;
@@ -37,9 +40,11 @@ static void observe_vm(struct instance *in, struct vm_fact *fact)
         fact->exit_code = in->exit_code;
         fact->reusable = instance_is_reusable(in);
         fact->ending = in->ending != EXIT_NONE;
-        fact->degraded = in->trouble != NULL;
-        fact->degraded_retry_ms = ports_retry_ms(in);
         fact->message = in->message ? in->message : in->trouble ? in->trouble : in->probe.message;
+        fact->degraded_retry_ms = ports_retry_ms(in);
+        fact->degraded = in->trouble || instance_ports_pending(in);
+        if (fact->degraded && !in->trouble)
+                fact->message = publishing;
 }
 
 /* VMs of other stacks that are attached. */
@@ -261,13 +266,19 @@ static const struct service *probed_service(const struct daemon *d, const struct
         return now || !in->desired ? now : stack_find_service(in->desired->stack, in->service);
 }
 
-static void follow(const struct daemon *d, struct instance *in)
+/* First in a turn, so that what is observed is measured by what is wanted. */
+static void follow_changes(struct daemon *d)
 {
-        bool auto_ports;
-        const struct service *now = present_service(d, in, &auto_ports);
+        for (size_t i = 0; i < d->instances_len; i++) {
+                struct instance *in = d->instances[i];
+                bool auto_ports;
+                const struct service *now = present_service(d, in, &auto_ports);
 
-        if (now && (in->state == VM_BOOTING || in->state == VM_RUNNING || in->state == VM_EXITED))
-                instance_follow(in, now, auto_ports);
+                if (now &&
+                    (in->state == VM_BOOTING || in->state == VM_RUNNING || in->state == VM_EXITED))
+                        instance_follow(in, now, auto_ports);
+                instance_check_ports(in);
+        }
 }
 
 static void tend_instances(struct daemon *d)
@@ -278,7 +289,6 @@ static void tend_instances(struct daemon *d)
 
                 if (in->state == VM_PREPARING)
                         instance_prepare(in);
-                follow(d, in);
                 service = in->state == VM_RUNNING && in->ending == EXIT_NONE ? probed_service(d, in)
                                                                              : NULL;
                 if (service) {
@@ -323,6 +333,8 @@ bool daemon_is_serving(const struct daemon *d, const struct instance *in)
 static void describe(const struct daemon *d, const struct instance *in, struct endpoint_nic *nics,
                      struct endpoint *ep)
 {
+        const struct service *service = probed_service(d, in);
+
         for (size_t k = 0; k < in->nics_len; k++)
                 nics[k] = (struct endpoint_nic){nic_stack(in, &in->nics[k]),
                                                 nic_network(&in->nics[k]), in->nics[k].ip,
@@ -338,6 +350,7 @@ static void describe(const struct daemon *d, const struct instance *in, struct e
         ep->nics_len = in->nics_len;
         ep->ports = in->ports;
         ep->ports_len = in->ports_len;
+        ep->dns = service ? &service->dns : NULL;
 }
 
 static void publish(struct daemon *d)
@@ -356,8 +369,6 @@ static void publish(struct daemon *d)
                 n++;
         }
         networks_publish(d->networks, eps, n);
-        for (size_t i = 0; i < d->instances_len; i++)
-                instance_check_ports(d->instances[i]);
         free(eps);
         free(nics);
 }
@@ -424,6 +435,42 @@ static void decide(struct daemon *d, const struct facts *facts, int64_t now)
         free(hashes);
 }
 
+static int store_noted(struct daemon *d, struct err *err)
+{
+        int r = store_begin(d->store, err);
+
+        for (size_t i = 0; i < d->instances_len && r == 0; i++) {
+                const struct instance *in = d->instances[i];
+                const struct replica_fact *fact =
+                        in->unsaved ? daemon_find_replica(d, in->stack, in->service, in->replica)
+                                    : NULL;
+
+                if (fact)
+                        r = store_put_replica(d->store, fact, err);
+        }
+        if (r < 0) {
+                store_rollback(d->store);
+                return r;
+        }
+        events_flush(d->events);
+        return store_commit(d->store, err);
+}
+
+void daemon_write_down(struct daemon *d)
+{
+        struct err err = ERR_INIT;
+        bool any = false;
+
+        for (size_t i = 0; i < d->instances_len; i++)
+                any = any || d->instances[i]->unsaved;
+        if (any && store_noted(d, &err) < 0)
+                log_error("store", "", "%s", err.msg);
+        else
+                for (size_t i = 0; i < d->instances_len; i++)
+                        if (d->instances[i]->unsaved)
+                                instance_save_noted(d->instances[i]);
+}
+
 /* A machine for later starts is made while nothing starts now. */
 static void refill_pool(struct daemon *d)
 {
@@ -434,6 +481,23 @@ static void refill_pool(struct daemon *d)
                 warm_refill(d->warm);
 }
 
+static bool is_under_way(const struct instance *in)
+{
+        return in->state == VM_PREPARING || in->state == VM_BOOTING || in->state == VM_STOPPING;
+}
+
+/* What starts and stops took in passing lies between what stays: the host gets those pages back. */
+static void give_back_memory(struct daemon *d)
+{
+        bool busy = false;
+
+        for (size_t i = 0; i < d->instances_len; i++)
+                busy = busy || is_under_way(d->instances[i]);
+        if (d->busy && !busy)
+                (void)malloc_trim(0); /* there may be none */
+        d->busy = busy;
+}
+
 void daemon_turn(struct daemon *d)
 {
         struct facts facts = {0};
@@ -442,11 +506,13 @@ void daemon_turn(struct daemon *d)
         daemon_pin_images(d);
         daemon_follow_networks(d);
         image_uses_note(d);
+        follow_changes(d);
         observe(d, &facts);
         decide(d, &facts, now);
         free(facts.vms);
         free(facts.networks);
         free(facts.images);
+        daemon_write_down(d); /* what the plan rests on, before it is acted upon */
         execute_plan(d);
         daemon_note_good(d);
         tend_instances(d);
@@ -456,6 +522,7 @@ void daemon_turn(struct daemon *d)
         refill_pool(d);
         arm_wake(d, now);
         tell_followers(d);
+        give_back_memory(d);
         if (d->draining && d->instances_len == 0 && !networks_at(d->networks, 0))
                 daemon_end(d);
 }

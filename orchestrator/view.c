@@ -7,7 +7,6 @@
 #include "base/mem.h"
 #include "base/value.h"
 #include "orchestrator/daemon.h"
-#include "orchestrator/utf8.h"
 
 const struct service_status *view_find_status(const struct daemon *d, const char *stack,
                                               const char *service)
@@ -378,9 +377,7 @@ static void add_details(const struct daemon *d, json_t *j)
         json_object_set_new(j, "volumes", volumes);
         json_set_str(probe, "state", health_state_name(in->probe.state));
         json_set_int(probe, "failures", in->probe.failures);
-        json_set_int(probe, "exit_code", in->probe.last_code);
-        json_object_set_new(probe, "output",
-                            utf8_json(strbuf_str(&in->probe.output), in->probe.output.len));
+        json_object_set_new(probe, "log", probe_log_to_json(&in->probe.log));
         json_object_set_new(j, "healthcheck", probe);
 }
 

@@ -183,6 +183,9 @@ static void diff_object(struct changes *ret, const char *what, const char *name,
                 fields_compare(change, before, after);
                 if (streq(what, "network"))
                         change->kind = kind_of(change);
+                for (size_t i = 0; i < change->fields_len && streq(what, "volume"); i++)
+                        if (change->fields[i].effect == EFFECT_REPLACE)
+                                change->fields[i].effect = EFFECT_UPDATE;
                 if (change->fields_len == 0)
                         drop_last(ret);
         }

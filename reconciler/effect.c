@@ -21,6 +21,7 @@ static const struct effect_row rows[] = {
         {"deploy.rollback_config", EFFECT_UPDATE, "holds for the next update"},
         {"deploy.update_config", EFFECT_UPDATE, "holds for the next update"},
         {"dns", EFFECT_REPLACE, "files of the guest"},
+        {"dns_opt", EFFECT_REPLACE, "files of the guest"},
         {"dns_search", EFFECT_REPLACE, "files of the guest"},
         {"domainname", EFFECT_REPLACE, "set when the guest starts"},
         {"entrypoint", EFFECT_REPLACE, NEW_VM},

@@ -18,7 +18,8 @@ bool rollout_surges(const struct unit *unit)
         if (config_of(unit)->order != UPDATE_START_FIRST)
                 return false;
         for (size_t i = 0; i < service->networks_len; i++)
-                if (service->networks[i].ipv4_address)
+                if (service->networks[i].ipv4_address || service->networks[i].mac_address ||
+                    service->networks[i].link_local_ips.len)
                         return false;
         for (size_t i = 0; i < service->volumes_len; i++)
                 if (service->volumes[i].type == MOUNT_VOLUME)

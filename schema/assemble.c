@@ -42,11 +42,21 @@ const char *assemble_shown(struct arena *arena, const char *path)
         return arena_strdup(arena, path);
 }
 
-void assemble_read_file(struct assembly *a, const char *path, const char *dir,
-                        const struct mark *mark, struct node ***docs, size_t *docs_len)
+bool assemble_is_remote(struct reader *r, const struct mark *mark, const char *path)
+{
+        if (!strstr(path, "://") && !has_prefix(path, "git@"))
+                return false;
+        reader_fault(r, DIAG_UNSUPPORTED_VALUE, mark,
+                     "'%.80s' is not fetched; get a copy and name the file in it", path);
+        r->partial = true;
+        return true;
+}
+
+void assemble_read_file(struct assembly *a, const struct origin *from, const struct mark *mark,
+                        struct node ***docs, size_t *docs_len)
 {
         struct reader *r = a->r;
-        const char *file = assemble_shown(r->arena, path);
+        const char *file = assemble_shown(r->arena, from->file);
         AUTO_FREE char *text = NULL;
         struct err err = ERR_INIT;
         size_t len = 0, errors = r->diags->errors;
@@ -57,13 +67,13 @@ void assemble_read_file(struct assembly *a, const char *path, const char *dir,
                              ASSEMBLE_FILES_MAX);
                 return;
         }
-        if (file_read(path, YAML_SIZE_MAX, &text, &len, &err) < 0) {
+        if (file_read(from->file, YAML_SIZE_MAX, &text, &len, &err) < 0) {
                 reader_fault(r, DIAG_BAD_FILE, mark, "%s", err.msg);
                 r->partial = true;
                 return;
         }
         origin = arena_push(r->arena, (void **)&r->origins, &r->origins_len, sizeof(*origin));
-        *origin = (struct origin){file, dir};
+        *origin = (struct origin){file, from->dir, from->env};
         assemble_read_text(a, file, text, len, docs, docs_len);
         r->partial = r->partial || r->diags->errors > errors;
 }

@@ -40,11 +40,14 @@ void assemble_read_text(struct assembly *a, const char *file, const char *text, 
                         struct node ***docs, size_t *docs_len);
 
 /**
- * The same for the file at an absolute path; relative paths in it are resolved against dir. A file
- * that cannot be read is a finding at mark.
+ * The same for the file at the absolute path of from, whose place is that of findings; relative
+ * paths in it are resolved against from's dir, what it names finds from's variables (borrowed).
  */
-void assemble_read_file(struct assembly *a, const char *path, const char *dir,
-                        const struct mark *mark, struct node ***docs, size_t *docs_len);
+void assemble_read_file(struct assembly *a, const struct origin *from, const struct mark *mark,
+                        struct node ***docs, size_t *docs_len);
+
+/** A finding when path is on another machine: such files are not fetched. */
+bool assemble_is_remote(struct reader *r, const struct mark *mark, const char *path);
 
 /** A path as people would name the file here: below the present folder without it. */
 const char *assemble_shown(struct arena *arena, const char *path);

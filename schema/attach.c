@@ -10,6 +10,7 @@
 #include "schema/entries.h"
 #include "schema/kinds.h"
 #include "schema/shapes.h"
+#include "schema/target.h"
 
 static const char *const conditions[] = {"service_started", "service_healthy",
                                          "service_completed_successfully", NULL};
@@ -50,21 +51,34 @@ static const struct field network_ref_fields[] = {
          .offset = offsetof(struct network_ref, ipv4_address),
          .check = check_ip4,
          .doc = "a fixed address within the network's subnet; chosen when left out"},
-        {.name = "ipv6_address", .use = FIELD_IGNORED, .doc = "networks are IPv4 only"},
-        {.name = "mac_address", .use = FIELD_IGNORED, .doc = "the address is chosen"},
+        {.name = "ipv6_address",
+         .use = FIELD_IGNORED,
+         .doc = "networks are IPv4 only; a fixed address is ipv4_address"},
+        {.name = "mac_address",
+         .kind = &kind_mac,
+         .offset = offsetof(struct network_ref, mac_address),
+         .doc = "MAC address of the VM on this network; chosen when left out"},
         {.name = "interface_name",
          .use = FIELD_IGNORED,
          .doc = "interfaces are named eth0, eth1..."},
-        {.name = "priority", .use = FIELD_QUIET, .doc = "networks are attached by name"},
+        {.name = "priority",
+         .kind = &kind_int32,
+         .offset = offsetof(struct network_ref, priority),
+         .in_only = true,
+         .doc = "the network with the highest one gets the service's mac_address"},
         {.name = "gw_priority",
-         .use = FIELD_IGNORED,
-         .doc = "the first network that is not internal has the default route"},
+         .kind = &kind_int32,
+         .offset = offsetof(struct network_ref, gw_priority),
+         .doc = "of the networks that are not internal, the one with the highest has the default "
+                "route, else the first by name"},
         {.name = "driver_opts",
          .use = FIELD_IGNORED,
          .doc = "there is one driver, without options"},
         {.name = "link_local_ips",
-         .use = FIELD_REFUSED,
-         .doc = "link-local addresses cannot be given; use ipv4_address"},
+         .kind = &kind_strings,
+         .offset = offsetof(struct network_ref, link_local_ips),
+         .check = check_link_local,
+         .doc = "more addresses of the VM on this network, of 169.254.0.0/16"},
         {0},
 };
 
@@ -188,6 +202,7 @@ static void read_link(struct reader *r, const struct field *field, const struct 
         link = arena_push(r->arena, (void **)&draft->links, &draft->links_len, sizeof(*link));
         link->service = arena_strndup(r->arena, text, strcspn(text, ":"));
         link->alias = colon ? colon + 1 : link->service;
+        link->node = item;
         (void)service_add_depends(&draft->service, link->service);
         reader_add_ref(r, REF_SERVICE, link->service, &item->mark, false);
         check_hostname(r, item, link->alias);
@@ -264,7 +279,7 @@ static void read_file(struct reader *r, const struct node *item, enum ref_kind k
         if (!file->source)
                 return;
         reader_add_ref(r, kind, file->source, source ? &source->mark : &item->mark, false);
-        finish_file(file, kind == REF_SECRET ? "/run/secrets" : "");
+        finish_file(file, (kind == REF_SECRET ? &kind_secrets : &kind_configs)->folder);
 }
 
 static void read_config(struct reader *r, const struct field *field, const struct node *item,
@@ -288,7 +303,7 @@ static void read_secret(struct reader *r, const struct field *field, const struc
 static void configs_read(struct reader *r, const struct field *field, const struct node *node,
                          void *value)
 {
-        entries_read(r, field, node, read_config, value);
+        targets_read(r, field, node, read_config, value);
 }
 
 static json_t *configs_write(const struct field *field, const void *value)
@@ -303,7 +318,7 @@ static json_t *configs_write(const struct field *field, const void *value)
 static void secrets_read(struct reader *r, const struct field *field, const struct node *node,
                          void *value)
 {
-        entries_read(r, field, node, read_secret, value);
+        targets_read(r, field, node, read_secret, value);
 }
 
 static json_t *secrets_write(const struct field *field, const void *value)
@@ -318,12 +333,14 @@ static json_t *secrets_write(const struct field *field, const void *value)
 const struct kind kind_configs = {.schema = SHAPE_ENTRIES("{'type':'string','minLength':1}"),
                                   .form = "a list of configs",
                                   .merge = MERGE_TARGET,
+                                  .folder = "",
                                   .long_form = file_fields,
                                   .read = configs_read,
                                   .write = configs_write};
 const struct kind kind_secrets = {.schema = SHAPE_ENTRIES("{'type':'string','minLength':1}"),
                                   .form = "a list of secrets",
                                   .merge = MERGE_TARGET,
+                                  .folder = "/run/secrets",
                                   .long_form = file_fields,
                                   .read = secrets_read,
                                   .write = secrets_write};

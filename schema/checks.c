@@ -12,6 +12,8 @@
 #define NAME_MAX_ 63
 
 #define HTTP_PATH_MAX 1000
+/* The longest there is has 16 bytes. */
+#define DNS_OPT_MAX 64
 
 void check_name(struct reader *r, const struct node *node, const char *text)
 {
@@ -67,6 +69,54 @@ void check_ip4(struct reader *r, const struct node *node, const char *text)
 
         if (value_ip4(text, &ip, &err) < 0)
                 reader_fault(r, DIAG_BAD_ADDRESS, &node->mark, "%s", err.msg);
+}
+
+void check_dns(struct reader *r, const struct node *node, const char *text)
+{
+        uint8_t ip6[VALUE_IP6_BYTES];
+
+        if (value_ip6(text, ip6, NULL) == 0)
+                reader_fault(r, DIAG_IGNORED_KEY, &node->mark,
+                             "%s: ignored: networks are IPv4 only", text);
+        else
+                check_ip4(r, node, text);
+}
+
+void check_link_local(struct reader *r, const struct node *node, const char *text)
+{
+        uint32_t ip = 0, within;
+        uint8_t ip6[VALUE_IP6_BYTES];
+
+        if (value_ip6(text, ip6, NULL) == 0) {
+                reader_fault(r, DIAG_IGNORED_KEY, &node->mark,
+                             "%s: ignored: networks are IPv4 only", text);
+                return;
+        }
+        check_ip4(r, node, text);
+        if (value_ip4(text, &ip, NULL) < 0)
+                return;
+        within = ip & 0xffff;
+        if (ip >> 16 != 0xa9fe || within < 0x100 || within >= 0xff00)
+                reader_fault(r, DIAG_BAD_ADDRESS, &node->mark,
+                             "%s is not link-local; those are 169.254.1.0 to 169.254.254.255",
+                             text);
+        else if (within >> 8 == 250)
+                reader_fault(r, DIAG_BAD_ADDRESS, &node->mark,
+                             "%s is of those that berth uses itself (169.254.250.0/24); choose "
+                             "another one",
+                             text);
+}
+
+/* A word of a line of resolv.conf. */
+void check_dns_opt(struct reader *r, const struct node *node, const char *text)
+{
+        bool plain = *text && strlen(text) <= DNS_OPT_MAX;
+
+        for (const char *c = text; *c && plain; c++)
+                plain = *c > ' ' && *c < 0x7f && *c != '#' && *c != ';';
+        if (!plain)
+                reader_fault(r, DIAG_BAD_VALUE, &node->mark,
+                             "'%.60s' is no option of a resolver; write one like ndots:2", text);
 }
 
 /* It is sent as it is written: nothing in it may end the request line. */

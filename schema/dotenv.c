@@ -156,6 +156,7 @@ static void read_line(struct dotenv *d)
 {
         AUTO_FREE char *key = NULL;
         AUTO_FREE char *value = NULL;
+        const struct mark mark = d->mark; /* a value may span lines */
         size_t n = 0;
 
         if (has_prefix(d->p, "export ") || has_prefix(d->p, "export\t"))
@@ -176,13 +177,13 @@ static void read_line(struct dotenv *d)
                 const char *inherited = env_get(d->env, key);
 
                 if (inherited)
-                        env_set(d->env, key, inherited);
+                        env_set_at(d->env, key, inherited, &mark);
                 return;
         }
         d->p++;
         value = take_value(d);
         if (value && !isdigit((unsigned char)key[0]))
-                env_set(d->env, key, value);
+                env_set_at(d->env, key, value, &mark);
 }
 
 int dotenv_read(const char *file, const char *path, const char *text, bool raw, struct env *env,

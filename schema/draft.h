@@ -14,7 +14,8 @@
 #define MEM_LIMIT_MAX (INT64_C(1) << 50)
 
 struct env_file {
-        const char *path; /* absolute */
+        const char *path;      /* absolute */
+        const struct env *env; /* of the file that names it */
         bool required, raw;
         struct mark mark;
         const char *where; /* path for messages */
@@ -22,6 +23,7 @@ struct env_file {
 
 struct link {
         const char *service, *alias;
+        const struct node *node;
 };
 
 enum restart_condition { CONDITION_UNSET, CONDITION_NONE, CONDITION_ON_FAILURE, CONDITION_ANY };
@@ -39,6 +41,7 @@ struct service_draft {
         struct str_list profiles; /* heap, as all str_lists */
         char *container_name;     /* heap */
         char *platform;           /* heap; only checked */
+        char *mac_address;        /* heap; moves to one of its networks */
         const struct node *build; /* NULL: none */
         int64_t deploy_replicas;  /* -1: not given */
         int64_t deploy_memory_bytes, deploy_pids;

@@ -21,7 +21,9 @@ const char *entry_name(struct reader *r, const struct node *item)
 {
         if (item->kind == NODE_STRING && item->text[0])
                 return item->text;
-        reader_fault(r, DIAG_BAD_TYPE, &item->mark, "must be a name, not %s", node_kind_name(item));
+        reader_fault(
+                r, DIAG_BAD_TYPE, &item->mark, "must be a name, not %s%s", node_kind_name(item),
+                item->kind == NODE_MAP ? "; to give options, write a map, without dashes" : "");
         return NULL;
 }
 

@@ -83,6 +83,7 @@ static struct book *open_book(struct extender *x, const char *path, const struct
         struct node **docs = NULL;
         struct path at = r->path;
         size_t docs_len = 0;
+        struct origin from;
         struct book *book;
 
         for (book = x->books; book; book = book->next)
@@ -91,8 +92,8 @@ static struct book *open_book(struct extender *x, const char *path, const struct
         book = arena_alloc(r->arena, sizeof(*book));
         *book = (struct book){.path = path, .next = x->books};
         x->books = book;
-        assemble_read_file(x->a, path, dirname(arena_strdup(r->arena, path)), mark, &docs,
-                           &docs_len);
+        from = (struct origin){path, dirname(arena_strdup(r->arena, path)), x->env};
+        assemble_read_file(x->a, &from, mark, &docs, &docs_len);
         r->path.len = 0;
         for (size_t i = 0; i < docs_len; i++) {
                 variables_replace(r->arena, x->env, r->diags, docs[i]);
@@ -128,6 +129,8 @@ static const struct node *find_base(struct extender *x, struct book *book, const
         if (spec->file) {
                 size_t errors = r->diags->errors;
 
+                if (assemble_is_remote(r, &at->mark, spec->file))
+                        return NULL;
                 book = open_book(x, reader_resolve_path(r, &at->mark, spec->file), &at->mark);
                 if (!book->services && r->diags->errors > errors)
                         return NULL;

@@ -29,6 +29,9 @@ void reader_fault(struct reader *r, enum diag_code code, const struct mark *mark
 
         if (code >= DIAG_IGNORED_KEY && !r->env)
                 return; /* as below */
+        if (r->off && (code >= DIAG_IGNORED_KEY || code == DIAG_UNSUPPORTED_KEY ||
+                       code == DIAG_UNSUPPORTED_VALUE))
+                return; /* well written, and not run: what VMs cannot do does not matter */
         va_start(ap, fmt);
         diags_addv(r->diags, code, mark, shown_path(r), fmt, ap);
         va_end(ap);
@@ -38,7 +41,7 @@ void reader_warn(struct reader *r, const struct mark *mark, const char *fmt, ...
 {
         va_list ap;
 
-        if (!r->env) /* JSON comes from a program: there is nobody to warn */
+        if (!r->env || r->off) /* JSON comes from a program: there is nobody to warn */
                 return;
         va_start(ap, fmt);
         diags_addv(r->diags, DIAG_SUSPICIOUS, mark, shown_path(r), fmt, ap);
@@ -60,6 +63,14 @@ void reader_refuse_kind(struct reader *r, const struct field *field, const struc
                              node_kind_name(node));
 }
 
+const struct env *reader_env(const struct reader *r, const struct mark *mark)
+{
+        for (size_t i = 0; i < r->origins_len; i++)
+                if (r->origins[i].file == mark->file)
+                        return r->origins[i].env;
+        return r->env;
+}
+
 void reader_add_ref(struct reader *r, enum ref_kind kind, const char *name, const struct mark *mark,
                     bool optional)
 {
@@ -71,6 +82,22 @@ void reader_add_ref(struct reader *r, enum ref_kind kind, const char *name, cons
                             .mark = *mark,
                             .service = r->service,
                             .optional = optional};
+}
+
+void reader_note(struct reader *r, const struct node *service, const char *list, const char *name,
+                 size_t index, const struct node *node)
+{
+        struct note *note;
+
+        if (!r->env) /* JSON has no places */
+                return;
+        note = arena_push(r->arena, (void **)&r->notes, &r->notes_len, sizeof(*note));
+        *note = (struct note){.service = service,
+                              .list = list,
+                              .name = name ? arena_strdup(r->arena, name) : NULL,
+                              .index = index,
+                              .node = node,
+                              .order = r->notes_len};
 }
 
 const struct field *field_find(const struct field *table, const char *name)

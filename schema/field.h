@@ -35,6 +35,7 @@ struct kind {
         const char *schema; /* JSON Schema of it, {"$ref":"#long"} for the long form; NULL: follows
                                from the merge rule and arg */
         enum merge_rule merge;
+        const char *folder; /* of MERGE_TARGET, where a bare name is mounted; NULL: nowhere */
         const struct field *long_form; /* keys of an entry that is a map, for explanations */
         void (*init)(const struct field *field, void *value); /* NULL: zero is "unset" */
         void (*read)(struct reader *r, const struct field *field, const struct node *node,
@@ -97,11 +98,23 @@ struct claim {
         size_t service;
 };
 
+/* Where an element of the canonical form stands that the tree has elsewhere, or has not: one of a
+ * list that was written out or put together, a variable of a file. */
+struct note {
+        const struct node *service;
+        const char *list; /* "ports" */
+        const char *name; /* NULL: an index */
+        size_t index;
+        const struct node *node; /* that it came from */
+        size_t order;
+};
+
 /* A file that relative paths in it are resolved against a folder of its own: one that is included
  * or extended. Files are told apart by their pointers: one may be read in several ways. */
 struct origin {
         const char *file; /* as in marks */
         const char *dir;
+        const struct env *env; /* what variables in it, and in files that it names, stand for */
 };
 
 struct reader {
@@ -109,6 +122,8 @@ struct reader {
         struct diags *diags;
         const struct env *env; /* NULL: canonical JSON, no files and variables */
         const char *base_dir;  /* of relative paths; NULL likewise */
+        const char *profiles;  /* those that are on, comma between; NULL: none */
+        bool off;              /* the service that is being read is left out by its profiles */
         bool partial;          /* a file could not be read: names may lead into it */
         struct origin *origins;
         size_t origins_len;
@@ -118,6 +133,9 @@ struct reader {
         size_t refs_len;
         struct claim *claims;
         size_t claims_len;
+        const struct node *service_node; /* of the one that is being read */
+        struct note *notes;
+        size_t notes_len;
 };
 
 /** A finding at a place and the reader's path. */
@@ -134,11 +152,18 @@ void reader_fault(struct reader *r, enum diag_code code, const struct mark *mark
 /** "must be A STRING, not a list" for the field's kind. */
 void reader_refuse_kind(struct reader *r, const struct field *field, const struct node *node);
 
+/** The variables at a place: those of the project it was included with. NULL: JSON. */
+const struct env *reader_env(const struct reader *r, const struct mark *mark);
+
 /**
  * Note that this place names a thing of the stack: after reading, it must exist unless optional.
  */
 void reader_add_ref(struct reader *r, enum ref_kind kind, const char *name, const struct mark *mark,
                     bool optional);
+
+/** Note where LIST[index], or LIST.name unless it is NULL, of a service came from. */
+void reader_note(struct reader *r, const struct node *service, const char *list, const char *name,
+                 size_t index, const struct node *node);
 
 /** Set what was not given. */
 void fields_init(const struct field *table, void *base);

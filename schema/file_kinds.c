@@ -50,6 +50,7 @@ static void read_env_file(struct reader *r, const struct field *field, const str
                 file = arena_push(r->arena, (void **)&draft->env_files, &draft->env_files_len,
                                   sizeof(*file));
                 file->path = reader_resolve_path(r, &item->mark, spec.path);
+                file->env = reader_env(r, &item->mark);
                 file->required = spec.required;
                 file->raw = spec.format == 1;
                 file->mark = item->mark;
@@ -104,6 +105,7 @@ static void read_label_file(struct reader *r, const struct field *field, const s
         file = arena_push(r->arena, (void **)&draft->label_files, &draft->label_files_len,
                           sizeof(*file));
         *file = (struct env_file){.path = reader_resolve_path(r, &item->mark, text),
+                                  .env = reader_env(r, &item->mark),
                                   .required = true,
                                   .mark = item->mark,
                                   .where = path_text(&r->path, r->arena)};

@@ -64,16 +64,23 @@ static void read_env_file(struct reader *r, const char *path, const struct mark 
                 reader_fault(r, DIAG_BAD_FILE, mark, "%s", err.msg);
 }
 
-static void read_env(struct reader *r, const struct include_spec *spec, const struct mark *mark,
-                     const char *dir, struct env *env)
+/* The project's variables, which live as long as its tree. */
+static const struct env *read_env(struct reader *r, const struct include_spec *spec,
+                                  const struct mark *mark, const char *dir, const struct env *outer)
 {
+        struct env env = {.parent = outer};
+        const struct env *kept;
+
         for (size_t i = 0; i < spec->env_file.len; i++)
-                read_env_file(r, reader_resolve_path(r, mark, spec->env_file.items[i]), mark, env);
+                read_env_file(r, reader_resolve_path(r, mark, spec->env_file.items[i]), mark, &env);
         if (!spec->env_file.set) {
                 AUTO_FREE char *beside = file_join(dir, ".env");
 
-                read_env_file(r, beside, NULL, env);
+                read_env_file(r, beside, NULL, &env);
         }
+        kept = env_keep(r->arena, &env);
+        env_release(&env);
+        return kept;
 }
 
 static bool in_cycle(struct assembly *a, const char *path, const struct mark *mark)
@@ -154,11 +161,10 @@ static struct node *load_project(struct assembly *a, const struct env *outer,
 {
         struct reader *r = a->r;
         const char *first = reader_resolve_path(r, mark, spec->path.items[0]);
-        const char *dir = spec->project_directory
-                                  ? reader_resolve_path(r, mark, spec->project_directory)
-                                  : dirname(arena_strdup(r->arena, first));
+        struct origin from = {.dir = spec->project_directory
+                                             ? reader_resolve_path(r, mark, spec->project_directory)
+                                             : dirname(arena_strdup(r->arena, first))};
         struct include_frame frame = {a->frame, first};
-        struct env env = {.parent = outer};
         struct node **docs = NULL;
         struct node *root = NULL;
         struct path at = r->path;
@@ -166,19 +172,21 @@ static struct node *load_project(struct assembly *a, const struct env *outer,
 
         if (in_cycle(a, first, mark))
                 return NULL;
-        read_env(r, spec, mark, dir, &env);
-        for (size_t i = 0; i < spec->path.len; i++)
-                assemble_read_file(a, reader_resolve_path(r, mark, spec->path.items[i]), dir, mark,
-                                   &docs, &docs_len);
+        from.env = read_env(r, spec, mark, from.dir, outer);
+        for (size_t i = 0; i < spec->path.len; i++) {
+                if (assemble_is_remote(r, mark, spec->path.items[i]))
+                        continue;
+                from.file = reader_resolve_path(r, mark, spec->path.items[i]);
+                assemble_read_file(a, &from, mark, &docs, &docs_len);
+        }
         a->frame = &frame;
         r->path.len = 0; /* findings in those files are about their own keys */
         if (docs_len > 0)
-                root = assemble_docs(a, &env, docs, docs_len);
+                root = assemble_docs(a, from.env, docs, docs_len);
         if (root)
-                resolve_environments(r->arena, &env, root);
+                resolve_environments(r->arena, from.env, root);
         r->path = at;
         a->frame = frame.outer;
-        env_release(&env);
         return root;
 }
 

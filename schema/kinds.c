@@ -65,6 +65,48 @@ static json_t *string_write(const struct field *field, const void *value)
 const struct kind kind_string = {
         .schema = SHAPE_STRING, .form = "a string", .read = string_read, .write = string_write};
 
+/* An address that no other card has: ours are made from IPv4 addresses, and bit 0 is for groups. */
+static const char *mac_problem(const uint8_t *mac)
+{
+        static const uint8_t none[VALUE_MAC_BYTES],
+                waiting[] = {0x02, 0x62, 0x65, 0x72, 0x74, 0x68};
+
+        if (mac[0] & 1)
+                return "is an address of groups; the first byte must be even";
+        if (memcmp(mac, none, sizeof(none)) == 0)
+                return "is the address of no card";
+        if (((mac[0] == 0x02 || mac[0] == 0x06) && mac[1] == 0xbe) ||
+            memcmp(mac, waiting, sizeof(waiting)) == 0)
+                return "is of those that berth chooses itself (02:be, 06:be)";
+        return NULL;
+}
+
+static void mac_read(struct reader *r, const struct field *field, const struct node *node,
+                     void *value)
+{
+        const char *text = reader_string(r, field, node), *problem;
+        uint8_t mac[VALUE_MAC_BYTES];
+        char **slot = value, canonical[VALUE_MAC_MAX];
+        struct err err = ERR_INIT;
+
+        if (!text)
+                return;
+        if (value_mac(text, mac, &err) < 0) {
+                reader_fault(r, DIAG_BAD_ADDRESS, &node->mark, "%s", err.msg);
+                return;
+        }
+        problem = mac_problem(mac);
+        if (problem)
+                reader_fault(r, DIAG_BAD_ADDRESS, &node->mark,
+                             "%s %s; write one like 02:42:ac:11:65:43", text, problem);
+        value_mac_text(mac, canonical);
+        free(*slot);
+        *slot = xstrdup(canonical);
+}
+
+const struct kind kind_mac = {
+        .schema = SHAPE_STRING, .form = "a string", .read = mac_read, .write = string_write};
+
 bool reader_bool(struct reader *r, const struct field *field, const struct node *node, bool *ret)
 {
         static const char *const yes[] = {"true", "yes", "y", "on"};

@@ -6,6 +6,7 @@
 #include "schema/field.h"
 
 extern const struct kind kind_string;   /* char * */
+extern const struct kind kind_mac;      /* char *, as value_mac_text() writes it */
 extern const struct kind kind_bool;     /* bool; unset: false or true */
 extern const struct kind kind_not;      /* bool, told the other way round; unset: true, kept as 0 */
 extern const struct kind kind_int;      /* int64_t */
@@ -53,6 +54,9 @@ field_check_fn check_absolute;    /* a path in the guest */
 field_check_fn check_hostname;
 field_check_fn check_search; /* a domain, or none */
 field_check_fn check_ip4;
+field_check_fn check_dns;        /* IPv6 is only warned about: normalise() drops it */
+field_check_fn check_link_local; /* likewise */
+field_check_fn check_dns_opt;
 field_check_fn check_signal;
 field_check_fn check_not_empty;
 field_check_fn check_http_path;

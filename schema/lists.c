@@ -324,7 +324,9 @@ static void read_named(struct reader *r, const struct named *named, const struct
                              node_kind_name(entry->value),
                              field_find(named->table, entry->key)
                                      ? "; it is a key of the entries here: indent it below one"
-                                     : "");
+                             : entry->value->kind == NODE_NULL ? "; indent its keys below it"
+                                                               : "");
+        r->off = false;
 }
 
 static void named_read(struct reader *r, const struct field *field, const struct node *node,

@@ -17,6 +17,7 @@
 #include "schema/dotenv.h"
 #include "schema/draft.h"
 #include "schema/normalise.h"
+#include "schema/places.h"
 #include "schema/validate.h"
 #include "schema/variables.h"
 #include "schema/yaml.h"
@@ -33,6 +34,7 @@ struct loader {
         struct include_frame top; /* the first file: included again, it is a cycle */
         struct node **docs;
         size_t docs_len;
+        const struct node *root; /* of all docs */
 };
 
 bool text_valid(const char *s, size_t n)
@@ -110,7 +112,8 @@ static int read_file(struct loader *l, const char *file, struct err *err)
 
         if (r < 0)
                 return r;
-        assemble_read_text(&l->assembly, file, text, len, &l->docs, &l->docs_len);
+        assemble_read_text(&l->assembly, arena_strdup(l->arena, file), text, len, &l->docs,
+                           &l->docs_len);
         return 0;
 }
 
@@ -178,7 +181,7 @@ static struct stack *take_stack(struct stack_draft *draft)
 }
 
 /* From one tree on, YAML and JSON go the same way. name: NULL keeps that of the tree. */
-static void build(struct reader *r, const struct node *root, const char *name, const char *profiles,
+static void build(struct reader *r, const struct node *root, const char *name,
                   struct stack_draft *draft)
 {
         sort_sections(root);
@@ -188,7 +191,7 @@ static void build(struct reader *r, const struct node *root, const char *name, c
                 free(draft->stack.name);
                 draft->stack.name = xstrdup(name);
         }
-        normalise(r, draft, profiles);
+        normalise(r, draft);
         validate(r, draft);
 }
 
@@ -248,7 +251,9 @@ static void load_docs(struct loader *l, struct stack_draft *draft)
                 if (has_old_form(root))
                         return;
         }
-        build(&l->reader, root, name, all_profiles(l), draft);
+        l->reader.profiles = all_profiles(l);
+        build(&l->reader, root, name, draft);
+        l->root = root;
 }
 
 static int load_files(struct loader *l, struct stack_draft *draft, struct err *err)
@@ -277,8 +282,8 @@ static int load_files(struct loader *l, struct stack_draft *draft, struct err *e
         return 0;
 }
 
-int manifest_load(const struct load_options *options, struct stack **ret_stack, struct diags *diags,
-                  struct err *err)
+int manifest_load_places(const struct load_options *options, struct stack **ret_stack,
+                         struct places **ret_places, struct diags *diags, struct err *err)
 {
         AUTO(arena) struct arena *arena = arena_new();
         struct loader l = {.options = options, .arena = arena, .diags = diags};
@@ -296,11 +301,19 @@ int manifest_load(const struct load_options *options, struct stack **ret_stack, 
                             diags->errors == 1 ? "" : "s");
         if (r == 0)
                 *ret_stack = take_stack(&draft);
+        if (r == 0 && ret_places)
+                *ret_places = places_new(STEAL(arena), l.root, l.reader.notes, l.reader.notes_len);
         draft_release(&draft);
         env_release(&l.env);
         env_release(&l.project);
         free(l.base_dir);
         return r;
+}
+
+int manifest_load(const struct load_options *options, struct stack **ret_stack, struct diags *diags,
+                  struct err *err)
+{
+        return manifest_load_places(options, ret_stack, NULL, diags, err);
 }
 
 json_t *stack_to_json(const struct stack *stack)
@@ -348,7 +361,7 @@ int stack_from_json(const json_t *json, struct stack **ret_stack, struct diags *
         root = tree_from_json(arena, json);
         if (!node_find(root, "name"))
                 diags_add(diags, DIAG_MISSING_KEY, NULL, "name", "'name' is missing");
-        build(&r, root, NULL, NULL, &draft);
+        build(&r, root, NULL, &draft);
         if (diags->errors == 0)
                 *ret_stack = take_stack(&draft);
         draft_release(&draft);

@@ -102,6 +102,12 @@ struct load_options {
 int manifest_load(const struct load_options *options, struct stack **ret_stack, struct diags *diags,
                   struct err *err);
 
+struct places; /* schema/places.h */
+
+/** The same; *ret_places: the caller's, where its values stand. NULL: not wanted. */
+int manifest_load_places(const struct load_options *options, struct stack **ret_stack,
+                         struct places **ret_places, struct diags *diags, struct err *err);
+
 /** Canonical JSON of a stack: sorted, complete, defaults left out. A new reference. */
 json_t *stack_to_json(const struct stack *stack);
 

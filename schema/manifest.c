@@ -54,6 +54,8 @@ static void release_arrays(struct service *s)
                 free(s->networks[i].network);
                 str_list_release(&s->networks[i].aliases);
                 free(s->networks[i].ipv4_address);
+                free(s->networks[i].mac_address);
+                str_list_release(&s->networks[i].link_local_ips);
         }
         free(s->networks);
         hooks_release(&s->post_start);
@@ -93,6 +95,7 @@ void service_release(struct service *s)
         release_files(s->secrets, s->secrets_len);
         str_list_release(&s->dns);
         str_list_release(&s->dns_search);
+        str_list_release(&s->dns_opt);
         str_list_release(&s->extra_hosts);
         str_list_release(&s->healthcheck.test);
         free(s->stop_signal);
@@ -156,6 +159,7 @@ void draft_release(struct stack_draft *draft)
                 service_release(&draft->drafts[i].service);
                 str_list_release(&draft->drafts[i].profiles);
                 free(draft->drafts[i].container_name);
+                free(draft->drafts[i].mac_address);
                 free(draft->drafts[i].platform);
         }
         free(draft->drafts);

@@ -133,10 +133,17 @@ struct update_config {
         enum update_order order;
 };
 
+/* Link-local addresses of a VM on a network: it has room for so many beside its own. */
+#define NETWORK_LINK_LOCAL_MAX 3
+
 struct network_ref {
         char *network; /* name within the stack */
         struct str_list aliases;
         char *ipv4_address; /* NULL: chosen */
+        char *mac_address;  /* as value_mac_text() writes it; NULL: chosen */
+        struct str_list link_local_ips;
+        int priority;    /* while a manifest is read: where the service's mac_address goes */
+        int gw_priority; /* of those with a way out, the highest has the default route */
 };
 
 struct ulimit {
@@ -184,7 +191,7 @@ struct service {
         struct network_ref *networks; /* never empty unless network_none */
         size_t networks_len;
         bool network_none;
-        struct str_list dns, dns_search, extra_hosts; /* extra_hosts: "name=address" */
+        struct str_list dns, dns_search, dns_opt, extra_hosts; /* extra_hosts: "name=address" */
         struct healthcheck healthcheck;
         bool has_healthcheck;
         struct hooks post_start, pre_stop; /* in order */

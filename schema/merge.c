@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "schema/mount.h"
 #include "schema/port.h"
+#include "schema/target.h"
 
 static struct node *merge_value(struct reader *r, const struct field *field, struct node *base,
                                 struct node *over);
@@ -26,13 +26,15 @@ static struct node *list_to_map(struct reader *r, struct node *list, bool pairs)
         map = node_new(r->arena, NODE_MAP, &list->mark);
         for (size_t i = 0; i < list->len; i++) {
                 struct node *item = list->items[i];
-                size_t n = pairs ? strcspn(item->text, "=") : strlen(item->text);
                 struct node *value = node_new(r->arena, NODE_NULL, &item->mark);
                 struct entry *same;
-                const char *key = arena_strndup(r->arena, item->text, n);
+                const char *key;
+                size_t n;
 
                 if (is_collection(item))
                         return list; /* the reader will tell */
+                n = pairs ? strcspn(item->text, "=") : strlen(item->text);
+                key = arena_strndup(r->arena, item->text, n);
                 if (item->text[n]) {
                         value->kind = NODE_STRING;
                         value->text = item->text + n + 1;
@@ -57,32 +59,52 @@ static struct node *scalar_to_list(struct reader *r, struct node *node)
         return list;
 }
 
-/* What makes two entries of a list the same one. */
-static const char *item_key(struct reader *r, enum merge_rule rule, const struct node *item)
+/* Longer lists than real ones are joined without looking for equal entries. */
+#define LIST_COMPARES_MAX 10000000
+
+/* What makes two entries of a list the same one; empty or NULL: nothing does. */
+static const char *item_key(struct reader *r, const struct field *field, const struct node *item)
 {
+        enum merge_rule rule = field->kind->merge;
         const struct node *path = node_get(item, "path"); /* of an env_file */
 
         if (rule == MERGE_PORTS)
                 return port_merge_key(r->arena, item);
         if (rule == MERGE_TARGET)
-                return mount_merge_key(r->arena, item);
-        return item->kind == NODE_MAP && path ? path->text : item->text;
+                return target_key(r->arena, item, field->kind->folder);
+        if (is_collection(item))
+                return path ? path->text : NULL;
+        return item->text;
 }
 
-static struct node *merge_lists(struct reader *r, enum merge_rule rule, struct node *base,
+/* The last entry with that key, as it is the one that counts; n when there is none. */
+static size_t find_key(const char *const *keys, size_t n, const char *key)
+{
+        for (size_t i = n; i-- > 0 && key && key[0];)
+                if (keys[i] && streq(keys[i], key))
+                        return i;
+        return n;
+}
+
+static struct node *merge_lists(struct reader *r, const struct field *field, struct node *base,
                                 struct node *over)
 {
+        AUTO_FREE const char **keys = NULL;
+
         base = scalar_to_list(r, base);
         over = scalar_to_list(r, over);
         if (base->kind != NODE_SEQ || over->kind != NODE_SEQ)
                 return over;
+        keys = xcalloc(base->len + over->len, sizeof(*keys));
+        for (size_t i = 0; i < base->len; i++)
+                keys[i] = item_key(r, field, base->items[i]);
         for (size_t i = 0; i < over->len; i++) {
-                const char *key = item_key(r, rule, over->items[i]);
-                size_t k = 0;
+                const char *key = item_key(r, field, over->items[i]);
+                size_t n = base->len;
+                size_t k = n < LIST_COMPARES_MAX / over->len ? find_key(keys, n, key) : n;
 
-                while (k < base->len && !streq(item_key(r, rule, base->items[k]), key))
-                        k++;
-                if (k < base->len)
+                keys[k] = key;
+                if (k < n)
                         base->items[k] = over->items[i];
                 else
                         node_add_item(r->arena, base, over->items[i]);
@@ -196,13 +218,13 @@ static struct node *merge_value(struct reader *r, const struct field *field, str
                 base = list_to_map(r, base, rule == MERGE_PAIRS);
                 over = list_to_map(r, over, rule == MERGE_PAIRS);
                 if (base->kind != NODE_MAP || over->kind != NODE_MAP)
-                        return refuse_mismatch(r, base, over);
+                        return base->kind == NODE_MAP ? over : base; /* the reader will tell */
                 merge_maps(r, NULL, base, over);
                 return base;
         case MERGE_SET:
         case MERGE_PORTS:
         case MERGE_TARGET:
-                return merge_lists(r, rule, base, over);
+                return merge_lists(r, field, base, over);
         }
         bug("merge rule");
 }

@@ -10,6 +10,7 @@
 #include "schema/entries.h"
 #include "schema/kinds.h"
 #include "schema/shapes.h"
+#include "schema/target.h"
 
 static const char *const mount_types[] = {"volume", "bind", "tmpfs", NULL};
 
@@ -28,32 +29,6 @@ static const struct {
          "there is no Docker here: leave the entry out, and the service if it is for containers"},
 };
 
-/* Lexically: no double slashes, no "." and "..", no slash at the end. */
-static char *clean_path(struct arena *arena, const char *path)
-{
-        char *out = arena_alloc(arena, strlen(path) + 2); /* a relative one gains a slash */
-        size_t n = 0;
-
-        for (const char *p = path; *p;) {
-                size_t len = strcspn(p, "/");
-
-                if (len == 2 && p[0] == '.' && p[1] == '.') {
-                        while (n > 0 && out[--n] != '/')
-                                ;
-                } else if (len > 0 && !(len == 1 && p[0] == '.')) {
-                        out[n++] = '/';
-                        memmove(out + n, p, len);
-                        n += len;
-                }
-                p += len;
-                p += *p == '/';
-        }
-        if (n == 0)
-                out[n++] = '/';
-        out[n] = '\0';
-        return out;
-}
-
 static const char *dir_of(const struct reader *r, const struct mark *mark)
 {
         for (size_t i = 0; i < r->origins_len; i++)
@@ -67,7 +42,7 @@ const char *reader_resolve_path(struct reader *r, const struct mark *mark, const
         const char *home;
 
         if (path[0] == '/')
-                return clean_path(r->arena, path);
+                return target_clean(r->arena, path);
         if (!r->env) {
                 reader_fault(r, DIAG_BAD_PATH, mark, "'%.80s' is not an absolute path", path);
                 return path;
@@ -75,10 +50,11 @@ const char *reader_resolve_path(struct reader *r, const struct mark *mark, const
         if (path[0] == '~' && (path[1] == '/' || !path[1])) {
                 home = env_get(r->env, "HOME");
                 if (home && home[0] == '/')
-                        return clean_path(r->arena, arena_printf(r->arena, "%s%s", home, path + 1));
+                        return target_clean(r->arena,
+                                            arena_printf(r->arena, "%s%s", home, path + 1));
                 reader_fault(r, DIAG_BAD_PATH, mark, "HOME is not set, so '~' has no meaning");
         }
-        return clean_path(r->arena, arena_printf(r->arena, "%s/%s", dir_of(r, mark), path));
+        return target_clean(r->arena, arena_printf(r->arena, "%s/%s", dir_of(r, mark), path));
 }
 
 void mount_check_bind(struct reader *r, const struct mark *mark, const char *path)
@@ -92,14 +68,15 @@ void mount_check_bind(struct reader *r, const struct mark *mark, const char *pat
                                      forbidden[i].why);
 }
 
-static struct mount *add_mount(struct reader *r, const struct mark *mark, struct service *service)
+static struct mount *add_mount(struct reader *r, const struct node *node, struct service *service)
 {
         struct mount *mount;
 
         if (service->volumes_len >= MOUNTS_MAX) {
-                reader_fault(r, DIAG_LIMIT, mark, "more than %d mounts", MOUNTS_MAX);
+                reader_fault(r, DIAG_LIMIT, &node->mark, "more than %d mounts", MOUNTS_MAX);
                 return NULL;
         }
+        reader_note(r, r->service_node, "volumes", NULL, service->volumes_len, node);
         mount = array_push(&service->volumes, &service->volumes_len);
         mount->create_host_path = true;
         mount->size_bytes = -1;
@@ -118,7 +95,7 @@ static void set_target(struct reader *r, const struct node *node, struct mount *
                              mount->target ? mount->target : "");
                 return;
         }
-        clean = clean_path(r->arena, mount->target);
+        clean = target_clean(r->arena, mount->target);
         free(mount->target);
         mount->target = xstrdup(clean);
         if (streq(clean, "/"))
@@ -184,7 +161,7 @@ static void read_short(struct reader *r, const struct node *node, struct service
         const char *first = strchr(node->text, ':');
         const char *second = first ? strchr(first + 1, ':') : NULL;
         AUTO_FREE char *source = first ? xstrndup(node->text, (size_t)(first - node->text)) : NULL;
-        struct mount *mount = add_mount(r, &node->mark, service);
+        struct mount *mount = add_mount(r, node, service);
 
         if (!mount)
                 return;
@@ -297,7 +274,7 @@ static const struct field mount_fields[] = {
 
 static void read_long(struct reader *r, const struct node *node, struct service *service)
 {
-        struct mount *mount = add_mount(r, &node->mark, service);
+        struct mount *mount = add_mount(r, node, service);
         const struct node *source = node_get(node, "source");
         const struct node *target = node_get(node, "target");
         AUTO_FREE char *text = NULL;
@@ -339,7 +316,7 @@ static void read_mount(struct reader *r, const struct field *field, const struct
 static void mounts_read(struct reader *r, const struct field *field, const struct node *node,
                         void *value)
 {
-        entries_read(r, field, node, read_mount, value);
+        targets_read(r, field, node, read_mount, value);
 }
 
 static json_t *mounts_write(const struct field *field, const void *value)
@@ -387,7 +364,7 @@ static void read_tmpfs_option(struct reader *r, const struct node *node, const c
 static void read_tmpfs(struct reader *r, const struct node *node, struct service *service)
 {
         size_t n = strcspn(node->text, ":");
-        struct mount *mount = add_mount(r, &node->mark, service);
+        struct mount *mount = add_mount(r, node, service);
         AUTO_FREE char *options = node->text[n] ? xstrdup(node->text + n + 1) : NULL;
         char *rest = options;
 
@@ -422,20 +399,3 @@ const struct kind kind_tmpfs = {.schema = SHAPE_WORDS,
                                 .form = "a string or a list of paths",
                                 .merge = MERGE_SET,
                                 .read = tmpfs_read};
-
-const char *mount_merge_key(struct arena *arena, const struct node *item)
-{
-        const struct node *target = node_get(item, "target");
-        const struct node *source = node_get(item, "source");
-        const char *first, *second;
-
-        if (item->kind == NODE_MAP)
-                return target ? clean_path(arena, target->text) : source ? source->text : "";
-        first = strchr(item->text, ':');
-        if (!first)
-                return item->text[0] == '/' ? clean_path(arena, item->text) : item->text;
-        second = strchr(first + 1, ':');
-        return clean_path(arena,
-                          second ? arena_strndup(arena, first + 1, (size_t)(second - first - 1))
-                                 : first + 1);
-}

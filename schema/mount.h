@@ -11,9 +11,6 @@
 extern const struct kind kind_mounts; /* struct service: volumes */
 extern const struct kind kind_tmpfs;  /* struct service: volumes, written by kind_mounts */
 
-/** The path where an entry of `volumes`, `configs` or `secrets` is mounted; in the arena. */
-const char *mount_merge_key(struct arena *arena, const struct node *item);
-
 /** path made absolute against the reader's folder; "~" is HOME; in the arena. */
 const char *reader_resolve_path(struct reader *r, const struct mark *mark, const char *path);
 

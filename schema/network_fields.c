@@ -47,6 +47,19 @@ static void subnet_check(struct reader *r, const struct node *node, const char *
                              text);
 }
 
+static void gateway_read(struct reader *r, const struct field *field, const struct node *node,
+                         void *value)
+{
+        const char *text = reader_string(r, field, node);
+
+        (void)value; /* read_ipam_config() compares it with the subnet */
+        if (text)
+                check_ip4(r, node, text);
+}
+
+static const struct kind kind_gateway = {
+        .schema = SHAPE_STRING, .form = "a string", .read = gateway_read};
+
 static const struct field ipam_config_fields[] = {
         {.name = "subnet",
          .kind = &kind_string,
@@ -54,12 +67,34 @@ static const struct field ipam_config_fields[] = {
          .check = subnet_check,
          .doc = "addresses of the network, such as 10.1.2.0/24; chosen when left out"},
         {.name = "gateway",
-         .use = FIELD_IGNORED,
-         .doc = "the gateway is the subnet's first address"},
+         .kind = &kind_gateway,
+         .in_only = true,
+         .doc = "the subnet's first address; another one is ignored with a warning"},
         {.name = "ip_range", .use = FIELD_IGNORED, .doc = "addresses come from all of the subnet"},
         {.name = "aux_addresses", .use = FIELD_IGNORED, .doc = "use ipv4_address of a service"},
         {0},
 };
+
+static void check_gateway(struct reader *r, const struct node *item, const struct network *network)
+{
+        const struct node *gateway = node_get(item, "gateway");
+        uint32_t ip = 0, net = 0;
+        unsigned bits = 0;
+        char first[VALUE_IP4_MAX];
+
+        if (!gateway || gateway->kind != NODE_STRING || value_ip4(gateway->text, &ip, NULL) < 0)
+                return;
+        if (network->subnet && value_cidr4(network->subnet, &net, &bits, NULL) < 0)
+                return;
+        value_ip4_text(net + 1, first);
+        if (!network->subnet)
+                reader_fault(r, DIAG_IGNORED_KEY, &gateway->mark,
+                             "gateway %s: ignored: there is no subnet beside it", gateway->text);
+        else if (ip != net + 1)
+                reader_fault(r, DIAG_IGNORED_KEY, &gateway->mark,
+                             "gateway %s: ignored: the gateway is the subnet's first address, %s",
+                             gateway->text, first);
+}
 
 static bool is_ip6(const struct node *subnet)
 {
@@ -80,8 +115,10 @@ static void read_ipam_config(struct reader *r, const struct field *field, const 
         else if (network->subnet)
                 reader_fault(r, DIAG_UNSUPPORTED_VALUE, &item->mark,
                              "a network has one subnet; remove this one");
-        else
+        else {
                 fields_read(r, ipam_config_fields, item, value);
+                check_gateway(r, item, network);
+        }
 }
 
 static void ipam_configs_read(struct reader *r, const struct field *field, const struct node *node,
@@ -163,6 +200,20 @@ static const struct kind kind_external_network = {.schema = SHAPE_EXTERNAL,
                                                   .read = external_network_read,
                                                   .write = external_network_write};
 
+/* An address family that is there, or is not: no other choice is. */
+static void family_read(struct reader *r, const struct field *field, const struct node *node,
+                        void *value)
+{
+        bool wanted = field->unset;
+
+        (void)value;
+        if (reader_bool(r, field, node, &wanted) && wanted != (field->unset != 0))
+                reader_fault(r, DIAG_IGNORED_KEY, &node->mark, "ignored: networks are IPv4 only");
+}
+
+static const struct kind kind_family = {
+        .schema = SHAPE_BOOL, .form = "true or false", .read = family_read};
+
 static const struct field network_berth_fields[] = {
         {.name = "egress",
          .kind = &kind_not,
@@ -200,8 +251,15 @@ const struct field network_fields[] = {
          .doc = "what only berth's networks have"},
         {.name = "attachable", .use = FIELD_QUIET, .doc = "always"},
         {.name = "driver_opts", .use = FIELD_IGNORED, .doc = "the driver has no options"},
-        {.name = "enable_ipv4", .use = FIELD_QUIET, .doc = "always"},
-        {.name = "enable_ipv6", .use = FIELD_IGNORED, .doc = "networks are IPv4 only"},
+        {.name = "enable_ipv4",
+         .kind = &kind_family,
+         .unset = true,
+         .in_only = true,
+         .doc = "always; false is ignored with a warning"},
+        {.name = "enable_ipv6",
+         .kind = &kind_family,
+         .in_only = true,
+         .doc = "true is ignored with a warning: networks are IPv4 only"},
         {0},
 };
 

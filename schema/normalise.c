@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "schema/assemble.h"
 #include "schema/attach.h"
 #include "schema/dotenv.h"
 #include "schema/kinds.h"
@@ -20,28 +21,6 @@ static void fault_key(struct reader *r, const struct service_draft *draft, const
         diags_add(r->diags, DIAG_CONFLICT, at ? &at->mark : &draft->mark,
                   arena_printf(r->arena, "services.%s.%s", draft->service.name, key), "%s",
                   problem);
-}
-
-static bool profile_on(const char *profiles, const char *name)
-{
-        size_t n = strlen(name);
-
-        for (const char *p = profiles; p && *p; p += *p == ',') {
-                size_t len = strcspn(p, ",");
-
-                if ((len == n && strncmp(p, name, n) == 0) || (len == 1 && *p == '*'))
-                        return true;
-                p += len;
-        }
-        return false;
-}
-
-static void apply_profiles(struct service_draft *draft, const char *profiles)
-{
-        draft->disabled = draft->profiles.len > 0;
-        for (size_t i = 0; i < draft->profiles.len; i++)
-                if (profile_on(profiles, draft->profiles.items[i]))
-                        draft->disabled = false;
 }
 
 static void fold_restart(struct service_draft *draft)
@@ -121,8 +100,8 @@ static void read_env_file(struct reader *r, const struct env_file *file, struct 
         AUTO_FREE char *text = NULL;
 
         if (file_read(file->path, DOTENV_SIZE_MAX, &text, NULL, &err) == 0)
-                (void)dotenv_read(arena_strdup(r->arena, file->path), file->where, text, file->raw,
-                                  into, r->diags); /* errors are findings */
+                (void)dotenv_read(assemble_shown(r->arena, file->path), file->where, text,
+                                  file->raw, into, r->diags); /* errors are findings */
         else if (file->required || err.code != ENOENT)
                 diags_add(r->diags, DIAG_BAD_FILE, &file->mark, file->where, "%s%s", err.msg,
                           err.code == ENOENT ? "; create it, or write {path, required: false}"
@@ -150,47 +129,54 @@ static void add_variables(struct reader *r, const struct service_draft *draft, s
         list->len = n;
 }
 
+/* What files say goes below what the manifest says; where, is noted. */
+static void put_below(struct reader *r, const struct service_draft *draft, const char *field,
+                      const struct env *files, struct kv_list *list)
+{
+        struct kv_list own = *list;
+        struct kv_list all = {0};
+
+        for (size_t i = 0; i < files->vars.len; i++) {
+                const struct kv *kv = &files->vars.items[i];
+
+                kv_list_add(&all, kv->key, kv->value);
+                reader_note(r, draft->node, field, kv->key, 0,
+                            node_new(r->arena, NODE_STRING, &files->marks[i]));
+        }
+        for (size_t i = 0; i < own.len; i++)
+                kv_list_add(&all, own.items[i].key, own.items[i].value);
+        kv_list_release(&own);
+        kv_list_sort(&all);
+        *list = all;
+}
+
 static void resolve_environment(struct reader *r, struct service_draft *draft)
 {
-        struct kv_list own = draft->service.environment;
-        struct kv_list all = {0};
-        struct env given = {.parent = r->env, .vars = own};
+        struct kv_list *list = &draft->service.environment;
+        struct env given = {.vars = *list};
         struct env files = {.parent = &given};
 
-        if (draft->env_files_len > 0) {
-                for (size_t i = 0; i < draft->env_files_len; i++)
-                        read_env_file(r, &draft->env_files[i], &files);
-                for (size_t i = 0; i < files.vars.len; i++)
-                        kv_list_add(&all, files.vars.items[i].key, files.vars.items[i].value);
-                for (size_t i = 0; i < own.len; i++)
-                        kv_list_add(&all, own.items[i].key, own.items[i].value);
-                kv_list_release(&own);
-                kv_list_sort(&all);
-                own = all;
+        for (size_t i = 0; i < draft->env_files_len; i++) {
+                given.parent = draft->env_files[i].env;
+                read_env_file(r, &draft->env_files[i], &files);
         }
+        if (draft->env_files_len > 0)
+                put_below(r, draft, "environment", &files, list);
         env_release(&files);
-        add_variables(r, draft, &own);
-        draft->service.environment = own;
+        add_variables(r, draft, list);
 }
 
 /* Labels of files go below those of the manifest; variables in them are replaced. */
 static void read_labels(struct reader *r, struct service_draft *draft)
 {
-        struct kv_list own = draft->service.labels;
-        struct env files = {.parent = r->env};
-        struct kv_list all = {0};
+        struct env files = {0};
 
-        if (draft->label_files_len == 0)
-                return;
-        for (size_t i = 0; i < draft->label_files_len; i++)
+        for (size_t i = 0; i < draft->label_files_len; i++) {
+                files.parent = draft->label_files[i].env;
                 read_env_file(r, &draft->label_files[i], &files);
-        for (size_t i = 0; i < files.vars.len; i++)
-                kv_list_add(&all, files.vars.items[i].key, files.vars.items[i].value);
-        for (size_t i = 0; i < own.len; i++)
-                kv_list_add(&all, own.items[i].key, own.items[i].value);
-        kv_list_release(&own);
-        kv_list_sort(&all);
-        draft->service.labels = all;
+        }
+        if (draft->label_files_len > 0)
+                put_below(r, draft, "labels", &files, &draft->service.labels);
         env_release(&files);
 }
 
@@ -225,6 +211,7 @@ static void sort_service(struct service *s)
                 qsort(s->ulimits, s->ulimits_len, sizeof(*s->ulimits), compare_ulimits);
 }
 
+/* network: NULL: all of the service's. */
 static void add_alias(struct service *s, const char *network, const char *alias)
 {
         for (size_t i = 0; i < s->networks_len; i++) {
@@ -281,6 +268,41 @@ static void drop_empty_domains(struct str_list *list)
         list->len = n;
 }
 
+/* As Compose: on the network with the highest priority, unless that one has one of its own. */
+static void place_mac(struct reader *r, struct service_draft *draft)
+{
+        struct service *s = &draft->service;
+        struct network_ref *first = s->networks;
+
+        if (!draft->mac_address)
+                return;
+        if (!first) {
+                fault_key(
+                        r, draft, "mac_address",
+                        "there is no network that it could be used on; remove it, or network_mode");
+                return;
+        }
+        for (size_t i = 1; i < s->networks_len; i++)
+                if (s->networks[i].priority > first->priority ||
+                    (s->networks[i].priority == first->priority &&
+                     strcmp(s->networks[i].network, first->network) < 0))
+                        first = &s->networks[i];
+        if (!first->mac_address)
+                first->mac_address = STEAL(draft->mac_address);
+}
+
+static void drop_ip6(struct str_list *list)
+{
+        size_t n = 0;
+
+        for (size_t i = 0; i < list->len; i++)
+                if (strchr(list->items[i], ':'))
+                        free(list->items[i]);
+                else
+                        list->items[n++] = list->items[i];
+        list->len = n;
+}
+
 static void normalise_service(struct reader *r, const char *stack, struct service_draft *draft)
 {
         struct service *s = &draft->service;
@@ -288,24 +310,34 @@ static void normalise_service(struct reader *r, const char *stack, struct servic
         if (draft->build)
                 name_built_image(r, stack, draft);
         drop_empty_domains(&s->dns_search);
+        drop_ip6(&s->dns);
+        for (size_t i = 0; i < s->networks_len; i++)
+                drop_ip6(&s->networks[i].link_local_ips);
         fold_deploy(r, draft);
         resolve_environment(r, draft);
         read_labels(r, draft);
         if (s->networks_len == 0 && !s->network_none)
                 (void)service_add_network(s, "default");
+        place_mac(r, draft);
         if (draft->container_name)
                 add_alias(s, NULL, draft->container_name);
 }
 
 /* `links: [db:database]` gives db the name "database" on the networks that both are on. */
-static void apply_links(struct stack_draft *stack, const struct service_draft *draft)
+static void apply_links(struct reader *r, struct stack_draft *stack,
+                        const struct service_draft *draft)
 {
         for (size_t i = 0; i < draft->links_len; i++) {
                 struct service_draft *target = draft_find(stack, draft->links[i].service);
 
-                for (size_t k = 0; target && k < draft->service.networks_len; k++)
-                        add_alias(&target->service, draft->service.networks[k].network,
-                                  draft->links[i].alias);
+                for (size_t k = 0; target && k < draft->service.networks_len; k++) {
+                        const char *network = draft->service.networks[k].network;
+
+                        add_alias(&target->service, network, draft->links[i].alias);
+                        reader_note(r, target->node, "networks",
+                                    arena_printf(r->arena, "%s.aliases", network), 0,
+                                    draft->links[i].node);
+                }
         }
 }
 
@@ -359,16 +391,14 @@ static void apply_devices(const struct stack *stack, struct service *s)
         }
 }
 
-void normalise(struct reader *r, struct stack_draft *draft, const char *profiles)
+void normalise(struct reader *r, struct stack_draft *draft)
 {
-        for (size_t i = 0; i < draft->drafts_len; i++)
-                apply_profiles(&draft->drafts[i], profiles);
         for (size_t i = 0; i < draft->drafts_len; i++)
                 if (!draft->drafts[i].disabled)
                         normalise_service(r, draft->stack.name, &draft->drafts[i]);
         for (size_t i = 0; i < draft->drafts_len; i++)
                 if (!draft->drafts[i].disabled)
-                        apply_links(draft, &draft->drafts[i]);
+                        apply_links(r, draft, &draft->drafts[i]);
         for (size_t i = 0; i < draft->drafts_len; i++) {
                 apply_devices(&draft->stack, &draft->drafts[i].service);
                 sort_service(&draft->drafts[i].service);

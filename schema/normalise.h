@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From what a manifest says to what it means: profiles, env_file, deploy folded into the flat keys,
+ * From what a manifest says to what it means: env_file, deploy folded into the flat keys,
  * the implied network, names as aliases, and one order for what has none.
  */
 #ifndef SCHEMA_NORMALISE_H
@@ -8,7 +8,7 @@
 
 #include "schema/draft.h"
 
-/** profiles: those that are on, comma between; NULL: none. */
-void normalise(struct reader *r, struct stack_draft *draft, const char *profiles);
+/** All of the draft's services that are not off, and the stack. */
+void normalise(struct reader *r, struct stack_draft *draft);
 
 #endif

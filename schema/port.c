@@ -77,7 +77,7 @@ static void check_host_ip(struct reader *r, const struct mark *mark, const char 
         uint8_t six[VALUE_IP6_BYTES];
         uint32_t ip = 0;
 
-        if (value_ip4(text, &ip, NULL) < 0 && value_ip6(text, six, NULL) < 0)
+        if (text[0] && value_ip4(text, &ip, NULL) < 0 && value_ip6(text, six, NULL) < 0)
                 reader_fault(r, DIAG_BAD_ADDRESS, mark, "'%.60s' is not an address of this host",
                              text);
 }
@@ -92,6 +92,10 @@ static void clean_host_ip(char **text)
         if (n > 2 && (*text)[0] == '[' && (*text)[n - 1] == ']') {
                 memmove(*text, *text + 1, n - 2);
                 (*text)[n - 2] = '\0';
+        }
+        if (*text && n == 0) {
+                free(*text);
+                *text = NULL;
         }
         if (n == 0 || value_ip6(*text, six, NULL) < 0)
                 return;
@@ -117,9 +121,10 @@ static bool has_port(const struct service *service, const struct port *port)
         return false;
 }
 
-static void add_ports(struct reader *r, const struct mark *mark, const struct spec *spec,
+static void add_ports(struct reader *r, const struct node *node, const struct spec *spec,
                       struct service *service)
 {
+        const struct mark *mark = &node->mark;
         unsigned guests = spec->guest.last - spec->guest.first;
         unsigned hosts = spec->host.last - spec->host.first;
 
@@ -150,6 +155,7 @@ static void add_ports(struct reader *r, const struct mark *mark, const struct sp
                         one.published_last = (uint16_t)spec->host.last;
                 if (has_port(service, &one))
                         continue;
+                reader_note(r, r->service_node, "ports", NULL, service->ports_len, node);
                 port = array_push(&service->ports, &service->ports_len);
                 *port = one;
                 port->host_ip = xstrdup(spec->host_ip);
@@ -198,13 +204,13 @@ static void read_short(struct reader *r, const struct node *node, const char *te
         split_short(text, &spec.host_ip, &spec.published, &guest, &protocol);
         good = parse_range(r, &node->mark, guest, &spec.guest) &&
                parse_protocol(r, &node->mark, protocol, &spec.protocol);
-        if (good && spec.published && spec.published[0])
+        if (good && spec.published && spec.published[0] && !streq(spec.published, "0"))
                 good = parse_range(r, &node->mark, spec.published, &spec.host);
         clean_host_ip(&spec.host_ip);
         if (spec.host_ip)
                 check_host_ip(r, &node->mark, spec.host_ip);
         if (good)
-                add_ports(r, &node->mark, &spec, service);
+                add_ports(r, node, &spec, service);
         spec_release(&spec);
 }
 
@@ -226,7 +232,7 @@ static void host_read(struct reader *r, const struct field *field, const struct 
 {
         const char *text = reader_scalar(r, field, node);
 
-        if (text && !streq(text, "0"))
+        if (text && text[0] && !streq(text, "0"))
                 (void)parse_range(r, &node->mark, text, value); /* an error is a finding */
 }
 
@@ -291,7 +297,7 @@ static void read_port(struct reader *r, const struct field *field, const struct 
         fields_read(r, port_fields, item, &spec);
         clean_host_ip(&spec.host_ip);
         if (r->diags->errors == errors)
-                add_ports(r, &item->mark, &spec, value);
+                add_ports(r, item, &spec, value);
         spec_release(&spec);
 }
 

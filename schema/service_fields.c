@@ -237,6 +237,12 @@ const struct field service_fields[] = {
          .offset = AT(domainname),
          .check = check_hostname,
          .doc = "domain of the host name"},
+        {.name = "mac_address",
+         .kind = &kind_mac,
+         .offset = DRAFT(mac_address),
+         .in_only = true,
+         .doc = "MAC address of the VM on the network with the highest priority, else on the first "
+                "by name"},
         {.name = "container_name",
          .kind = &kind_string,
          .offset = DRAFT(container_name),
@@ -262,13 +268,20 @@ const struct field service_fields[] = {
         {.name = "dns",
          .kind = &kind_strings,
          .offset = AT(dns),
-         .check = check_ip4,
-         .doc = "servers that resolve names outside of the stack"},
+         .check = check_dns,
+         .doc = "servers that resolve names outside of the stack, in place of the host's; the "
+                "first "
+                "three are asked"},
         {.name = "dns_search",
          .kind = &kind_strings,
          .offset = AT(dns_search),
          .check = check_search,
          .doc = "domains to look bare names up in"},
+        {.name = "dns_opt",
+         .kind = &kind_strings,
+         .offset = AT(dns_opt),
+         .check = check_dns_opt,
+         .doc = "options of the guest's resolver, such as ndots:2 or use-vc"},
         {.name = "extra_hosts",
          .kind = &kind_extra_hosts,
          .offset = AT(extra_hosts),
@@ -291,12 +304,16 @@ const struct field service_fields[] = {
          .kind = &kind_hooks,
          .offset = AT(post_start),
          .doc = "commands to run in the guest once the service started, one after the other; it "
-                "has started when they are done, and failed when one does not exit with 0"},
+                "has started when they are done, and failed when one does not exit with 0; also "
+                "when "
+                "its restart policy starts it again"},
         {.name = "pre_stop",
          .kind = &kind_hooks,
          .offset = AT(pre_stop),
-         .doc = "commands to run in the guest before the service is stopped, one after the other, "
-                "within stop_grace_period"},
+         .doc = "commands to run in the guest before the service is stopped or ended for its "
+                "health, one after the other, within stop_grace_period; it is stopped also when "
+                "one "
+                "fails"},
         {.name = "healthcheck",
          .kind = &kind_healthcheck,
          .arg = healthcheck_fields,
@@ -418,12 +435,10 @@ const struct field service_fields[] = {
         IGNORED("cpu_shares", "VMs share processors evenly; use cpus"),
         IGNORED("cpuset", "VMs are not pinned to processors; use cpus"),
         IGNORED("device_cgroup_rules", "a VM has devices of its own"),
-        IGNORED("dns_opt", "the guest's resolver has its defaults"),
         IGNORED("ipc", "a VM has its own IPC"),
         IGNORED("isolation", "each service has a VM; see x-berth.isolation"),
         IGNORED_TABLE("logging", logging_fields,
                       "output is kept and rotated by berth, see `berth logs`"),
-        IGNORED("mac_address", "the address is chosen"),
         IGNORED("mem_reservation", "memory is not reserved; a VM takes what it uses"),
         IGNORED("mem_swappiness", "guests have no swap"),
         IGNORED("memswap_limit", "guests have no swap"),

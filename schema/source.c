@@ -57,7 +57,7 @@ static void environment_read(struct reader *r, const struct field *field, const 
                              void *value)
 {
         const char *text = reader_string(r, field, node);
-        const char *content = text && r->env ? env_get(r->env, text) : NULL;
+        const char *content = text && r->env ? env_get(reader_env(r, &node->mark), text) : NULL;
 
         if (!text)
                 return;

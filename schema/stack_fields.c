@@ -12,6 +12,7 @@
 #include "schema/entries.h"
 #include "schema/kinds.h"
 #include "schema/network_fields.h"
+#include "schema/profiles.h"
 #include "schema/service_kinds.h"
 #include "schema/shapes.h"
 #include "schema/source.h"
@@ -24,12 +25,14 @@
 static void refuse_external(struct reader *r, const struct field *field, const struct node *node,
                             void *value)
 {
+        struct file_source *source = value;
         bool external = node->kind == NODE_MAP;
 
-        (void)value;
-        if (node->kind == NODE_MAP || (reader_bool(r, field, node, &external) && external))
-                reader_fault(r, DIAG_UNSUPPORTED_VALUE, &node->mark, "%s",
-                             (const char *)field->arg);
+        if (node->kind != NODE_MAP && (!reader_bool(r, field, node, &external) || !external))
+                return;
+        reader_fault(r, DIAG_UNSUPPORTED_VALUE, &node->mark, "%s", (const char *)field->arg);
+        if (!source->content)
+                source->content = xstrdup(""); /* that it has none is the same mistake */
 }
 
 static const struct kind kind_no_external = {.schema = "{'type':['boolean','string','null']}",
@@ -171,7 +174,10 @@ static void begin_service(struct reader *r, void *element, size_t index, const s
                                             ? arena_strdup(r->arena, draft->service.place.file)
                                             : NULL,
                                     draft->service.place.line, draft->service.place.column};
+        draft->disabled = profiles_off(r->profiles, node);
         r->service = index;
+        r->off = draft->disabled;
+        r->service_node = node;
 }
 
 static void begin_secret(struct reader *r, void *element, size_t index, const struct node *node)
@@ -224,6 +230,7 @@ static const struct named named_configs = {
         NAMED_OUT(struct file_source, configs),
         .place = offsetof(struct file_source, place),
         .check_name = check_object_name,
+        .null_ok = true, /* that it has no content is told once */
 };
 static const struct named named_secrets = {
         .table = secret_fields,
@@ -231,6 +238,7 @@ static const struct named named_secrets = {
         NAMED_OUT(struct file_source, secrets),
         .place = offsetof(struct file_source, place),
         .check_name = check_object_name,
+        .null_ok = true, /* that it has no content is told once */
         .begin = begin_secret,
 };
 

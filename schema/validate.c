@@ -6,7 +6,6 @@
 #include <strings.h>
 
 #include "base/mem.h"
-#include "base/value.h"
 #include "schema/sharing.h"
 #include "schema/suggest.h"
 
@@ -128,8 +127,9 @@ static void refuse_clash(struct reader *r, const struct claim *a, const struct c
         const struct claim *first = later ? b : a, *second = later ? a : b;
 
         diags_add(r->diags, DIAG_CONFLICT, &second->mark, second->path,
-                  "host port %u is published by %s already; choose another one", second->published,
-                  first->path);
+                  "host port %u is published by %s already; choose another one%s",
+                  second->published, first->path,
+                  a->service == b->service ? "" : ", or give one of the services a profile");
 }
 
 /* n > 0 claims of one port and protocol. The same port of two addresses is fine. */
@@ -162,93 +162,6 @@ static void check_ports(struct reader *r, const struct stack_draft *draft)
                         k++;
                 check_group(r, &r->claims[i], k - i);
         }
-}
-
-static void fault_address(struct reader *r, const struct service_draft *d,
-                          const struct network_ref *ref, const char *problem)
-{
-        const struct node *networks = node_get(d->node, "networks");
-        const struct node *at = node_get(node_get(networks, ref->network), "ipv4_address");
-
-        diags_add(r->diags, DIAG_CONFLICT, at ? &at->mark : &d->mark,
-                  arena_printf(r->arena, "services.%s.networks.%s.ipv4_address", d->service.name,
-                               ref->network),
-                  "%s: %s", ref->ipv4_address, problem);
-}
-
-static void check_address(struct reader *r, const struct stack_draft *draft,
-                          const struct service_draft *d, const struct network_ref *ref)
-{
-        const struct network *network = stack_find_network(&draft->stack, ref->network);
-        uint32_t ip = 0, net = 0, mask;
-        unsigned bits = 0;
-
-        if (!ref->ipv4_address || !network || value_ip4(ref->ipv4_address, &ip, NULL) < 0)
-                return;
-        if (d->service.replicas > 1)
-                fault_address(r, d, ref, "one address cannot be that of several replicas");
-        if (network->external)
-                return; /* where it is made its subnet is known */
-        if (!network->subnet) {
-                fault_address(r, d, ref,
-                              "the network has no subnet; give it one with ipam.config.subnet");
-                return;
-        }
-        if (value_cidr4(network->subnet, &net, &bits, NULL) < 0 || bits == 0)
-                return;
-        mask = UINT32_MAX << (32 - bits);
-        if ((ip & mask) != net)
-                fault_address(r, d, ref,
-                              arena_printf(r->arena, "not within the network's subnet %s",
-                                           network->subnet));
-        else if (ip == net || ip == net + 1 || ip == (net | ~mask))
-                fault_address(
-                        r, d, ref,
-                        "the first two and the last address of a subnet are not for services");
-}
-
-struct address {
-        uint32_t ip;
-        const struct service_draft *draft;
-        const struct network_ref *ref;
-};
-
-static int compare_addresses(const void *a, const void *b)
-{
-        const struct address *x = a, *y = b;
-        int r = strcmp(x->ref->network, y->ref->network);
-
-        if (r == 0 && x->ip != y->ip)
-                r = x->ip < y->ip ? -1 : 1;
-        return r ? r : strcmp(x->draft->service.name, y->draft->service.name);
-}
-
-static void check_addresses(struct reader *r, const struct stack_draft *draft)
-{
-        struct address *all = NULL;
-        size_t n = 0;
-
-        for (size_t i = 0; i < draft->drafts_len; i++) {
-                const struct service_draft *d = &draft->drafts[i];
-
-                for (size_t k = 0; k < d->service.networks_len && !d->disabled; k++) {
-                        const struct network_ref *ref = &d->service.networks[k];
-                        uint32_t ip = 0;
-
-                        check_address(r, draft, d, ref);
-                        if (ref->ipv4_address && value_ip4(ref->ipv4_address, &ip, NULL) == 0)
-                                *array_push(&all, &n) = (struct address){ip, d, ref};
-                }
-        }
-        if (n)
-                qsort(all, n, sizeof(*all), compare_addresses);
-        for (size_t i = 1; i < n; i++)
-                if (all[i].ip == all[i - 1].ip &&
-                    streq(all[i].ref->network, all[i - 1].ref->network))
-                        fault_address(r, all[i].draft, all[i].ref,
-                                      arena_printf(r->arena, "the address of service '%s' too",
-                                                   all[i - 1].draft->service.name));
-        free(all);
 }
 
 /* "imagee" has its finding: that there is no image is the same mistake. */
@@ -370,15 +283,31 @@ static void check_networks(struct reader *r, const struct stack *stack)
         free(all);
 }
 
+/* Nothing runs then, which is seldom what was meant. */
+static void warn_all_off(struct reader *r, const struct stack_draft *draft)
+{
+        const struct service_draft *first = draft->drafts;
+
+        for (size_t i = 0; i < draft->drafts_len; i++)
+                if (!draft->drafts[i].disabled)
+                        return;
+        if (draft->drafts_len && first->profiles.len)
+                diags_add(r->diags, DIAG_SUSPICIOUS, &first->mark, "services",
+                          "all services are off, as none of their profiles is on; add --profile "
+                          "%.60s, for example",
+                          first->profiles.items[0]);
+}
+
 void validate(struct reader *r, struct stack_draft *draft)
 {
+        warn_all_off(r, draft);
         for (size_t i = 0; i < draft->drafts_len; i++)
                 if (!draft->drafts[i].disabled)
                         check_service(r, &draft->drafts[i]);
         check_refs(r, draft);
         check_case(r, draft);
         check_ports(r, draft);
-        check_addresses(r, draft);
+        validate_addresses(r, draft);
         check_networks(r, &draft->stack);
         check_sources(r, "configs", draft->stack.configs, draft->stack.configs_len);
         check_sources(r, "secrets", draft->stack.secrets, draft->stack.secrets_len);

@@ -8,6 +8,9 @@
 /** Check a normalised draft; all problems become findings. */
 void validate(struct reader *r, struct stack_draft *draft);
 
+/** Addresses that services ask for: within the subnet, not twice on a network. */
+void validate_addresses(struct reader *r, const struct stack_draft *draft);
+
 /** Dependency cycles alone: each named whole, at the place that closes it. */
 void validate_cycles(struct reader *r, const struct stack_draft *draft);
 

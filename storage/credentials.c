@@ -75,6 +75,22 @@ static const json_t *find_entry(json_t *auths, const char *wanted, const char **
         return best;
 }
 
+/* Of credHelpers: the program for a host, as docker (a URL for its own registry) or podman name it.
+ */
+static const char *find_helper(json_t *helpers, const char *host)
+{
+        const char *key;
+        json_t *helper;
+
+        json_object_foreach(helpers, key, helper) {
+                AUTO_FREE char *plain = plain_key(key);
+
+                if (streq(plain, host))
+                        return json_string_value(helper);
+        }
+        return NULL;
+}
+
 static int read_entry(const json_t *entry, const char *what, const char *key,
                       struct credentials *ret, struct err *err)
 {
@@ -117,7 +133,7 @@ int credentials_parse(const char *text, size_t len, const char *what, const char
         *ret_helper = NULL;
         if (r < 0)
                 return r;
-        helper = json_str(json_object_get(json, "credHelpers"), host, NULL);
+        helper = find_helper(json_object_get(json, "credHelpers"), host);
         if (!helper)
                 helper = json_str(json, "credsStore", NULL);
         if (helper && *helper)
@@ -205,21 +221,16 @@ static char *env_join(const char *variable, const char *tail)
         return value && *value ? (tail ? file_join(value, tail) : xstrdup(value)) : NULL;
 }
 
-/* 1: the file does not know the host, or is not there. */
-static int try_file(const char *file, bool must, const char *host, const char *path,
-                    struct credentials *ret, struct err *err)
+/* 1: the text does not know the host. what: where it is from. */
+static int try_text(const char *text, size_t len, const char *what, const char *host,
+                    const char *path, struct credentials *ret, struct err *err)
 {
-        AUTO_FREE char *text = NULL, *helper = NULL;
-        size_t len;
-        int r = file_read(file, FILE_MAX, &text, &len, err);
+        AUTO_FREE char *helper = NULL;
+        int r;
 
-        if ((r == -ENOENT || r == -ENOTDIR) && !must)
-                return 1;
-        if (r < 0)
-                return r;
         if (len == 0)
                 return 1; /* a file that login was about to write */
-        r = credentials_parse(text, len, file, host, path, ret, &helper, err);
+        r = credentials_parse(text, len, what, host, path, ret, &helper, err);
         if (r == 0 && helper) {
                 struct credentials plain = *ret;
 
@@ -235,6 +246,19 @@ static int try_file(const char *file, bool must, const char *host, const char *p
         return ret->username || ret->identity_token ? 0 : 1;
 }
 
+/* 1: the file does not know the host, or is not there. */
+static int try_file(const char *file, const char *host, const char *path, struct credentials *ret,
+                    struct err *err)
+{
+        AUTO_FREE char *text = NULL;
+        size_t len;
+        int r = file_read(file, FILE_MAX, &text, &len, err);
+
+        if (r == -ENOENT || r == -ENOTDIR)
+                return 1;
+        return r < 0 ? r : try_text(text, len, file, host, path, ret, err);
+}
+
 int credentials_find(const char *host, const char *path, const char *file, struct credentials *ret,
                      struct err *err)
 {
@@ -247,13 +271,16 @@ int credentials_find(const char *host, const char *path, const char *file, struc
         const char *const files[] = {file, named, run, user ? user : home,
                                      docker ? docker : docker_home};
 
-        *ret = (struct credentials){0};
-        for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
-                int r = files[i] ? try_file(files[i], false, host, path, ret, err) : 1;
+        const char *inherited = getenv("DOCKER_AUTH_CONFIG"); /* as CI systems set it */
+        int r = 1;
 
-                if (r <= 0)
-                        return r;
+        *ret = (struct credentials){0};
+        if (inherited)
+                r = try_text(inherited, strlen(inherited), "DOCKER_AUTH_CONFIG", host, path, ret,
+                             err);
+        for (size_t i = 0; r > 0 && i < ARRAY_SIZE(files); i++) {
                 credentials_release(ret);
+                r = files[i] ? try_file(files[i], host, path, ret, err) : 1;
         }
-        return 0;
+        return r < 0 ? r : 0;
 }

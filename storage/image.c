@@ -31,8 +31,6 @@ void image_free(struct image *image)
         free_list(image->env, image->env_len);
         free_list(image->entrypoint, image->entrypoint_len);
         free_list(image->cmd, image->cmd_len);
-        free_list(image->volumes, image->volumes_len);
-        free_list(image->exposed_ports, image->exposed_ports_len);
         free(image->user);
         free(image->working_dir);
         free(image->stop_signal);
@@ -65,7 +63,7 @@ static int read_image(const struct image_store *store, const char *ref, const ch
         if (r == 0)
                 r = store_read_blob(store, manifest->config.digest, &text, &len, err);
         if (r == 0)
-                r = json_parse(text, len, OCI_DOCUMENT_MAX, "image config", &config, err);
+                r = oci_parse(text, len, "image config", &config, err);
         if (r == 0)
                 r = oci_config_fill(config, image, err);
         if (r < 0)

@@ -50,8 +50,8 @@ struct image {
         int64_t pulled_ms;  /* when its registry was last asked (wall clock); 0: never */
         char **env;         /* "KEY=value" */
         size_t env_len;
-        char **entrypoint, **cmd, **volumes, **exposed_ports;
-        size_t entrypoint_len, cmd_len, volumes_len, exposed_ports_len;
+        char **entrypoint, **cmd;
+        size_t entrypoint_len, cmd_len;
         char *user, *working_dir, *stop_signal; /* NULL: not set */
         struct image_healthcheck healthcheck;
         char *rootfs_path; /* of the unpacked disk; NULL: not unpacked yet */

@@ -156,7 +156,7 @@ static int read_json(const struct image_store *store, const char *digest, json_t
         size_t len;
         int r = store_read_blob(store, digest, &text, &len, err);
 
-        return r < 0 ? r : json_parse(text, len, OCI_DOCUMENT_MAX, digest, ret, err);
+        return r < 0 ? r : oci_parse(text, len, digest, ret, err);
 }
 
 int image_inspect(struct image_store *store, const char *ref, json_t **ret, struct err *err)

@@ -215,8 +215,7 @@ int load_document(const struct load *load, const char *name, json_t **ret, struc
         if (!member)
                 return err_set(err, ENOENT, "%s is missing", name);
         r = blob_read(load->staging, member->blob.digest, &text, &len, err);
-        return r < 0 ? err_wrap(err, "%s", name)
-                     : json_parse(text, len, OCI_DOCUMENT_MAX, name, ret, err);
+        return r < 0 ? err_wrap(err, "%s", name) : oci_parse(text, len, name, ret, err);
 }
 
 static int keep_blob(struct load *load, const struct oci_descriptor *descriptor, struct err *err)
@@ -240,7 +239,7 @@ static int check_config(struct load *load, const struct oci_manifest *manifest, 
 
         r = blob_read(load->staging, what, &text, &len, err);
         if (r == 0)
-                r = json_parse(text, len, OCI_DOCUMENT_MAX, what, &config, err);
+                r = oci_parse(text, len, what, &config, err);
         if (r == 0)
                 r = oci_config_diff_ids(config, what, manifest->layers_len, &diff_ids, err);
         if (r == 0)

@@ -47,7 +47,7 @@ static int to_manifest(struct load *load, const json_t *entry, struct oci_descri
                                        ret->digest, OCI_NESTING_MAX);
                 r = blob_read(load->staging, ret->digest, &text, &len, err);
                 if (r == 0)
-                        r = json_parse(text, len, OCI_DOCUMENT_MAX, ret->digest, &next, err);
+                        r = oci_parse(text, len, ret->digest, &next, err);
                 if (r < 0)
                         return r;
                 json_decref(index);

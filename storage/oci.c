@@ -16,6 +16,30 @@ void oci_manifest_free(struct oci_manifest *manifest)
         free(manifest);
 }
 
+/* At least as many as there are values: each but the first stands behind one of these. */
+static size_t count_values(const char *text, size_t len)
+{
+        bool in_string = false;
+        size_t count = 0;
+
+        for (size_t i = 0; i < len; i++) {
+                if (text[i] == '"')
+                        in_string = !in_string;
+                else if (in_string && text[i] == '\\')
+                        i++;
+                else if (!in_string && strchr("[{,:", text[i]))
+                        count++;
+        }
+        return count;
+}
+
+int oci_parse(const char *text, size_t len, const char *what, json_t **ret, struct err *err)
+{
+        if (count_values(text, len) > OCI_VALUES_MAX)
+                return err_set(err, E2BIG, "%s: more than %d values in it", what, OCI_VALUES_MAX);
+        return json_parse(text, len, OCI_DOCUMENT_MAX, what, ret, err);
+}
+
 int oci_descriptor_parse(const json_t *json, const char *what, struct oci_descriptor *ret,
                          struct err *err)
 {
@@ -75,7 +99,7 @@ int oci_manifest_parse(const char *text, size_t len, const char *what, struct oc
         int64_t version;
         int r;
 
-        r = json_parse(text, len, OCI_DOCUMENT_MAX, what, &json, err);
+        r = oci_parse(text, len, what, &json, err);
         if (r == 0)
                 r = json_need_int(json, "schemaVersion", 2, 2, what, &version, err);
         if (r < 0)

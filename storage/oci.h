@@ -21,8 +21,11 @@
 #define OCI_LAYERS_MAX   512         /* Docker stops at 127 */
 #define OCI_NESTING_MAX  4           /* an index in an index */
 #define OCI_ENTRIES_MAX  1024        /* of an index */
-#define OCI_TEXT_MAX     (64u << 10) /* one string of a config */
-#define OCI_LIST_MAX     4096        /* one list of a config */
+#define OCI_VALUES_MAX   65536       /* of one document: in memory each takes some 200 bytes */
+#define OCI_TEXT_MAX     (64u << 10) /* one string of a list of a config */
+#define OCI_LIST_MAX     1000        /* one list of a config; vminit takes 1024 */
+#define OCI_WORD_MAX     4095        /* one user, folder, signal: as a path */
+#define OCI_PROBE_MIN_MS 100         /* of a healthcheck: the daemon has other things to do */
 
 #define OCI_TYPE_MANIFEST "application/vnd.oci.image.manifest.v1+json"
 #define OCI_TYPE_INDEX    "application/vnd.oci.image.index.v1+json"
@@ -46,6 +49,12 @@ struct oci_manifest {
         struct oci_descriptor *layers;
         size_t layers_len;
 };
+
+/**
+ * A document as JSON; what: its name in errors. E2BIG: more than OCI_VALUES_MAX values: "[]," is
+ * three bytes of text, and a hundred in memory, of the daemon too.
+ */
+int oci_parse(const char *text, size_t len, const char *what, json_t **ret, struct err *err);
 
 /** NULL is fine. */
 void oci_manifest_free(struct oci_manifest *manifest);
@@ -75,7 +84,10 @@ int oci_index_choose(const json_t *index, const struct platform *wanted, const c
 int oci_config_diff_ids(const json_t *config, const char *what, size_t layers,
                         char (**ret)[DIGEST_TEXT_MAX], struct err *err);
 
-/** Fill an image's fields from its config. Broken optional parts are left out, as Docker does. */
+/**
+ * Fill an image's fields from its config. EINVAL: one has another type than it must (who leaves out
+ * a `User` that is a number runs as root); null is as if it were not there.
+ */
 int oci_config_fill(const json_t *config, struct image *image, struct err *err);
 
 /** The architecture of this machine as OCI names it ("amd64"). */

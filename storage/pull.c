@@ -66,7 +66,7 @@ int pull_check_document(const char *text, size_t len, const char *type, const ch
                                "%s: unexpected content type %.80s; is it a registry, or a proxy "
                                "that answers in its place?",
                                what, type);
-        r = json_parse(text, len, OCI_DOCUMENT_MAX, what, &json, err);
+        r = oci_parse(text, len, what, &json, err);
         if (r < 0)
                 return r;
         if ((type && has_prefix(type, TYPE_SCHEMA1)) || json_int(json, "schemaVersion", 0) == 1)
@@ -259,7 +259,7 @@ static int check_config(const struct fetch *f, const struct oci_manifest *manife
         if (r < 0)
                 r = blob_read(f->pull->blobs, digest, &text, &len, err);
         if (r == 0)
-                r = json_parse(text, len, OCI_DOCUMENT_MAX, "image config", &config, err);
+                r = oci_parse(text, len, "image config", &config, err);
         if (r == 0)
                 r = oci_config_diff_ids(config, what, manifest->layers_len, &diff_ids, err);
         if (r == 0)

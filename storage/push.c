@@ -278,7 +278,7 @@ static char *manifest_type(const struct push *push, const char *text, size_t len
         struct err ignored;
         const char *type = "";
 
-        if (json_parse(text, len, OCI_DOCUMENT_MAX, "manifest", &json, &ignored) == 0)
+        if (oci_parse(text, len, "manifest", &json, &ignored) == 0)
                 type = json_str(json, "mediaType", "");
         if (!oci_is_manifest(type))
                 type = push->media_type ? push->media_type : "";

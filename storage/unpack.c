@@ -223,7 +223,7 @@ static int read_documents(struct unpack *u, const char *digest, struct err *err)
         if (r == 0)
                 r = unpack_blob_read(u, u->manifest->config.digest, &config_text, &len, err);
         if (r == 0)
-                r = json_parse(config_text, len, OCI_DOCUMENT_MAX, "image config", &config, err);
+                r = oci_parse(config_text, len, "image config", &config, err);
         if (r < 0)
                 return r;
         assert(u->manifest);

@@ -132,7 +132,8 @@ static int enter_workdir(const struct launch *l, struct fail *f)
                 close(root);
         }
         if (chdir(dir))
-                return fail_status(f, errno, 126, "working directory %s: %s", dir, strerror(errno));
+                return fail_status(f, errno, 126, "working directory %.200s: %s", dir,
+                                   strerror(errno));
         return 0;
 }
 

@@ -18,34 +18,27 @@
 /* More configuration than that is refused; a session's stdin is refused long before. */
 #define TX_MAX       ((size_t)64 << 20)
 #define TX_STDIN_MAX (256u << 10)
-/* Frames up to this size leave their pages for the next one. */
-#define FRAME_KEPT 4096u
+/* What a frame takes that is made of a few numbers. */
+#define FRAME_SMALL 256u
 
-/*
- * Buffers for the largest frame, of which a guest that idles uses some bytes: pages of their own,
- * which are there once they are touched.
- */
-static uint8_t *pages_new(size_t size)
+/* Pages of its own: they are there once they are touched, and given back by guest_rx.c. */
+static uint8_t *rx_new(void)
 {
-        void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        void *p = mmap(NULL, GUEST_RX_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+                       0);
 
         if (p == MAP_FAILED)
                 bug("out of memory"); /* as base/mem.h does */
         return p;
 }
 
-static void pages_free(uint8_t *pages, size_t size)
-{
-        if (pages)
-                (void)munmap(pages, size); /* a mapping of our own, whole */
-}
-
 static void delete (void *p)
 {
         struct guest *g = p;
         strbuf_release(&g->tx);
-        pages_free(g->rx_data, GUEST_RX_SIZE);
-        pages_free(g->frame_data, WIRE_FRAME_MAX);
+        (void)munmap(g->rx_data, GUEST_RX_SIZE); /* a mapping of our own, whole */
+        for (size_t i = 0; i < WIRE_EXEC_MAX; i++)
+                free(g->sessions[i]);
         free(g);
 }
 
@@ -87,18 +80,26 @@ static int not_live(const struct guest *g, struct err *err)
                        : err_set(err, ENOTCONN, "the guest does not answer yet, or not any more");
 }
 
-static void queue(struct guest *g, const void *bytes, size_t len)
+static void send_queued(struct guest *g)
 {
-        strbuf_add(&g->tx, bytes, len);
         if (g->fd >= 0)
                 ev_io_start(g->loop, &g->writer);
 }
 
-static struct wire_writer *begin(struct guest *g, enum wire_type type, uint32_t id)
+/* A frame of up to size bytes, made where it is sent from. */
+static struct wire_writer *begin_sized(struct guest *g, enum wire_type type, uint32_t id,
+                                       size_t size)
 {
-        wire_writer_init(&g->frame, g->frame_data, WIRE_FRAME_MAX);
+        void *room = strbuf_room(&g->tx, size);
+
+        wire_writer_init(&g->frame, room, room ? size : 0); /* no room: end() tells */
         wire_begin(&g->frame, type, id);
         return &g->frame;
+}
+
+static struct wire_writer *begin(struct guest *g, enum wire_type type, uint32_t id)
+{
+        return begin_sized(g, type, id, FRAME_SMALL);
 }
 
 /* false: the frame is too long; nothing was queued. */
@@ -106,9 +107,8 @@ static bool end(struct guest *g)
 {
         if (!wire_end(&g->frame))
                 return false;
-        queue(g, g->frame_data, g->frame.len);
-        if (g->frame.len > FRAME_KEPT) /* a configuration: the next frames are small */
-                (void)madvise(g->frame_data, WIRE_FRAME_MAX, MADV_DONTNEED); /* advice, no more */
+        strbuf_filled(&g->tx, g->frame.len);
+        send_queued(g);
         return true;
 }
 
@@ -158,7 +158,7 @@ static size_t tx_pending(const struct guest *g)
 
 static void send_attach(struct guest *g, uint64_t stdout_from, uint64_t stderr_from)
 {
-        queue(g, wire_attach_magic, WIRE_MAGIC_LEN);
+        strbuf_add(&g->tx, wire_attach_magic, WIRE_MAGIC_LEN);
         struct wire_writer *w = begin(g, WIRE_ATTACH, 0);
         wire_put_u64(w, WIRE_T_VERSION, WIRE_VERSION);
         wire_put_u64(w, WIRE_T_VERSION_MIN, WIRE_VERSION_MIN);
@@ -190,8 +190,7 @@ int guest_attach_fd(struct ev_loop *loop, int fd, uint64_t stdout_from, uint64_t
         g->arg = arg;
         g->next_id = 1;
         g->tx = (struct strbuf)STRBUF_INIT(TX_MAX);
-        g->frame_data = pages_new(WIRE_FRAME_MAX);
-        g->rx_data = pages_new(GUEST_RX_SIZE);
+        g->rx_data = rx_new();
         memcpy(g->nonce, nonce, sizeof(nonce));
         wire_rx_init(&g->rx, g->rx_data, GUEST_RX_SIZE, nonce, false);
         ev_io_init(&g->reader, guest_on_readable, fd, EV_READ);
@@ -227,7 +226,8 @@ int guest_configure(struct guest *g, const struct guest_config *config, struct e
                 return err_set(err, E2BIG,
                                "configure the guest: configs and secrets exceed %zu MiB",
                                TX_MAX >> 20);
-        queue(g, frames.data, frames.len);
+        strbuf_add(&g->tx, frames.data, frames.len);
+        send_queued(g);
         return 0;
 }
 
@@ -299,10 +299,17 @@ struct guest_session *guest_find_session(struct guest *g, uint32_t id)
         if (id == 0)
                 return &g->service;
         for (size_t i = 0; i < WIRE_EXEC_MAX; i++) {
-                if (g->sessions[i].id == id)
-                        return &g->sessions[i];
+                if (g->sessions[i] && g->sessions[i]->id == id)
+                        return g->sessions[i];
         }
         return NULL;
+}
+
+void guest_end_session(struct guest *g, struct guest_session *session)
+{
+        for (size_t i = 0; i < WIRE_EXEC_MAX; i++)
+                if (g->sessions[i] == session)
+                        free(STEAL(g->sessions[i]));
 }
 
 static void put_exec(struct wire_writer *w, const struct guest_exec *exec)
@@ -327,10 +334,11 @@ static void put_exec(struct wire_writer *w, const struct guest_exec *exec)
 static struct guest_session *new_session(struct guest *g)
 {
         for (size_t i = 0; i < WIRE_EXEC_MAX; i++) {
-                struct guest_session *s = &g->sessions[i];
-                if (s->id)
+                struct guest_session *s;
+                if (g->sessions[i])
                         continue;
-                *s = (struct guest_session){.id = g->next_id};
+                s = g->sessions[i] = xnew(struct guest_session);
+                s->id = g->next_id;
                 s->out_window[0] = s->out_window[1] = WIRE_EXEC_WINDOW;
                 /* An id comes back after two billion sessions. */
                 g->next_id = g->next_id == WIRE_ID_MAX ? 1 : g->next_id + 1;
@@ -350,9 +358,9 @@ int guest_exec_open(struct guest *g, const struct guest_exec *exec, void *arg, s
                 return err_set(err, EAGAIN, "exec: %d sessions are open already, close one first",
                                WIRE_EXEC_MAX);
         int id = (int)s->id;
-        put_exec(begin(g, WIRE_EXEC, s->id), exec);
+        put_exec(begin_sized(g, WIRE_EXEC, s->id, WIRE_FRAME_MAX), exec);
         if (!end(g)) {
-                s->id = 0;
+                guest_end_session(g, s);
                 return err_set(err, E2BIG, "exec: command and environment exceed %u KiB",
                                WIRE_BODY_MAX >> 10);
         }
@@ -375,7 +383,7 @@ size_t guest_exec_write(struct guest *g, int id, const void *bytes, size_t len)
                 n = n < s->stdin_window ? n : (size_t)s->stdin_window;
                 n = wire_clean_length(p + taken, n);
                 const uint8_t head[WIRE_DATA_HEAD] = {GUEST_STDIN};
-                struct wire_writer *w = begin(g, WIRE_DATA, s->id);
+                struct wire_writer *w = begin_sized(g, WIRE_DATA, s->id, FRAME_SMALL + n);
                 wire_put_raw(w, head, sizeof(head));
                 wire_put_raw(w, p + taken, n);
                 (void)end(g); /* a chunk fits */

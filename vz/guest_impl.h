@@ -14,7 +14,7 @@
         (WIRE_FRAME_MAX + (64u << 10)) /* a frame, and what one read may bring beyond it */
 
 struct guest_session {
-        uint32_t id; /* 0: free */
+        uint32_t id; /* 0: the service's stdin */
         void *arg;
         uint64_t stdin_window;  /* bytes the guest will still take */
         uint64_t out_window[2]; /* bytes it may still send: more breaks the protocol */
@@ -35,16 +35,15 @@ struct guest {
         uint8_t nonce[WIRE_MAGIC_LEN];
         struct wire_rx rx;
         uint8_t *rx_data;
-        struct wire_writer frame; /* the one being made */
-        uint8_t *frame_data;
+        struct wire_writer frame; /* the one being made, at the end of tx */
         struct strbuf tx;
         size_t tx_start;
         uint64_t next_out[3]; /* by stream: offset that must come next */
         bool seen_out[3];
         uint64_t acked[3];
         uint32_t next_id;
-        struct guest_session service; /* id 0: its stdin */
-        struct guest_session sessions[WIRE_EXEC_MAX];
+        struct guest_session service;                  /* id 0: its stdin */
+        struct guest_session *sessions[WIRE_EXEC_MAX]; /* NULL: free */
 };
 
 /** libev callback: read, decode, tell. */
@@ -58,6 +57,9 @@ void guest_hang_up(struct guest *g);
 
 /** The open session with this id, the service's for 0, or NULL. */
 struct guest_session *guest_find_session(struct guest *g, uint32_t id);
+
+/** The session is over: free it. */
+void guest_end_session(struct guest *g, struct guest_session *session);
 
 /** CONFIG, FILE_DATA and CONFIG_END frames for config. <0: err names the item, frames is to be
  * dropped. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/auto.h"
@@ -359,7 +360,7 @@ static int on_exec_exited(struct guest *g, const struct wire_frame *frame, struc
         if (rc || !s)
                 return rc;
         void *arg = s->arg;
-        s->id = 0;
+        guest_end_session(g, s);
         if (g->cb->on_exec_exited)
                 g->cb->on_exec_exited(g->arg, arg, &end);
         return 0;
@@ -404,12 +405,13 @@ static void lose(struct guest *g, const struct err *err)
         const struct guest_exit end = {
                 .code = 255, .start_failed = true, .text = "the connection to the guest was lost"};
         for (size_t i = 0; i < WIRE_EXEC_MAX && !g->freed; i++) {
-                struct guest_session *s = &g->sessions[i];
-                if (s->id == 0)
+                struct guest_session *s = g->sessions[i];
+                if (!s)
                         continue;
-                s->id = 0;
+                void *arg = s->arg;
+                guest_end_session(g, s);
                 if (g->cb->on_exec_exited)
-                        g->cb->on_exec_exited(g->arg, s->arg, &end);
+                        g->cb->on_exec_exited(g->arg, arg, &end);
         }
         if (!g->freed)
                 g->cb->on_lost(g->arg, err);
@@ -431,6 +433,13 @@ static int take_frames(struct guest *g, struct err *err)
         return 0;
 }
 
+/* A guest that idles holds no page: nothing of a frame is there. Advice, it cannot fail. */
+static void give_back(struct guest *g)
+{
+        if (g->rx.start == g->rx.end)
+                (void)madvise(g->rx_data, GUEST_RX_SIZE, MADV_DONTNEED);
+}
+
 void guest_on_readable(struct ev_loop *loop, ev_io *w, int revents)
 {
         struct guest *g = container_of(w, struct guest, reader);
@@ -448,8 +457,10 @@ void guest_on_readable(struct ev_loop *loop, ev_io *w, int revents)
                 (void)err_set(&err, ECONNRESET, "guest channel: closed by QEMU");
         else
                 wire_rx_fill(&g->rx, (size_t)n);
-        if (n > 0 && take_frames(g, &err) == 0)
+        if (n > 0 && take_frames(g, &err) == 0) {
+                give_back(g);
                 return;
+        }
         if (n > 0)
                 (void)err_wrap(&err, "guest channel");
         if (!g->freed)
@@ -459,8 +470,8 @@ void guest_on_readable(struct ev_loop *loop, ev_io *w, int revents)
 void guest_tell_writable(struct guest *g)
 {
         for (size_t i = 0; i <= WIRE_EXEC_MAX && g->fd >= 0; i++) {
-                struct guest_session *s = i ? &g->sessions[i - 1] : &g->service;
-                if (!s->wants_write || s->stdin_window == 0 || (i && s->id == 0))
+                struct guest_session *s = i ? g->sessions[i - 1] : &g->service;
+                if (!s || !s->wants_write || s->stdin_window == 0)
                         continue;
                 s->wants_write = false;
                 if (g->cb->on_exec_writable)

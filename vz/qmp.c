@@ -19,10 +19,11 @@
 enum state { GREETING, NEGOTIATING, READY, CLOSED };
 
 struct pending {
+        struct pending *next;
         struct qmp *qmp;
         int64_t id;
         ev_timer timer;
-        qmp_reply *reply; /* NULL: the slot is free */
+        qmp_reply *reply;
         void *ctx;
 };
 
@@ -40,10 +41,10 @@ struct qmp {
         ev_io in, out;
         ev_timer greeting;
         struct strbuf unread, unsent;
-        struct parcel parcels[QMP_PENDING_MAX];
+        struct parcel *parcels; /* NULL: none; each has a pending command */
         size_t parcels_len;
         int64_t last_id;
-        struct pending pending[QMP_PENDING_MAX];
+        struct pending *pending; /* commands without an answer, the last one first */
         const struct qmp_events *events;
         void *ctx;
 };
@@ -60,16 +61,25 @@ static void stop(struct qmp *q)
         for (size_t i = 0; i < q->parcels_len; i++)
                 (void)close(q->parcels[i].fd); /* a copy for the road */
         q->parcels_len = 0;
+        free(STEAL(q->parcels));
 }
 
-/* End a command. The slot is free before the callback, which may send the next one. */
+static void forget(struct pending *p)
+{
+        struct pending **at = &p->qmp->pending;
+
+        while (*at != p)
+                at = &(*at)->next;
+        *at = p->next;
+        ev_timer_stop(p->qmp->loop, &p->timer);
+        loop_defer_free(p->qmp->loop, free, p);
+}
+
+/* End a command. It is forgotten before the callback, which may send the next one. */
 static void answer(struct pending *p, const json_t *value, const struct err *err)
 {
-        qmp_reply *reply = p->reply;
-
-        p->reply = NULL;
-        ev_timer_stop(p->qmp->loop, &p->timer);
-        reply(p->ctx, value, err);
+        forget(p);
+        p->reply(p->ctx, value, err);
 }
 
 static void fail(struct qmp *q, const struct err *why)
@@ -79,9 +89,8 @@ static void fail(struct qmp *q, const struct err *why)
         if (q->state == CLOSED)
                 return;
         stop(q);
-        for (size_t i = 0; i < QMP_PENDING_MAX && !q->freed; i++)
-                if (q->pending[i].reply)
-                        answer(&q->pending[i], NULL, &err);
+        while (q->pending && !q->freed)
+                answer(q->pending, NULL, &err);
         if (!q->freed)
                 q->events->on_close(q->ctx, &err);
 }
@@ -117,10 +126,14 @@ static void sent(struct qmp *q, size_t n)
         if (gone)
                 (void)close(q->parcels[0].fd); /* QEMU has its own */
         q->parcels_len -= gone;
-        memmove(q->parcels, q->parcels + gone, q->parcels_len * sizeof(q->parcels[0]));
         for (size_t i = 0; i < q->parcels_len; i++)
-                q->parcels[i].at -= n;
+                q->parcels[i] =
+                        (struct parcel){q->parcels[i + gone].fd, q->parcels[i + gone].at - n};
+        if (q->parcels_len == 0)
+                free(STEAL(q->parcels));
         strbuf_consume(&q->unsent, n);
+        if (q->unsent.len == 0)
+                strbuf_release(&q->unsent); /* nothing is said to a VM that just runs */
 }
 
 /* One piece: up to the next descriptor, which has to come with the first byte of its command. */
@@ -179,12 +192,27 @@ static void on_socket_writable(struct ev_loop *loop, ev_io *w, int revents)
                 fail(q, &err);
 }
 
-static struct pending *free_slot(struct qmp *q)
+static size_t count_pending(const struct qmp *q)
 {
-        for (size_t i = 0; i < QMP_PENDING_MAX; i++)
-                if (!q->pending[i].reply)
-                        return &q->pending[i];
-        return NULL;
+        size_t n = 0;
+
+        for (const struct pending *p = q->pending; p; p = p->next)
+                n++;
+        return n;
+}
+
+static void expect_answer(struct qmp *q, unsigned timeout_ms, qmp_reply *reply, void *ctx)
+{
+        struct pending *p = xnew(struct pending);
+
+        p->next = q->pending;
+        q->pending = p;
+        p->qmp = q;
+        p->id = ++q->last_id;
+        p->reply = reply;
+        p->ctx = ctx;
+        ev_timer_init(&p->timer, on_command_late, timeout_ms / 1e3, 0.0);
+        ev_timer_start(q->loop, &p->timer);
 }
 
 static int send_command(struct qmp *q, const char *command, json_t *arguments, unsigned timeout_ms,
@@ -193,9 +221,8 @@ static int send_command(struct qmp *q, const char *command, json_t *arguments, u
         AUTO_JSON json_t *args = arguments;
         AUTO_JSON json_t *message = json_object();
         AUTO_FREE char *text = NULL;
-        struct pending *p = free_slot(q);
 
-        if (!p)
+        if (count_pending(q) >= QMP_PENDING_MAX)
                 return err_set(err, EBUSY, "qmp: %d commands wait for QEMU already",
                                QMP_PENDING_MAX);
         json_set_str(message, "execute", command);
@@ -206,11 +233,7 @@ static int send_command(struct qmp *q, const char *command, json_t *arguments, u
         if (q->unsent.len + strlen(text) + 1 > OUT_MAX)
                 return err_set(err, ENOBUFS, "qmp: QEMU does not read");
         strbuf_addf(&q->unsent, "%s\n", text);
-        p->id = ++q->last_id;
-        p->reply = reply;
-        p->ctx = ctx;
-        ev_timer_set(&p->timer, timeout_ms / 1e3, 0.0);
-        ev_timer_start(q->loop, &p->timer);
+        expect_answer(q, timeout_ms, reply, ctx);
         /* Sent from the loop: a failure must not come back from inside this call. */
         ev_io_start(q->loop, &q->out);
         return 0;
@@ -242,10 +265,8 @@ static void take_answer(struct qmp *q, const struct qmp_message *m)
 {
         struct err err = ERR_INIT;
 
-        for (size_t i = 0; i < QMP_PENDING_MAX; i++) {
-                struct pending *p = &q->pending[i];
-
-                if (!p->reply || p->id != m->id)
+        for (struct pending *p = q->pending; p; p = p->next) {
+                if (p->id != m->id)
                         continue;
                 if (m->kind == QMP_ERROR)
                         (void)err_set(&err, EIO, "qmp: %s", m->name);
@@ -289,6 +310,8 @@ static int take_lines(struct qmp *q, struct err *err)
                         r = take_line(q, line, (size_t)(end - line), err);
         }
         strbuf_consume(&q->unread, done);
+        if (q->unread.len == 0)
+                strbuf_release(&q->unread);
         if (r == 0 && q->unread.len >= QMP_LINE_MAX)
                 r = err_set(err, EPROTO, "qmp: a line longer than %d bytes", QMP_LINE_MAX);
         return r;
@@ -334,10 +357,6 @@ int qmp_attach_fd(struct ev_loop *loop, int fd, const struct qmp_events *events,
         q->ctx = ctx;
         q->unread = (struct strbuf)STRBUF_INIT(QMP_LINE_MAX + READ_SIZE);
         q->unsent = (struct strbuf)STRBUF_INIT(OUT_MAX);
-        for (size_t i = 0; i < QMP_PENDING_MAX; i++) {
-                q->pending[i].qmp = q;
-                ev_timer_init(&q->pending[i].timer, on_command_late, 0.0, 0.0);
-        }
         ev_io_init(&q->in, on_socket_readable, q->fd, EV_READ);
         ev_io_init(&q->out, on_socket_writable, q->fd, EV_WRITE);
         ev_timer_init(&q->greeting, on_greeting_late, QMP_GREETING_MS / 1e3, 0.0);
@@ -370,8 +389,8 @@ int qmp_execute_fd(struct qmp *q, const char *command, json_t *arguments, int fd
         r = qmp_execute(q, command, arguments, timeout_ms, reply, ctx, err);
         if (r < 0)
                 (void)close(copy); /* not on its way */
-        else                       /* there is room: each has a pending command */
-                q->parcels[q->parcels_len++] = (struct parcel){copy, at};
+        else
+                *array_push(&q->parcels, &q->parcels_len) = (struct parcel){copy, at};
         return r;
 }
 
@@ -401,8 +420,8 @@ void qmp_free(struct qmp *q)
         if (!q || q->freed)
                 return;
         stop(q);
-        for (size_t i = 0; i < QMP_PENDING_MAX; i++)
-                ev_timer_stop(q->loop, &q->pending[i].timer);
+        while (q->pending)
+                forget(q->pending);
         q->freed = true;
         loop_defer_free(q->loop, destroy, q);
 }

@@ -72,6 +72,33 @@ char *changes_summary(const json_t *changes)
         return strbuf_take(&out);
 }
 
+static void locate(json_t *object, const struct places *places, const json_t *change,
+                   const char *path)
+{
+        struct mark mark;
+
+        if (!places_find(places, json_str(change, "what", ""), json_str(change, "name", ""), path,
+                         &mark) ||
+            !mark.file)
+                return;
+        json_set_str(object, "file", mark.file);
+        json_set_int(object, "line", mark.line);
+        json_set_int(object, "column", mark.column);
+}
+
+void changes_locate(json_t *changes, const struct places *places)
+{
+        json_t *change, *field;
+        size_t i, j;
+
+        json_array_foreach(changes, i, change) {
+                locate(change, places, change, "");
+                json_array_foreach(json_object_get(change, "fields"), j, field)
+                        if (json_object_get(field, "after"))
+                                locate(field, places, change, json_str(field, "path", ""));
+        }
+}
+
 /* Whether a string can be shown without quotes and cannot be misread then. */
 static bool is_plain(const char *s)
 {
@@ -96,6 +123,36 @@ static char *value_text(const char *json)
         return safe[fit] ? xasprintf("%.*s...", (int)fit, safe) : STEAL(safe);
 }
 
+/* The end of a line: "   # forces recreate, shop.yaml:3:12". */
+static void note_text(const struct changes_head *head, const char *note, const json_t *object,
+                      struct strbuf *out)
+{
+        AUTO_FREE char *file = text_safe(json_str(object, "file", ""));
+
+        if (*note || *file)
+                strbuf_addf(out, "   %s# %s", cli_style(head->colour, STYLE_DIM), note);
+        if (*file)
+                strbuf_addf(out, "%s%s:%lld:%lld", *note ? ", " : "", file,
+                            (long long)json_int(object, "line", 0),
+                            (long long)json_int(object, "column", 0));
+        if (*note || *file)
+                strbuf_adds(out, cli_style(head->colour, STYLE_OFF));
+        strbuf_addc(out, '\n');
+}
+
+/* Of a value that is not told, that it is another one. */
+static void values_text(const char *before, const char *after, struct strbuf *out)
+{
+        AUTO_FREE char *old = before ? value_text(before) : NULL;
+        AUTO_FREE char *new = after ? value_text(after) : NULL;
+
+        if (before && streq(before, after))
+                strbuf_addf(out, "%s changed", old);
+        else
+                strbuf_addf(out, "%s%s%s", before ? old : "", before && after ? " -> " : "",
+                            after ? new : "");
+}
+
 static void field_text(const struct changes_head *head, const json_t *field, struct strbuf *out)
 {
         const char *before = json_string_value(json_object_get(field, "before"));
@@ -108,41 +165,38 @@ static void field_text(const struct changes_head *head, const json_t *field, str
                     : !after ? '-'
                              : '~',
                     cli_style(head->colour, STYLE_OFF), path);
-        if (before) {
-                AUTO_FREE char *text = value_text(before);
+        values_text(before, after, out);
+        note_text(head, streq(json_str(field, "effect", ""), "replace") ? "forces recreate" : "",
+                  field, out);
+}
 
-                strbuf_addf(out, "%s%s", text, after ? " -> " : "");
-        }
-        if (after) {
-                AUTO_FREE char *text = value_text(after);
-
-                strbuf_adds(out, text);
-        }
-        if (streq(json_str(field, "effect", ""), "replace"))
-                strbuf_addf(out, "   %s# forces recreate%s", cli_style(head->colour, STYLE_DIM),
-                            cli_style(head->colour, STYLE_OFF));
-        strbuf_addc(out, '\n');
+static const char *kind_text(const struct kind *kind, const char *what)
+{
+        if (streq(what, "volume") && streq(kind->name, "remove"))
+                return "not in the manifest any more; its data stays";
+        if (streq(what, "network") && streq(kind->name, "replace"))
+                return "made anew: its VMs stop, and start again on it";
+        if (!streq(what, "service") && streq(kind->name, "update"))
+                return "update in place";
+        return kind->text;
 }
 
 static void change_text(const struct changes_head *head, const json_t *change, struct strbuf *out)
 {
         const struct kind *kind = kind_of(change);
         const json_t *fields = json_object_get(change, "fields"), *field;
-        const char *what = json_str(change, "what", "service"), *text;
+        const char *what = json_str(change, "what", "service");
         AUTO_FREE char *name = xasprintf("%s %s", what, json_str(change, "name", "?"));
         AUTO_FREE char *safe = text_safe(name);
         size_t i, width = text_width(safe);
 
         if (!kind)
                 return; /* a newer daemon's: -o json shows it */
-        text = kind->text;
-        if (!streq(what, "service") && streq(kind->name, "update"))
-                text = "update in place";
-        if (is_kept(change))
-                text = "not in the manifest any more; its data stays";
-        strbuf_addf(out, "%s%s%s %s%*s %s\n", cli_style(head->colour, kind->style), kind->symbol,
+        strbuf_addf(out, "%s%s%s %s%*s %s", cli_style(head->colour, kind->style), kind->symbol,
                     cli_style(head->colour, STYLE_OFF), safe,
-                    width < NAME_COLUMNS ? (int)(NAME_COLUMNS - width) : 0, "", text);
+                    width < NAME_COLUMNS ? (int)(NAME_COLUMNS - width) : 0, "",
+                    kind_text(kind, what));
+        note_text(head, "", change, out);
         if (streq(kind->name, "create") || streq(kind->name, "remove"))
                 return; /* the name says it all */
         json_array_foreach(fields, i, field)

@@ -11,6 +11,7 @@
 #include <stddef.h>
 
 #include "base/strbuf.h"
+#include "schema/places.h"
 
 /* Longest text of a diff; more is cut with a note. */
 #define CHANGES_TEXT_MAX (16u << 20)
@@ -23,6 +24,12 @@ struct changes_head {
         size_t volumes;
         bool colour;
 };
+
+/**
+ * Put {file, line, column} into each change and each field with a new value: where that stands in
+ * the manifest. What is removed, or stands nowhere, gets none.
+ */
+void changes_locate(json_t *changes, const struct places *places);
 
 /** Whether there is anything to do. */
 bool changes_any(const json_t *changes);

@@ -8,7 +8,9 @@
 #include "base/auto.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/strbuf.h"
 #include "base/value.h"
+#include "orchestrator/cli/table.h"
 #include "schema/load.h"
 
 /* Longest word that suggestions are made for; longer ones are no typing errors. */
@@ -43,9 +45,10 @@ static void say(const char *label, const char *fmt, va_list ap)
 
 static void say(const char *label, const char *fmt, va_list ap)
 {
-        (void)fprintf(stderr, "%s: ", label); /* standard error is the last place to tell */
-        (void)vfprintf(stderr, fmt, ap);
-        (void)fputc('\n', stderr);
+        AUTO_FREE char *text = xvasprintf(fmt, ap);
+        AUTO_FREE char *safe = text_safe(text); /* images and guests have a say in messages */
+
+        (void)fprintf(stderr, "%s: %s\n", label, safe); /* the last place to tell */
 }
 
 int cli_error(int code, const char *fmt, ...)
@@ -84,10 +87,26 @@ const char *cli_style(bool wanted, const char *sequence)
         return wanted ? sequence : "";
 }
 
+/*
+ * JSON that cannot harm a terminal: jansson leaves U+007F and U+0080..9F (C2 80..9F) as they are,
+ * which only strings can have.
+ */
+static char *json_safe(const json_t *value)
+{
+        AUTO_STRBUF struct strbuf safe = STRBUF_INIT(SIZE_MAX);
+        AUTO_FREE char *text = json_pretty(value);
+
+        for (const unsigned char *c = (const unsigned char *)text; *c; c++)
+                if (*c == 0x7f || (*c == 0xc2 && c[1] >= 0x80 && c[1] <= 0x9f))
+                        strbuf_addf(&safe, "\\u%04x", *c == 0x7f ? *c : *++c);
+                else
+                        strbuf_add(&safe, c, 1);
+        return strbuf_take(&safe);
+}
+
 int cli_print_value(const struct cli *cli, const json_t *value)
 {
-        AUTO_FREE char *text =
-                cli->format == FORMAT_YAML ? manifest_yaml(value) : json_pretty(value);
+        AUTO_FREE char *text = cli->format == FORMAT_YAML ? manifest_yaml(value) : json_safe(value);
         size_t len = strlen(text);
 
         (void)fputs(text, stdout); /* checked by the flush */

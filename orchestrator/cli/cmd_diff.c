@@ -37,8 +37,9 @@ const struct command cmd_diff = {
                 "  +    is created            ~   changes in place, the VM keeps running\n"
                 "  -    is removed          -/+   gets a new VM; named volumes stay\n\n"
                 "Exit codes: 0 no differences, 1 differences, above 1 an error.\n"
-                "-o json gives {\"changes\": [{kind, what, name, fields: [{path, before, after, "
-                "effect}]}]}.\n\n"
+                "Behind each new value is its FILE:LINE:COLUMN; secrets are not shown.\n"
+                "-o json gives {\"changes\": [{kind, what, name, file, line, column, fields: "
+                "[{path,\nbefore, after, effect, file, line, column}]}]}.\n\n"
                 "Examples:\n"
                 "  berth diff -f stack.yaml\n"
                 "  berth diff -f stack.yaml || berth apply -f stack.yaml\n",

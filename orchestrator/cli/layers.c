@@ -17,6 +17,8 @@
 
 #define REDRAW_MS   80
 #define BAR_WIDTH   24
+#define BAR_MIN     4
+#define TEXT_MAX    200
 #define PICTURE_MAX (1u << 18)
 
 static bool is_over(const char *state)
@@ -39,9 +41,9 @@ static struct layer_line *find_line(struct layers *layers, const char *digest)
         return line;
 }
 
-static void add_rate(struct strbuf *out, const struct layer_line *line)
+static void add_rate(struct strbuf *out, const struct layer_line *line, int64_t now_ms)
 {
-        int64_t ms = clock_mono_ms() - line->began_ms, got = line->done - line->began_done, rate;
+        int64_t ms = now_ms - line->began_ms, got = line->done - line->began_done, rate;
         char text[16];
 
         if (ms < 300 || got <= 0)
@@ -54,24 +56,40 @@ static void add_rate(struct strbuf *out, const struct layer_line *line)
                             (long long)((line->total - line->done + rate - 1) / rate));
 }
 
-static void add_line(struct strbuf *out, const struct layer_line *line)
+/* As wide as there is room for; none when that is too little to tell anything. */
+static void add_bar(struct strbuf *out, const struct layer_line *line, size_t room)
 {
-        int filled = line->total > 0 ? (int)(line->done * BAR_WIDTH / line->total) : BAR_WIDTH;
+        int width = room < BAR_MIN + 3 ? 0 : room - 3 > BAR_WIDTH ? BAR_WIDTH : (int)room - 3;
+        int filled = line->total > 0 ? (int)(line->done * width / line->total) : width;
+
+        if (width == 0)
+                return;
+        strbuf_addc(out, '[');
+        for (int i = 0; i < width; i++)
+                strbuf_addc(out, i < filled ? '=' : i == filled ? '>' : ' ');
+        strbuf_adds(out, "] ");
+}
+
+void layers_line(const struct layer_line *line, unsigned columns, int64_t now_ms,
+                 struct strbuf *out)
+{
+        AUTO_STRBUF struct strbuf text = STRBUF_INIT(TEXT_MAX), numbers = STRBUF_INIT(TEXT_MAX);
         char done[16], total[16];
 
         size_text(line->total, total);
-        if (is_over(line->state) || !streq(line->state, "download")) {
-                strbuf_addf(out, "\033[2K%s  %-10s %s\n", line->id,
+        if (streq(line->state, "download")) {
+                size_text(line->done, done);
+                strbuf_addf(&numbers, "%s/%s", done, total);
+                add_rate(&numbers, line, now_ms);
+                strbuf_addf(&text, "%s  ", line->id);
+                add_bar(&text, line,
+                        columns > text.len + numbers.len ? columns - text.len - numbers.len : 0);
+                strbuf_adds(&text, strbuf_str(&numbers));
+        } else {
+                strbuf_addf(&text, "%s  %-10s %s", line->id,
                             streq(line->state, "present") ? "have it" : line->state, total);
-                return;
         }
-        size_text(line->done, done);
-        strbuf_addf(out, "\033[2K%s  [", line->id);
-        for (int i = 0; i < BAR_WIDTH; i++)
-                strbuf_addc(out, i < filled ? '=' : i == filled ? '>' : ' ');
-        strbuf_addf(out, "] %s/%s", done, total);
-        add_rate(out, line);
-        strbuf_addc(out, '\n');
+        strbuf_add(out, strbuf_str(&text), text_fit(strbuf_str(&text), columns));
 }
 
 static void rewind_picture(const struct layers *layers, struct strbuf *out)
@@ -88,14 +106,15 @@ static void show(const struct strbuf *out)
 }
 
 /* What does not fit on the terminal is left out: lines that are over first. */
-static void draw(struct layers *layers)
+static void draw(struct layers *layers, int64_t now_ms)
 {
         AUTO_STRBUF struct strbuf out = STRBUF_INIT(PICTURE_MAX);
         unsigned columns = 0, rows = 0, room, lines = 0;
         size_t over = 0;
 
         terminal_size(STDERR_FILENO, &columns, &rows);
-        room = rows > 4 ? rows - 3 : 20;
+        room = rows > 4 ? rows - 3 : 1;          /* the cursor cannot go up beyond the top */
+        columns = columns > 1 ? columns - 1 : 1; /* and a line that wraps is two */
         for (size_t i = 0; i < layers->lines_len; i++)
                 over += is_over(layers->lines[i].state);
         rewind_picture(layers, &out);
@@ -104,11 +123,13 @@ static void draw(struct layers *layers)
                         over--;
                         continue;
                 }
-                add_line(&out, &layers->lines[i]);
+                strbuf_adds(&out, "\033[2K");
+                layers_line(&layers->lines[i], columns, now_ms, &out);
+                strbuf_addc(&out, '\n');
                 lines++;
         }
         if (streq(layers->stage, "unpack")) {
-                strbuf_adds(&out, "\033[2Kunpacking\n");
+                strbuf_addf(&out, "\033[2K%.*s\n", (int)columns, "unpacking");
                 lines++;
         }
         strbuf_adds(&out, "\033[J");
@@ -181,7 +202,7 @@ void layers_update(struct layers *layers, const json_t *item)
                 update_line(layers, item);
         if (layers->live && (now - layers->drawn_ms >= REDRAW_MS || stage)) {
                 layers->drawn_ms = now;
-                draw(layers);
+                draw(layers, now);
         }
 }
 

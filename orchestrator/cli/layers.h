@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/strbuf.h"
+
 #define LAYERS_SHOWN_MAX 512
 
 struct layer_line {
@@ -35,7 +37,13 @@ void layers_update(struct layers *layers, const json_t *item);
 /** Remove the picture. */
 void layers_clear(struct layers *layers);
 
-/** Free what it holds; safe on a zeroed one. */
+/**
+ * A layer's line as text, at most `columns` wide: its bar is what gives way first. now_ms: of
+ * clock_mono_ms(), for speed and time left.
+ */
+void layers_line(const struct layer_line *line, unsigned columns, int64_t now_ms,
+                 struct strbuf *out);
+
 /** Free what was collected; the picture stays as it is. */
 void layers_release(struct layers *layers);
 

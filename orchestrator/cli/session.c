@@ -13,6 +13,7 @@
 #include "base/auto.h"
 #include "base/fd.h"
 #include "base/mem.h"
+#include "orchestrator/cli/cli.h"
 #include "orchestrator/cli/interrupt.h"
 #include "orchestrator/cli/upgrade.h"
 
@@ -151,8 +152,8 @@ static void take_fail(struct run *run, const struct frame *frame)
         run->exit_code = frame->len ? frame->body[0] : 125;
         raw_leave(run);
         if (frame->len > 1)
-                (void)fprintf(stderr, "error: %.*s\n", (int)frame->len - 1,
-                              (const char *)frame->body + 1); /* the last place to tell */
+                (void)cli_error(run->exit_code, "%.*s", (int)frame->len - 1,
+                                (const char *)frame->body + 1); /* the code is known */
 }
 
 static int take_frame(struct run *run, const struct frame *frame, struct err *err)

@@ -47,7 +47,7 @@ static char *source_name(const char *const *files, size_t count)
 static int load(const struct load_options *options, struct source *ret, struct diags *diags,
                 struct err *err)
 {
-        int r = manifest_load(options, &ret->stack, diags, err);
+        int r = manifest_load_places(options, &ret->stack, &ret->places, diags, err);
 
         if (r < 0)
                 return r;
@@ -266,6 +266,7 @@ int source_load_file(const char *path, struct source *ret, struct diags *ret_dia
 void source_release(struct source *source)
 {
         stack_free(source->stack);
+        places_free(source->places);
         free(source->name);
         free(source->file);
         json_decref(source->json);

@@ -11,6 +11,7 @@
 
 #include "orchestrator/cli/cli.h"
 #include "schema/load.h"
+#include "schema/places.h"
 
 /* Rows for commands that read manifests. */
 #define OPTION_FILE                                                                         \
@@ -39,6 +40,7 @@
 
 struct source {
         struct stack *stack;
+        struct places *places; /* where its values stand */
         char *name;   /* absolute paths of the files, joined by ",": the owner of the stack */
         char *file;   /* the first file as given, for messages */
         json_t *json; /* canonical */

@@ -84,7 +84,7 @@ int stack_diff_print(struct cli *cli, const struct source *source, FILE *out, st
                 .volumes = source->stack->volumes_len,
                 .colour = out == stdout ? cli->colour_out : cli->colour_err,
         };
-        const json_t *changes;
+        json_t *changes;
         int r = present_revision(cli, head.stack, &head.revision, err);
 
         if (r == 0)
@@ -92,6 +92,7 @@ int stack_diff_print(struct cli *cli, const struct source *source, FILE *out, st
         if (r < 0)
                 return r;
         changes = json_object_get(answer, "changes");
+        changes_locate(changes, source->places);
         if (cli->format != FORMAT_TABLE && out == stdout)
                 (void)cli_print_value(cli, answer); /* main() flushes and checks */
         else

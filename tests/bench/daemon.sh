@@ -7,15 +7,22 @@
 . tests/vm/lib.sh
 
 vms=${VMS:-50}
+BERTH_POOL=0
+export BERTH_POOL
 
-# now_ns: wall clock
-now_ns() {
-        date +%s%N
+# event_ns TYPE: time of the last event of that type of the service s1
+event_ns() {
+        date -d "$(berth events -o json | jq -rs --arg t "$1" '[.[] | select(.type == $t and .service == "s1")] | last | .time')" +%s%N
 }
 
-# event_ns TYPE: time of the last event of that type of the stack's first replica
-event_ns() {
-        date -d "$(berth events -o json | jq -rs --arg t "$1" '[.[] | select(.type == $t and .replica == 1)] | last | .time')" +%s%N
+# ms_between NS NS
+ms_between() {
+        awk -v a="$1" -v b="$2" 'BEGIN { printf "%.1f\n", (b - a) / 1e6 }'
+}
+
+# middle: median of the numbers on standard input, and the smallest
+middle() {
+        sort -n | awk '{ n[NR] = $1 } END { printf "%s ms (median of %d; best %s)", n[int((NR + 1) / 2)], NR, n[1] }'
 }
 
 # anon_kib: memory of the daemon that is its own
@@ -23,57 +30,63 @@ anon_kib() {
         awk '$1 == "RssAnon:" { print $2 }' "/proc/$(berth version -o json | jq -r .server.pid)/status"
 }
 
-manifest() {
-        cat <<END
-name: idle
-services:
-  idle:
+# stack COUNT: so many services that idle
+stack() {
+        echo 'name: idle'
+        echo 'services:'
+        for i in $(seq "$1"); do
+                cat <<END
+  s$i:
     image: hello-web
     command: [sleep, "100000"]
     restart: always
-    scale: $1
     network_mode: none
     stop_grace_period: 0s
-    x-berth: {memory: 64m, cpus: 1}
+    x-berth: {memory: 64m, cpus: 1, restart: {delay: 1ms}}
 END
+        done
 }
 
-manifest 1 >"$test_dir/idle.yaml"
+stack 1 >"$test_dir/idle.yaml"
 berth apply -f "$test_dir/idle.yaml" --timeout 3m >/dev/null 2>&1
-empty=$(anon_kib)
+one=$(anon_kib)
 
-for _ in 1 2 3 4 5; do
+for _ in 1 2 3 4 5 6 7 8 9; do
         # shellcheck disable=SC2034 # wait_for reads it
-        id=$(field_of idle idle 1 .id)
-        killed=$(now_ns)
-        kill -9 "$(field_of idle idle 1 .pid)"
-        killed_after=$(now_ns)
+        id=$(field_of idle s1 1 .id)
+        perl tests/bench/kill.pl "$(field_of idle s1 1 .pid)" >"$test_dir/kill" || exit
         # shellcheck disable=SC2016 # wait_for evaluates it
-        wait_for '[ "$(field_of idle idle 1 .id)" != "$id" ] && [ "$(field_of idle idle 1 .state)" = running ]' 60
-        noticed=$((($(event_ns failed) - killed_after) / 1000000))
-        started=$((($(event_ns creating) - killed_after) / 1000000))
-        echo "# killed: noticed and decided after $noticed ms, its replacement begun after $started ms (kill took $(((killed_after - killed) / 1000000)) ms)"
-        echo "$noticed" >>"$test_dir/noticed"
+        wait_for '[ "$(field_of idle s1 1 .id)" != "$id" ] && [ "$(field_of idle s1 1 .state)" = running ]' 60
+        read -r begin gone <"$test_dir/kill"
+        echo "$gone" >>"$test_dir/gone"
+        ms_between "$begin" "$(event_ns failed)" >>"$test_dir/decided"
+        ms_between "$begin" "$(event_ns creating)" >>"$test_dir/begun"
 done
-echo "kill -9 of a VM to the decision: $(sort -n "$test_dir/noticed" | sed -n 3p) ms (median of 5); its delay is the back-off, 200 ms at first"
+echo "kill -9 of a VM, until the kernel has taken it apart: $(middle <"$test_dir/gone")"
+echo "  until berthd decides: $(middle <"$test_dir/decided")"
+echo "  until its replacement begins, with a back-off of 1 ms: $(middle <"$test_dir/begun")"
 
-manifest "$vms" >"$test_dir/idle.yaml"
+stack "$vms" >"$test_dir/idle.yaml"
 berth apply -f "$test_dir/idle.yaml" --timeout 20m >/dev/null 2>&1
 running=$(berth ps idle -q | wc -l)
 full=$(anon_kib)
-[ "$running" -le 1 ] || echo "memory of berthd: $(((full - empty) / (running - 1))) KiB a running VM ($running VMs)"
+[ "$running" -le 1 ] || echo "memory of berthd: $(((full - one) * 10 / (running - 1)))/10 KiB an idle service with its VM ($running of them)"
 
-for _ in 1 2 3; do
+for _ in 1 2 3 4 5; do
         daemon=$(berth version -o json | jq -r .server.pid)
         before=$(berth ps idle -o json | jq -r '.[] | "\(.id) \(.state)"' | sort)
         kill -9 "$daemon"
         timeout 10 tail --pid="$daemon" -f /dev/null
-        begin=$(now_ns)
+        timeout 60 perl tests/bench/adopt.pl "$running" berthd --root "$BERTH_ROOT" >"$test_dir/adopt" || exit
         after=$(berth ps idle -o json | jq -r '.[] | "\(.id) \(.state)"' | sort)
-        took=$((($(now_ns) - begin) / 1000000))
         [ "$before" = "$after" ] || echo "# not all of them were taken over"
-        echo "adoption of $running VMs, from the start of berthd to the answer of ps: $took ms"
+        read -r serves waited ran answered waited_in_all <"$test_dir/adopt"
+        echo "# serves after $serves ms, of which $waited waiting for a processor, $ran computing; the last guest answered after $answered, $waited_in_all of it waiting"
+        echo "$serves" >>"$test_dir/serves"
+        echo "$answered" >>"$test_dir/answered"
 done
+echo "adoption of $running VMs, until the API of the next berthd shows them: $(middle <"$test_dir/serves")"
+echo "  until all guests have answered: $(middle <"$test_dir/answered")"
 
 {
         echo 'name: many'

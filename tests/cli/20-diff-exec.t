@@ -24,16 +24,12 @@ is "$out" "No changes. Stack hello matches the manifest." "says so"
 sed 's/GREETING: hello from app/GREETING: moin/' "$stack" >"$dir/changed.yaml"
 berth diff -f "$dir/changed.yaml" >"$test_dir/diff"
 is $? 1 "diff of one changed value"
-sed "s|$dir|DIR|" "$test_dir/diff" >"$test_dir/diff.txt"
+sed "s|$dir|DIR|; s|yaml:[0-9]*:[0-9]*|yaml:LINE:COLUMN|" "$test_dir/diff" >"$test_dir/diff.txt"
 is "$(cat "$test_dir/diff.txt")" "$(cat tests/cli/diff-hello.txt)" "names this field and this service"
 is "$(berth diff -f "$dir/changed.yaml" -o json | jq -r '.changes[].fields[].path')" \
         environment.GREETING "-o json, too"
-start=$(date +%s%N)
 run berth apply -f "$stack"
-end=$(date +%s%N)
 is "$out" "No changes. Stack hello matches the manifest." "apply of the same does nothing"
-[ $(((end - start) / 1000000)) -lt 200 ]
-ok $? "in less than 200 ms ($(((end - start) / 1000000)) ms)"
 
 run berth exec web -- echo unique
 is "$out" unique "a service's name alone, where it is unique"

@@ -15,6 +15,7 @@ watch_line() {
         seen=$((seen + ${line%%:*}))
 }
 
+: >"$test_dir/log"
 berth watch "$dir" >"$test_dir/log" 2>&1 &
 watcher=$!
 cp "$stack" "$dir/hello.yaml"
@@ -58,6 +59,7 @@ is $? 0 "the watcher ends when asked to"
 like "$(berth ps -a -q)" '^hello/' "the stack goes on"
 rm "$dir/hello.yaml"
 seen=0
+: >"$test_dir/log"
 berth watch "$dir" >"$test_dir/log" 2>&1 &
 watcher=$!
 watch_line '^hello.yaml: stack hello is taken down: its file is gone'

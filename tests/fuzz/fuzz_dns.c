@@ -18,7 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static struct dns_zone *make_zone(void)
 {
         static const char *const names[] = {"web", "a"}, *const networks[] = {"front", "back"};
-        static const struct zone_client client = {0x0a000002, networks, 2, true};
+        static const struct zone_client client = {0x0a000002, networks, 2, true, {0x01010101}, 1};
         static struct zone_record records[RECORDS];
         const struct zone zone = {records, RECORDS, &client, 1};
 

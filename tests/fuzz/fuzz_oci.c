@@ -19,7 +19,7 @@ static void take_json(const char *text, size_t len)
         struct platform wanted = {.os = "linux"};
         struct err err = ERR_INIT;
 
-        if (json_parse(text, len, OCI_DOCUMENT_MAX, "fuzz", &json, &err) < 0)
+        if (oci_parse(text, len, "fuzz", &json, &err) < 0)
                 return;
         (void)oci_config_fill(json, image, &err); /* any outcome is fine, crashes are not */
         (void)platform_parse(json_str(json, "platform", NULL), &wanted, &err);

@@ -27,7 +27,7 @@ door() {
 }
 
 door 'yaml.h' 'schema/yaml\.c'
-door 'curl/' 'base/http[a-z_]*\.c'
+door 'curl/' 'base/http[a-z_]*\.[ch]'
 door 'archive' 'storage/(layer|tar|archive)[a-z_]*\.c' 'tests/unit/storage/[a-z_]*\.c'
 door 'isa-l/' 'storage/gunzip\.c'
 door 'ext2fs/' 'storage/ext4[a-z_]*\.[ch]' 'tests/unit/storage/[a-z_]*\.c'

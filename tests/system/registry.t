@@ -227,6 +227,19 @@ like "$out" 'docker-credential-keep.*the safe is shut' 'a helper that refuses is
 echo '{"credHelpers": {"'"$basic"'": "../x"}}' >"$work/dc/config.json"
 out=$(printf 'se:cret' | timeout 20 berth registry login "$basic" -u me --password-stdin 2>&1)
 like "$out" 'not the name of a credential helper' 'and is a name here, too'
+# Named as docker does, with a URL; the file that another names in the environment comes first.
+echo '{"credHelpers": {"https://'"$basic"'/v1/": "good"}}' >"$work/dc/config.json"
+run image pull "$basic/web:2"
+is "$code" 0 'a helper may be named for a URL'
+echo '{"auths": {"'"$basic"'": {"auth": "'"$(printf 'me:wrong' | base64)"'"}}}' >"$work/dc/config.json"
+timeout 20 berth system stop >/dev/null # the next berthd has these variables
+out=$(DOCKER_AUTH_CONFIG='{"auths": {"'"$basic"'": {"auth": "'"$(printf 'me:se:cret' | base64)"'"}}}' \
+        timeout 60 berth image pull "$basic/web:2" 2>&1)
+is "$?" 0 'DOCKER_AUTH_CONFIG is asked first'
+timeout 20 berth system stop >/dev/null
+out=$(DOCKER_AUTH_CONFIG='{"auths": ' timeout 60 berth image pull "$basic/web:2" 2>&1)
+like "$out" 'DOCKER_AUTH_CONFIG' 'and named when it is broken'
+timeout 20 berth system stop >/dev/null
 echo '{broken' >"$work/dc/config.json"
 run image pull "$basic/web:2"
 like "$out" 'dc/config.json' 'a broken config.json is named'

@@ -114,9 +114,9 @@ moment template berth apply -f "$test_dir/s.yaml" --detach
 ok $? "a template is being made"
 daemon=$(daemon)
 kill -9 "$daemon"
-timeout 5 tail --pid="$daemon" -f /dev/null
+timeout 30 tail --pid="$daemon" -f /dev/null
 for pid in $(builders); do
-        timeout 5 tail --pid="$pid" -f /dev/null
+        timeout 30 tail --pid="$pid" -f /dev/null
 done
 is "$(builders)" "" "kill -9 of berthd ends the machine that was to be one"
 run berth apply -f "$test_dir/s.yaml" --timeout 2m

@@ -35,6 +35,13 @@ services:
     volumes: ["data:/data:ro"]
     stop_grace_period: 1s
     depends_on: [good]
+  sick:
+    <<: *box
+    restart: always
+    healthcheck: {test: '[ ! -e /sick ]', interval: 1s, retries: 1}
+    post_start: [{command: [sh, -c, 'echo started >>/order']}]
+    pre_stop: [{command: [sh, -c, 'kill -0 1 && rm /sick && echo stopping >>/order; exit 5']}]
+    x-berth: {on_unhealthy: restart}
   slow:
     <<: *box
     stop_grace_period: 2s
@@ -57,16 +64,22 @@ run berth restart hooks/good --timeout 60s
 is "$code" 0 "restart" || printf '%s\n' "$out" | sed 's/^/# /'
 is "$(in_good 'grep -c stopping /data/order')" 1 "pre_stop ran, with the service alive"
 is "$(in_good 'grep -c never /data/order')" 0 "but none after the one that failed"
-wait_event 'hook-failed.*pre_stop\[1\] exited 4.*stopped all the same' 5
+wait_event 'hook-failed.*pre_stop\[1\] exited 4.*stopped all the same' 30
 ok $? "an event tells which, and that it is stopped"
 
-start=$(date +%s)
+id=$(field_of hooks sick 1 .id)
+berth exec hooks/sick -- touch /sick
+wait_event 'hooks/sick/1 .*started.*runs again' 60
+ok $? "a service that is ended for its health"
+is "$(berth exec hooks/sick -- cat /order | tr '\n' ' ') $(field_of hooks sick 1 .id)" \
+        "started stopping started  $id" "has its hooks run, too, in the same VM"
+wait_event 'hooks/sick/1 .*hook-failed.*pre_stop.0. exited 5.*stopped all the same' 30
+ok $? "and is ended when one fails"
+
 run berth stop hooks/slow --timeout 30s
 is "$code" 0 "a pre_stop that does not end" || printf '%s\n' "$out" | sed 's/^/# /'
-[ $(($(date +%s) - start)) -lt 15 ]
-ok $? "has stop_grace_period"
-wait_event 'pre_stop did not end within stop_grace_period' 5
-ok $? "which is told"
+wait_event 'pre_stop did not end within stop_grace_period' 30
+ok $? "has stop_grace_period, and an event tells"
 
 pid=$(for p in $(ours); do [ "$(cat "/proc/$p/comm")" = berthd ] && echo "$p"; done)
 kill -9 "$pid"

@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
-# A name server for tests: outside_dns.pl ADDRESS. By UDP and TCP, web.example.org is 198.51.100.1,
-# big.example.org too, but only by TCP (by UDP it is cut off); other names do not exist. Prints each
-# name it was asked for.
+# A name server for tests: outside_dns.pl ADDRESS [NAME]. By UDP and TCP, web.example.org (or
+# NAME.example.org) is 198.51.100.1, big.example.org too, but only by TCP (by UDP it is cut off); other
+# names do not exist. Prints a line once it listens, and each name it was asked for.
 use strict;
 use warnings;
 use IO::Select;
@@ -10,6 +10,7 @@ use IO::Socket::INET;
 
 $| = 1;
 my $address = shift;
+my $web = shift // 'web';
 my $udp = IO::Socket::INET->new(LocalAddr => $address, LocalPort => 53, Proto => 'udp') or die "udp: $@";
 my $tcp = IO::Socket::INET->new(
         LocalAddr => $address, LocalPort => 53, Proto => 'tcp', Listen => 16, ReuseAddr => 1)
@@ -27,7 +28,7 @@ sub answer {
         my $type = unpack 'n', substr $query, $at + 1, 2;
         my $question = substr $query, 12, $at + 5 - 12;
         print "$name\n";
-        my $known = $name =~ /^(web|big)\.example\.org$/;
+        my $known = $name =~ /^($web|big)\.example\.org$/;
         my $cut = $name =~ /^big/ && !$by_tcp;
         my $count = $known && !$cut && $type == 1 ? 1 : 0;
         my $reply = pack('n6', $id, 0x8180 | ($known ? 0 : 3) | ($cut ? 0x200 : 0), 1, $count, 0, 0) . $question;
@@ -35,6 +36,7 @@ sub answer {
         return $reply;
 }
 
+print "listens\n";
 my $ready = IO::Select->new($udp, $tcp);
 while (my @sockets = $ready->can_read) {
         for my $socket (@sockets) {

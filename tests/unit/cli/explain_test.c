@@ -4,10 +4,12 @@
  * virtual clock; the words are those of the reconciler and of the command line. To write the page
  * anew: UPDATE=1 build/bin/tests/unit/cli/explain_test
  */
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/auto.h"
 #include "base/clock.h"
@@ -18,6 +20,7 @@
 #include "orchestrator/cli/changes.h"
 #include "orchestrator/cli/explain_text.h"
 #include "reconciler/diff.h"
+#include "schema/load.h"
 #include "tests/scenario/world.h"
 #include "tests/tap.h"
 
@@ -54,6 +57,16 @@ static void add_service(struct stack *stack, const char *line)
         ok(!wrong, "%s%s%s", line, wrong ? ": " : "", wrong ? wrong : "");
 }
 
+static void images_there(const struct stack *stack)
+{
+        for (size_t i = 0; i < stack->services_len; i++) {
+                struct image_fact *image = world_image(&world, stack->services[i].image);
+
+                if (image->state == IMAGE_UNKNOWN)
+                        image->state = IMAGE_READY;
+        }
+}
+
 /* A revision of the stack "shop"; NULL ends the services. */
 __attribute__((sentinel)) static void apply(const char *service, ...)
 {
@@ -64,12 +77,7 @@ __attribute__((sentinel)) static void apply(const char *service, ...)
         for (const char *line = service; line; line = va_arg(ap, const char *))
                 add_service(stack, line);
         va_end(ap);
-        for (size_t i = 0; i < stack->services_len; i++) {
-                struct image_fact *image = world_image(&world, stack->services[i].image);
-
-                if (image->state == IMAGE_UNKNOWN)
-                        image->state = IMAGE_READY;
-        }
+        images_there(stack);
 }
 
 static void tell(const char *service, unsigned replica, const char *type, const char *reason,
@@ -207,27 +215,62 @@ static void show_events(void)
         indent(strbuf_str(&events));
 }
 
-/* What a manifest with these services would change. */
-__attribute__((sentinel)) static void show_diff(const char *service, ...)
+/* The manifest as shop.yaml of a folder of its own, with where its values stand. */
+static struct stack *load(const char *yaml, struct places **ret_places)
 {
-        AUTO(stack) struct stack *after = xnew(struct stack);
+        static const char *const files[] = {"shop.yaml"};
+        static const char *const nothing[] = {NULL};
+        const struct load_options options = {.files = files, .file_count = 1, .environ = nothing};
+        AUTO_CLOSE int here = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        char dir[] = "/tmp/berth-explain-XXXXXX";
+        struct stack *stack = NULL;
+        struct diags diags = {0};
+
+        if (here < 0 || !mkdtemp(dir) || chdir(dir) < 0)
+                exit(99);
+        if (file_write_atomic(files[0], yaml, strlen(yaml), 0644, NULL) < 0 ||
+            manifest_load_places(&options, &stack, ret_places, &diags, NULL) < 0) {
+                diags_print(&diags, stderr);
+                exit(99);
+        }
+        diags_release(&diags);
+        if (fchdir(here) < 0 || file_remove_tree(dir, NULL) < 0)
+                exit(99);
+        return stack;
+}
+
+/* The manifest is shown, and is a revision. */
+static void apply_manifest(const char *yaml)
+{
+        AUTO(stack) struct stack *loaded = load(yaml, NULL);
+        struct stack *stack = world_stack(&world, "shop"), empty = *stack;
+
+        *stack = *loaded;
+        *loaded = empty;
+        images_there(stack);
+        strbuf_adds(&page, "\n");
+        indent(yaml);
+}
+
+/* What a manifest would change. */
+static void show_diff(const char *yaml)
+{
+        AUTO(places) struct places *places = NULL;
+        AUTO(stack) struct stack *after = load(yaml, &places);
         AUTO_STRBUF struct strbuf text = STRBUF_INIT(1 << 20);
         AUTO_JSON json_t *json = NULL;
         struct changes changes = {0};
-        struct changes_head head = {.stack = "shop", .revision = 7, .source = "/srv/shop.yaml"};
-        va_list ap;
+        struct changes_head head = {.stack = "shop",
+                                    .revision = 7,
+                                    .source = "/srv/shop.yaml",
+                                    .services = after->services_len};
 
-        after->name = xstrdup("shop");
-        va_start(ap, service);
-        for (const char *line = service; line; line = va_arg(ap, const char *))
-                add_service(after, line);
-        va_end(ap);
         stack_diff(world_find_stack(&world, "shop"), after, &changes);
         json = changes_to_json(&changes);
-        head.services = after->services_len;
+        changes_locate(json, places);
         changes_text(&head, json, &text);
         changes_release(&changes);
-        strbuf_adds(&page, "\n    $ berth diff -f /srv/shop.yaml\n");
+        strbuf_adds(&page, "\n    $ berth diff -f shop.yaml\n");
         indent(strbuf_str(&text));
 }
 
@@ -295,14 +338,16 @@ static void given_up(void)
         end();
 }
 
+#define SHOP(tag) "name: shop\nservices:\n  web:\n    image: web:" tag "\n    restart: always\n"
+
 static void image_missing(void)
 {
         begin("4. A new image that is not there", "A mistyped tag: the previous VM goes on.");
-        apply("web restart=always", NULL);
+        apply_manifest(SHOP("1"));
         turn();
         runs("web", 1);
-        show_diff("web restart=always image=web:2", NULL);
-        apply("web restart=always image=web:2", NULL);
+        show_diff(SHOP("2"));
+        apply("web restart=always net=default image=web:2", NULL);
         world_image(&world, "web:2")->state = IMAGE_MISSING;
         world_image(&world, "web:2")->message = xstrdup("registry: manifest unknown");
         turn();
@@ -310,18 +355,52 @@ static void image_missing(void)
         end();
 }
 
+static const char in_place_before[] = "name: shop\n"
+                                      "services:\n"
+                                      "  db:\n"
+                                      "    image: db:16\n"
+                                      "    restart: always\n"
+                                      "    healthcheck: {test: pg_isready}\n"
+                                      "  web:\n"
+                                      "    image: web:1\n"
+                                      "    restart: always\n"
+                                      "    depends_on: {db: {condition: service_healthy}}\n"
+                                      "    environment:\n"
+                                      "      GREETING: hello\n";
+
+static const char in_place_after[] = "name: shop\n"
+                                     "services:\n"
+                                     "  cache:\n"
+                                     "    image: cache:7\n"
+                                     "  db:\n"
+                                     "    image: db:16\n"
+                                     "    restart: always\n"
+                                     "    healthcheck: {test: pg_isready}\n"
+                                     "    labels: [team=data]\n"
+                                     "    deploy:\n"
+                                     "      replicas: 2\n"
+                                     "  web:\n"
+                                     "    image: web:1\n"
+                                     "    depends_on: {db: {condition: service_healthy}}\n"
+                                     "    environment:\n"
+                                     "      GREETING: moin\n";
+
 static void in_place(void)
 {
-        begin("5. What changes in place", "No VM is touched; what needs a new one is marked.");
-        apply(DB, WEB, NULL);
+        begin("5. What changes in place", "No VM of `db` is touched; what needs a new one is "
+                                          "marked. Each new value is followed "
+                                          "by its place in the files.");
+        apply_manifest(in_place_before);
         turn();
         runs("db", 1);
         health("db", 1, HEALTH_HEALTHY, NULL);
         turn();
         runs("web", 1);
-        show_diff(DB " label=team:data replicas=2", WEB, "cache", NULL);
-        show_diff(DB, "web restart=no depends=db:healthy env=GREETING:moin", NULL);
-        show_diff(DB, WEB, NULL);
+        strbuf_adds(&page, "\nEdited:\n\n");
+        indent(in_place_after);
+        show_diff(in_place_after);
+        strbuf_adds(&page, "\nNot edited:\n");
+        show_diff(in_place_before);
         end();
 }
 

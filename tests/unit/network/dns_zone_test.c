@@ -21,9 +21,10 @@ static const struct zone_record records[] = {
 };
 
 static const struct zone_client clients[] = {
-        {IP(2), NAMES("front"), true},
-        {IP(9), NAMES("front", "back"), false},
-        {IP(10), NAMES("back"), true},
+        {IP(2), NAMES("front"), true, {0}, 0},
+        {IP(9), NAMES("front", "back"), false, {0}, 0},
+        {IP(10), NAMES("back"), true, {0}, 0},
+        {IP(11), NAMES("front"), false, {IP(2), IP(3)}, 2},
 };
 
 static const struct zone zone = {records, ARRAY_SIZE(records), clients, ARRAY_SIZE(clients)};
@@ -125,9 +126,9 @@ static void test_shared(void)
                 {NAMES("lb", "lb-1"), IP(0x105), "/proxy", true, "edge", true},
         };
         const struct zone_client who[] = {
-                {IP(2), NAMES("default", "/proxy"), true},
-                {IP(3), NAMES("default"), true},
-                {IP(5), NAMES("/proxy"), true},
+                {IP(2), NAMES("default", "/proxy"), true, {0}, 0},
+                {IP(3), NAMES("default"), true, {0}, 0},
+                {IP(5), NAMES("/proxy"), true, {0}, 0},
         };
         const struct zone shared = {some, ARRAY_SIZE(some), who, ARRAY_SIZE(who)};
         AUTO(dns_zone) struct dns_zone *z = dns_zone_new("shop", "default", &shared);
@@ -148,6 +149,25 @@ static void test_shared(void)
         is_str(ask(z, IP(3), "edge.test"), "nx", "nor its stacks");
         is_str(ask_type(z, IP(5), "3.1.0.10.in-addr.arpa", DNS_TYPE_PTR, 0).pointer,
                "web.wiki.test", "PTR: below the stack whose it is");
+}
+
+static void test_servers(const struct dns_zone *z)
+{
+        struct dns_result r = ask_type(z, IP(2), "web.example.org", DNS_TYPE_A, 0);
+
+        ok(r.foreign && !r.servers_len, "a client that may go out: the host's name servers");
+        r = ask_type(z, IP(9), "web.example.org", DNS_TYPE_A, 0);
+        ok(!r.foreign, "one that may not: none");
+        r = ask_type(z, IP(11), "web.example.org", DNS_TYPE_A, 0);
+        ok(r.foreign && r.servers_len == 2 && r.servers[1] == IP(3), "one with its own: these");
+        r = ask_type(z, IP(11), "nowhere.test", DNS_TYPE_A, 0);
+        ok(!r.foreign, "but not for names below test");
+        r = ask_type(z, IP(11), "web", DNS_TYPE_A, 0);
+        ok(!r.foreign && r.addresses_len == 2, "nor for those of the stack");
+        r = ask_type(z, IP(2), "1.0.0.10.in-addr.arpa", DNS_TYPE_PTR, 0);
+        ok(!r.foreign, "private addresses have no names outside");
+        r = ask_type(z, IP(11), "1.0.0.10.in-addr.arpa", DNS_TYPE_PTR, 0);
+        ok(r.foreign, "but those that a client's own servers know");
 }
 
 static void test_types(const struct dns_zone *z)
@@ -275,6 +295,7 @@ int main(void)
         test_names(z);
         test_views(z);
         test_shared();
+        test_servers(z);
         test_types(z);
         test_reverse(z);
         test_rotation(z);

@@ -10,7 +10,8 @@ static void test_zone(void)
                                                                               "shop/back"};
         static const struct zone_record record = {names, 2,      0x0a000002, "/front",
                                                   true,  "wiki", true};
-        static const struct zone_client client = {0x0a000002, nets, 2, true};
+        static const struct zone_client client = {
+                0x0a000002, nets, 2, true, {0x01010101, 0x0a000005}, 2};
         static const struct zone zone = {&record, 1, &client, 1};
         AUTO_JSON json_t *j = proto_request("zone", 7);
         struct err err = ERR_INIT;
@@ -31,6 +32,8 @@ static void test_zone(void)
         ok(back.records[0].ready, "it is ready");
         is_int(back.clients_len, 1, "one client");
         is_int(back.clients[0].networks_len, 2, "its networks");
+        is_int(back.clients[0].servers_len, 2, "its name servers");
+        is_int(back.clients[0].servers[1], 0x0a000005, "the second");
         proto_zone_release(&back);
 }
 
@@ -101,6 +104,11 @@ static const struct bad {
                 {"{\"records\":[{\"names\":[],\"ip\":\"1.2.3.4\",\"network\":\"a\","
                  "\"stack\":\"A.b\"}],\"clients\":[]}",
                  "records[0]: record: stack: not a name"},
+                {"{\"records\":[],\"clients\":[{\"ip\":\"1.2.3.4\",\"servers\":[\"1.1.1.1\",\"x\"]}"
+                 "]}",
+                 "clients[0]: servers[1]: not an address"},
+                {"{\"records\":[],\"clients\":[{\"ip\":\"1.2.3.4\",\"servers\":[1,2,3,4]}]}",
+                 "clients[0]: servers: 4 of them; the limit is 3"},
 },
   bad_forwards[] = {
           {"{}", "forwards: must be an array"},

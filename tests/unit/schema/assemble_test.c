@@ -122,10 +122,11 @@ static void test_options(void)
         struct load_options options = {.files = files, .file_count = 1};
         size_t n = 0;
 
-        fixture_write("stack.yaml",
-                      "services:\n  a: {image: a}\n  b: {image: a, profiles: [debug]}\n"
-                      "  c: {image: a, profiles: [test]}\n  d: {image: a, cpuset: '0', profiles: "
-                      "[other]}\n");
+        fixture_write(
+                "stack.yaml",
+                "services:\n  a: {image: a}\n  b: {image: a, cpuset: '0', profiles: [debug]}\n"
+                "  c: {image: a, profiles: [test]}\n  d: {image: a, cpuset: '0', profiles: "
+                "[other], volumes: [/proc:/p], devices: [/dev/x]}\n");
         ok(load_with(&options, &n) == 0 && n == 1, "no profiles");
         options.environ = ours;
         ok(load_with(&options, &n) == 0 && n == 2, "BERTH_PROFILES goes above");

@@ -46,7 +46,7 @@ static const struct {
         {"a list for a map", "{'name':'s','services':[]}",
          "services: must be a map, not a list (1 error)"},
         {"null for a service", "{'name':'s','services':{'web':null}}",
-         "services.web: must be a map, not nothing (1 error)"},
+         "services.web: must be a map, not nothing; indent its keys below it (1 error)"},
         {"a port out of range", SERVICE("'ports':[{'target':65536}]"),
          "services.web.ports[0].target: 65536 is not a port; ports are 1..65535 (1 error)"},
         {"a network that is not declared", SERVICE("'networks':{'x':{}}"),

@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Challenges, token servers, redirects, files of credentials, references: the parts without a net.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include "base/auto.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "storage/auth.h"
 #include "storage/credentials.h"
@@ -101,7 +107,8 @@ static void test_credentials(void)
                 " \"r.test:5000\": {\"auth\": \"bWU6c2U6Y3JldA==\"},"
                 " \"r.test:5000/team\": {\"username\": \"team\", \"password\": \"p\"},"
                 " \"http://old.test/v2/\": {\"identitytoken\": \"t\"}},"
-                " \"credHelpers\": {\"help.test\": \"one\"}}";
+                " \"credHelpers\": {\"help.test\": \"one\", \"https://hub.test/v1/\": \"two\","
+                " \"plain.test:5000\": \"\"}, \"credsStore\": \"\"}";
 
         static const struct {
                 const char *host, *path, *user, *password, *token, *helper;
@@ -112,6 +119,8 @@ static void test_credentials(void)
                 {"r.test:5000", "teams/web", "me", "se:cret", NULL, NULL},
                 {"old.test", "a", NULL, NULL, "t", NULL},
                 {"help.test", "a", NULL, NULL, NULL, "one"},
+                {"hub.test", "a", NULL, NULL, NULL, "two"},
+                {"plain.test:5000", "a", NULL, NULL, NULL, NULL},
                 {"r.test", "a", NULL, NULL, NULL, NULL},
         };
 
@@ -129,6 +138,34 @@ static void test_credentials(void)
                    "credentials of %s/%s", cases[i].host, cases[i].path);
                 credentials_release(&c);
         }
+}
+
+/* Case 77 of docs/images.md: root reads every file, so whoever it is here is somebody else. */
+static void test_unreadable(void)
+{
+        char folder[] = "/tmp/berth-credentials.XXXXXX";
+        AUTO_FREE char *file = NULL;
+        int status = -1;
+        pid_t child;
+
+        ok(mkdtemp(folder) && chmod(folder, 0711) == 0, "a folder");
+        file = xasprintf("%s/config.json", folder);
+        ok(file_write_atomic(file, "{}", 2, 0000, NULL) == 0, "with a file that nobody may read");
+        child = fork();
+        if (child == 0) {
+                struct credentials c = {0};
+                struct err err = ERR_INIT;
+
+                if (geteuid() == 0 && setresuid(65534, 65534, 65534) < 0)
+                        _exit(1);
+                if (credentials_find("r.test", "web", file, &c, &err) != -EACCES)
+                        _exit(2);
+                _exit(strstr(err.msg, file) && strstr(err.msg, "Permission denied") ? 0 : 3);
+        }
+        ok(child > 0 && waitpid(child, &status, 0) == child && status == 0,
+           "77 it is an error that names the file (%d)", status);
+        (void)unlink(file); /* what is left of a test that failed is in /tmp */
+        (void)rmdir(folder);
 }
 
 static void test_references(void)
@@ -182,6 +219,8 @@ int main(void)
         test_realms();
         test_redirects();
         test_credentials();
+        test_unreadable();
+        test_unreadable();
         test_references();
         test_times();
         return tap_done();

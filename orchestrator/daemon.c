@@ -192,7 +192,8 @@ static void fail_on_lost_networks(struct daemon *d)
 
                 for (size_t k = 0; k < in->nics_len; k++) {
                         const struct network_entry *n =
-                                networks_find(d->networks, in->stack, in->nics[k].network);
+                                networks_find(d->networks, nic_stack(in, &in->nics[k]),
+                                              nic_network(&in->nics[k]));
 
                         if (n && !n->up && n->failed_ms) {
                                 instance_fail(in, EXIT_VMM, "its network was lost");
@@ -323,6 +324,8 @@ static void sweep_scratch(struct daemon *d)
 
 static int open_networks(struct daemon *d, struct err *err)
 {
+        int r = shared_open(d->store, &d->shared, err);
+
         const struct networks_env env = {.loop = d->loop,
                                          .store = d->store,
                                          .run_dir = d->roots.run,
@@ -333,7 +336,7 @@ static int open_networks(struct daemon *d, struct err *err)
                                          .on_link_gone = on_link_gone,
                                          .ctx = d};
 
-        return networks_new(&env, &d->networks, err);
+        return r < 0 ? r : networks_new(&env, &d->networks, err);
 }
 
 static void init_env(struct daemon *d)
@@ -401,6 +404,7 @@ void daemon_close(struct daemon *d)
         image_store_close(d->image_store);
         events_free(d->events);
         logs_free(d->logs);
+        shared_free(d->shared);
         store_close(d->store);
         plan_release(&d->plan);
         for (size_t i = 0; i < d->desired_len; i++)

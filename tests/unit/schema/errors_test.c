@@ -195,8 +195,6 @@ static const struct {
            "x}]}}}\n",
          "stack.yaml:4:19: error: services.web.network_mode: a VM cannot share the host's network; "
          "publish the ports it serves with 'ports', and reach the host as host.docker.internal\n"
-         "stack.yaml:5:26: warning: networks.n.external: ignored: a network belongs to one stack; "
-         "services of other stacks reach this one's by published ports\n"
          "stack.yaml:5:45: error: networks.o.driver: driver 'macvlan' does not exist; leave it out "
          "(bridge)\n"
          "stack.yaml:5:84: error: networks.p.ipam.config[0].subnet: 10.0.0.0/8: a subnet is from "

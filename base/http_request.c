@@ -108,7 +108,10 @@ static void set_blob(CURL *easy, CURLoption option, const char *text)
 static void set_tls(struct http_call *call, bool at_origin)
 {
         static const struct http_tls none = {0};
-        const struct http_tls *tls = at_origin && call->spec.tls ? call->spec.tls : &none;
+        const struct http_tls *own = call->spec.tls ? call->spec.tls : &none;
+        /* Its authorities may speak for where it sends us; its certificate is for itself. */
+        const struct http_tls elsewhere = {.ca = own->ca};
+        const struct http_tls *tls = at_origin ? own : &elsewhere;
 
         curl_easy_setopt(call->easy, CURLOPT_SSL_VERIFYPEER, tls->insecure ? 0L : 1L);
         curl_easy_setopt(call->easy, CURLOPT_SSL_VERIFYHOST, tls->insecure ? 0L : 2L);

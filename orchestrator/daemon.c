@@ -2,6 +2,7 @@
 #include "orchestrator/daemon.h"
 
 #include <dirent.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,6 +48,14 @@ static void on_wake_due(struct ev_loop *loop, ev_timer *w, int revents)
         (void)loop;
         (void)revents;
         daemon_dirty(container_of(w, struct daemon, wake));
+}
+
+static void on_quiet(struct ev_loop *loop, ev_timer *w, int revents)
+{
+        (void)loop;
+        (void)w;
+        (void)revents;
+        (void)malloc_trim(0); /* there may be nothing to give */
 }
 
 /* ----------------------------------------------------------------------- what instances tell us */
@@ -358,6 +367,7 @@ void daemon_init(struct daemon *d, struct ev_loop *loop)
         d->started_ms = clock_wall_ms();
         ev_timer_init(&d->turn, on_turn_due, 0.0, 0.0);
         ev_timer_init(&d->wake, on_wake_due, 0.0, 0.0);
+        ev_timer_init(&d->quiet, on_quiet, 0.0, 0.0);
 }
 
 int daemon_open(struct daemon *d, struct err *err)
@@ -379,6 +389,7 @@ void daemon_close(struct daemon *d)
 
         ev_timer_stop(d->loop, &d->turn);
         ev_timer_stop(d->loop, &d->wake);
+        ev_timer_stop(d->loop, &d->quiet);
         if (d->store)
                 daemon_write_down(d);
         for (size_t i = 0; i < d->instances_len; i++)

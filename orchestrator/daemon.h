@@ -27,6 +27,9 @@
 #include "reconciler/reconcile.h"
 #include "vz/accel.h"
 
+/* No turn for so long, and the daemon idles. */
+#define DAEMON_QUIET_S 1.0
+
 struct daemon_options {
         const char *root, *images; /* NULL: the defaults of base/roots.h */
         const char *accel;         /* "auto", "kvm", "tcg" */
@@ -86,9 +89,9 @@ struct daemon {
         struct follower *followers;
 
         ev_timer turn, wake;
+        ev_timer quiet; /* since the last turn: memory goes back to the host */
         ev_signal sigterm, sigint;
         ev_io owner;
-        bool busy;        /* VMs were starting or stopping at the last turn */
         bool draining;    /* stop all VMs and networks, then end */
         bool remove_root; /* and leave no file */
         int exit_code;

@@ -32,6 +32,7 @@ struct images *images_new(struct ev_loop *loop, struct image_store *store, struc
         images->store = store;
         images->events = events;
         images->worker = xstrdup(worker);
+        images_watch_start(images);
         return images;
 }
 
@@ -65,6 +66,13 @@ static bool is_forgotten(const struct image_entry *entry, enum forget what)
         bug("an unknown kind of forgetting");
 }
 
+void images_entry_release(struct image_entry *entry)
+{
+        free(entry->ref);
+        free(entry->message);
+        image_free(entry->image);
+}
+
 static void forget(struct images *images, enum forget what)
 {
         size_t kept = 0;
@@ -76,9 +84,7 @@ static void forget(struct images *images, enum forget what)
                         images->entries[kept++] = *entry;
                         continue;
                 }
-                free(entry->ref);
-                free(entry->message);
-                image_free(entry->image);
+                images_entry_release(entry);
         }
         images->entries_len = kept;
 }
@@ -104,6 +110,7 @@ void images_free(struct images *images)
 {
         if (!images)
                 return;
+        images_watch_stop(images);
         forget(images, FORGET_ALL);
         images_pull_release(images);
         for (size_t i = 0; i < images->unpacks_len; i++) {

@@ -48,6 +48,12 @@ bool images_older_than(struct images *images, const char *ref, int64_t age_ms);
 /** Forget what was looked up: an image was loaded or removed. */
 void images_forget(struct images *images);
 
+/**
+ * Look whether another daemon has changed the store, and forget what is not so any more; it happens
+ * by itself, too, but maybe after the request that one is just answering.
+ */
+void images_look(struct images *images);
+
 /** Look those that were missing up again when they are wanted next (somebody applies again). */
 void images_retry_missing(struct images *images);
 

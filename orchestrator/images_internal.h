@@ -23,10 +23,20 @@ struct images {
         void (*on_change)(void *ctx, const char *ref);
         void *ctx;
         ev_timer again; /* pulls that failed for a reason that may pass */
+        char *index_path;
+        ev_stat index; /* of the store */
+        ev_statdata seen;
 };
 
 /** Pull for the entry of ref, as one of those who wait; the entry becomes BUSY or MISSING. */
 void images_pull_entry(struct images *images, struct image_entry *entry);
+
+/** Free what an entry holds. */
+void images_entry_release(struct image_entry *entry);
+
+/** Begin and end to watch what others do in the store. */
+void images_watch_start(struct images *images);
+void images_watch_stop(struct images *images);
 
 /** End all pulls without a callback. */
 void images_pull_release(struct images *images);

@@ -112,9 +112,22 @@ static void on_pull_layer(void *ctx, const char *digest, const char *state, int6
                             (json_int_t)done, "total", (json_int_t)total));
 }
 
+static void show_notice(struct image_pull *pull, struct image_entry *entry, const void *arg)
+{
+        (void)pull;
+        free(entry->message);
+        entry->message = xstrdup(arg);
+}
+
+/* "... cannot be reached; trying again in 2.0 s": also what those that wait for it are told. */
 static void on_pull_notice(void *ctx, const char *text)
 {
-        tell(ctx, json_pack("{s:s}", "notice", text));
+        struct image_pull *pull = ctx;
+
+        each_entry(pull, show_notice, text);
+        if (pull->images->on_change)
+                pull->images->on_change(pull->images->ctx, "");
+        tell(pull, json_pack("{s:s}", "notice", text));
 }
 
 /* Whether trying again by itself makes sense. */

@@ -312,8 +312,8 @@ static void on_guest_output_end(void *arg, enum guest_stream stream, uint64_t of
 
 static void on_guest_oom(void *arg, uint64_t count)
 {
-        instance_emit(arg, "oom", "", "the memory limit killed %llu process(es) of the service",
-                      (unsigned long long)count);
+        instance_emit(arg, "oom", "", "the memory limit killed %llu process%s of the service",
+                      (unsigned long long)count, count == 1 ? "" : "es");
 }
 
 static void on_guest_log(void *arg, const char *text)

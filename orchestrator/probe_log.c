@@ -42,29 +42,36 @@ void probe_log_clear(struct probe_log *log)
         log->len = 0;
 }
 
+static json_t *result_json(const struct probe_result *result)
+{
+        json_t *json = json_object();
+        char start[CLOCK_TEXT_MAX], end[CLOCK_TEXT_MAX];
+
+        clock_text(result->start_ns, start);
+        clock_text(result->end_ns, end);
+        json_set_str(json, "start", start);
+        json_set_str(json, "end", end);
+        json_set_int(json, "exit_code", result->code);
+        json_object_set_new(json, "output",
+                            utf8_json(result->output ? result->output : "", result->output_len));
+        if (result->truncated)
+                json_set_bool(json, "truncated", true);
+        json_set_str(json, "message", result->message);
+        return json;
+}
+
 json_t *probe_log_to_json(const struct probe_log *log)
 {
         json_t *array = json_array();
 
-        for (size_t i = 0; i < log->len; i++) {
-                const struct probe_result *result = &log->items[i];
-                json_t *json = json_object();
-                char start[CLOCK_TEXT_MAX], end[CLOCK_TEXT_MAX];
-
-                clock_text(result->start_ns, start);
-                clock_text(result->end_ns, end);
-                json_set_str(json, "start", start);
-                json_set_str(json, "end", end);
-                json_set_int(json, "exit_code", result->code);
-                json_object_set_new(
-                        json, "output",
-                        utf8_json(result->output ? result->output : "", result->output_len));
-                if (result->truncated)
-                        json_set_bool(json, "truncated", true);
-                json_set_str(json, "message", result->message);
-                json_array_append_new(array, json);
-        }
+        for (size_t i = 0; i < log->len; i++)
+                json_array_append_new(array, result_json(&log->items[i]));
         return array;
+}
+
+json_t *probe_log_last_json(const struct probe_log *log)
+{
+        return log->len ? result_json(&log->items[log->len - 1]) : NULL;
 }
 
 void probe_log_from_json(struct probe_log *log, const json_t *json)

@@ -40,6 +40,9 @@ void probe_log_clear(struct probe_log *log);
 /** [{start, end, exit_code, output, truncated, message}], the oldest first. A new reference. */
 json_t *probe_log_to_json(const struct probe_log *log);
 
+/** The newest one alone, or NULL. A new reference. */
+json_t *probe_log_last_json(const struct probe_log *log);
+
 /** Read that back into an empty log; what makes no sense is left out. json: may be NULL. */
 void probe_log_from_json(struct probe_log *log, const json_t *json);
 

@@ -125,6 +125,11 @@ static int code_of(int rc)
 
 int store_failed(struct store *store, int rc, const char *what, struct err *err)
 {
+        int os = errno; /* SQLite knows its own only for some: a commit's fsync() is none of them */
+
+        if ((rc & 0xff) == SQLITE_IOERR && os)
+                return err_set(err, os, "state database %s: %s: %s", store->path, what,
+                               strerror(os));
         return err_set(err, code_of(rc), "state database %s: %s: %s", store->path, what,
                        store->db ? sqlite3_errmsg(store->db) : sqlite3_errstr(rc));
 }
@@ -153,9 +158,10 @@ sqlite3_stmt *store_bind(struct store *store, enum stmt id, const char *format, 
 
 int store_run_stmt(struct store *store, sqlite3_stmt *stmt, const char *what, struct err *err)
 {
-        int rc = sqlite3_step(stmt);
-        int r = 0;
+        int rc, r = 0;
 
+        errno = 0;
+        rc = sqlite3_step(stmt);
         if (rc != SQLITE_DONE && rc != SQLITE_ROW)
                 r = store_failed(store, rc, what, err);
         (void)sqlite3_reset(stmt);          /* repeats the error of the step */

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One turn: observe, reconcile, execute. Levels decide, never events. */
-#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -386,6 +385,14 @@ static void arm_wake(struct daemon *d, int64_t now)
         ev_timer_start(d->loop, &d->wake);
 }
 
+/* What plans, starts and answers took in passing lies between what stays, until all is quiet. */
+static void arm_quiet(struct daemon *d)
+{
+        ev_timer_stop(d->loop, &d->quiet);
+        ev_timer_set(&d->quiet, DAEMON_QUIET_S, 0.0);
+        ev_timer_start(d->loop, &d->quiet);
+}
+
 static void tell_followers(struct daemon *d)
 {
         struct follower *next;
@@ -481,23 +488,6 @@ static void refill_pool(struct daemon *d)
                 warm_refill(d->warm);
 }
 
-static bool is_under_way(const struct instance *in)
-{
-        return in->state == VM_PREPARING || in->state == VM_BOOTING || in->state == VM_STOPPING;
-}
-
-/* What starts and stops took in passing lies between what stays: the host gets those pages back. */
-static void give_back_memory(struct daemon *d)
-{
-        bool busy = false;
-
-        for (size_t i = 0; i < d->instances_len; i++)
-                busy = busy || is_under_way(d->instances[i]);
-        if (d->busy && !busy)
-                (void)malloc_trim(0); /* there may be none */
-        d->busy = busy;
-}
-
 void daemon_turn(struct daemon *d)
 {
         struct facts facts = {0};
@@ -522,7 +512,7 @@ void daemon_turn(struct daemon *d)
         refill_pool(d);
         arm_wake(d, now);
         tell_followers(d);
-        give_back_memory(d);
+        arm_quiet(d);
         if (d->draining && d->instances_len == 0 && !networks_at(d->networks, 0))
                 daemon_end(d);
 }

@@ -125,6 +125,18 @@ static void set_memory(const struct daemon *d, json_t *j, const char *stack, con
         json_set_int(j, "restarts", fact ? fact->restarts : 0);
 }
 
+/* The last test of one that is not well: what it said is the reason. */
+static void set_last_probe(json_t *j, const struct instance *in)
+{
+        json_t *last;
+
+        if (in->probe.state != HEALTH_UNHEALTHY && in->probe.state != HEALTH_STARTING)
+                return;
+        last = probe_log_last_json(&in->probe.log);
+        if (last)
+                json_object_set_new(j, "last_probe", last);
+}
+
 static json_t *instance_json(const struct daemon *d, const struct instance *in)
 {
         json_t *j = names_json(in->stack, in->service, in->replica);
@@ -136,6 +148,7 @@ static json_t *instance_json(const struct daemon *d, const struct instance *in)
                                                                                : in->state));
         json_set_str(j, "health",
                      health_state_name(in->state == VM_RUNNING ? in->probe.state : HEALTH_NONE));
+        set_last_probe(j, in);
         set_time(j, "since", in->since_ms);
         set_status(d, j, in->stack, in->service);
         set_memory(d, j, in->stack, in->service, in->replica);
@@ -294,6 +307,7 @@ static json_t *service_status_json(const struct daemon *d, const struct desired 
         json_set_str(j, "service", service->name);
         json_set_str(j, "phase", phase_of(d, desired, service, status));
         json_set_str(j, "why", status ? status->why : NULL);
+        json_set_str(j, "waits_for", status ? status->waits_for : NULL);
         json_set_bool(j, "settled", status && status->settled);
         json_set_bool(j, "ok", status && status->ok);
         json_set_int(j, "replicas_wanted", service->replicas);
@@ -385,6 +399,7 @@ json_t *view_service(const struct daemon *d, const struct desired *desired,
                      const struct service *service, unsigned replica)
 {
         json_t *j = json_object(), *all = json_array(), *chosen = json_array(), *item;
+        AUTO_JSON json_t *manifest = desired_manifest(desired);
         size_t i;
 
         add_replicas(d, all, desired, service, true);
@@ -397,9 +412,8 @@ json_t *view_service(const struct daemon *d, const struct desired *desired,
         json_decref(all);
         json_object_set_new(j, "status", service_status_json(d, desired, service));
         json_object_del(json_object_get(j, "status"), "replicas");
-        json_object_set(
-                j, "service",
-                json_object_get(json_object_get(desired->manifest, "services"), service->name));
+        json_object_set(j, "service",
+                        json_object_get(json_object_get(manifest, "services"), service->name));
         json_object_set_new(j, "replicas", chosen);
         return j;
 }

@@ -105,6 +105,7 @@ void plan_release(struct plan *plan)
                 free(plan->services[i].stack);
                 free(plan->services[i].service);
                 free(plan->services[i].why);
+                free(plan->services[i].waits_for);
         }
         free(plan->steps);
         free(plan->services);

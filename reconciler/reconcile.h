@@ -52,6 +52,7 @@ struct service_status {
         char *stack, *service;
         enum service_phase phase;
         char *why; /* "waiting for db: starting since 3s"; NULL when there is nothing to explain */
+        char *waits_for;     /* WAITING for a service: its name; else NULL */
         int64_t retry_at_ms; /* BACKOFF; else 0 */
         unsigned
                 failures; /* in a row, the most of a replica that is not ready: 3 is a crash loop */

@@ -203,6 +203,11 @@ void rollout_replace(const struct view *view, struct unit *unit, struct plan *pl
         }
 }
 
+bool rollout_is_paused(const struct unit *unit)
+{
+        return unit->halted && !wants_rollback(unit);
+}
+
 bool rollout_is_update(const struct unit *unit)
 {
         return unit->wish && !streq(unit->wish->good, unit->hash);

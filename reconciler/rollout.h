@@ -33,6 +33,9 @@ void rollout_replace(const struct view *view, struct unit *unit, struct plan *pl
 /** Whether the slot has been well with the wanted spec for as long as it takes. */
 bool rollout_proven(const struct view *view, const struct unit *unit, const struct slot *slot);
 
+/** Whether no more of the unit's replicas are replaced until those that failed are well. */
+bool rollout_is_paused(const struct unit *unit);
+
 /** Whether the unit's wanted spec was not well in all replicas yet. */
 bool rollout_is_update(const struct unit *unit);
 

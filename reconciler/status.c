@@ -180,6 +180,7 @@ static void note_cause(struct unit *unit, const struct gate *gate)
         if (unit->blocker || !gate->closed_by)
                 return;
         unit->blocker = gate->closed_by->service;
+        unit->status.waits_for = xstrdup(unit->blocker);
         if (gate->in_vain && gate->on && !gate->cycle)
                 unit->root_cause = gate->on->root_cause ? gate->on->root_cause : gate->on;
 }

@@ -108,7 +108,7 @@ static void stop_excess(const struct view *view, struct unit *unit, struct plan 
                                     xasprintf("scaled down to %zu", unit->slots_len));
                 else if (vm_is_alive(vm))
                         plan_add_vm(plan, STEP_VM_STOP, vm,
-                                    xasprintf("%s is the VM of this replica",
+                                    xasprintf("surplus: VM %s stays",
                                               unit->slots[vm->replica - 1].vm->id));
         }
 }

@@ -262,6 +262,22 @@ static char *slot_text(const struct view *view, const struct unit *unit, const s
         return vacant_text(view, unit, slot, gate);
 }
 
+/* A paused update is the reason that the other replicas are as they are. text: taken. */
+static char *with_pause(const struct unit *unit, const struct slot *slot, char *text)
+{
+        size_t old = 0;
+        char *both;
+
+        for (size_t i = 0; i < unit->slots_len; i++)
+                old += unit->slots[i].state == SLOT_OUTDATED;
+        if (!text || !rollout_is_paused(unit) || !old || slot->state == SLOT_OUTDATED)
+                return text;
+        both = xasprintf("%s, the update is paused: %zu of %zu replicas still ha%s the previous VM",
+                         text, old, unit->slots_len, old == 1 ? "s" : "ve");
+        free(text);
+        return both;
+}
+
 char *why_text(const struct view *view, const struct unit *unit, const struct slot *slot,
                const struct gate *gate)
 {
@@ -275,5 +291,5 @@ char *why_text(const struct view *view, const struct unit *unit, const struct sl
         text = slot_text(view, unit, slot, gate);
         if (!text || unit->slots_len == 1 || unit->status.phase == PHASE_WAITING)
                 return STEAL(text);
-        return xasprintf("replica %u: %s", slot->number, text);
+        return with_pause(unit, slot, xasprintf("replica %u: %s", slot->number, text));
 }

@@ -139,6 +139,44 @@ void check_not_empty(struct reader *r, const struct node *node, const char *text
                 reader_error(r, &node->mark, "must not be empty");
 }
 
+/* What cannot be the name of an image, in words that tell why; NULL: it may be one. */
+static const char *image_problem(const char *text)
+{
+        size_t n = strcspn(text, "@");
+        const char *slash = memrchr(text, '/', n), *first = memchr(text, '/', n);
+        const char *tag =
+                memchr(slash ? slash : text, ':', n - (size_t)((slash ? slash : text) - text));
+        const char *end = tag ? tag : text + n;
+
+        if (strstr(text, "://"))
+                return "leave out what stands before //, and //";
+        if (strstr(text, "\xe2\x80\x9c") || strstr(text, "\xe2\x80\x9d"))
+                return "write plain quotes instead of typographic ones";
+        for (const char *p = text; *p; p++)
+                if (!isalnum((unsigned char)*p) && !strchr("._-/:@+", *p))
+                        return "it is NAME[:TAG] of letters, digits and . _ - /, such as "
+                               "nginx:1.25";
+        for (const char *p = first ? first : text; p < end; p++) /* a host may have capitals */
+                if (isupper((unsigned char)*p))
+                        return "names of images are in lower case";
+        if (end == text || end[-1] == '/')
+                return "its name is missing";
+        return tag && tag + 1 == text + n ? "its tag is missing, behind the colon" : NULL;
+}
+
+/* Where variables made it what it is, they may be set on another day. */
+void check_image(struct reader *r, const struct node *node, const char *text)
+{
+        const char *problem = image_problem(text);
+
+        if (!text[0])
+                reader_error(r, &node->mark, "must not be empty");
+        else if (problem && node->interpolated)
+                reader_warn(r, &node->mark, "'%.80s' is no image: %s", text, problem);
+        else if (problem)
+                reader_error(r, &node->mark, "'%.80s' is no image: %s", text, problem);
+}
+
 void check_signal(struct reader *r, const struct node *node, const char *text)
 {
         static const char *const names[] = {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "schema/entries.h"
 
+#include <string.h>
+
 #include "base/mem.h"
 
 void entries_read(struct reader *r, const struct field *field, const struct node *node,
@@ -25,6 +27,20 @@ const char *entry_name(struct reader *r, const struct node *item)
                 r, DIAG_BAD_TYPE, &item->mark, "must be a name, not %s%s", node_kind_name(item),
                 item->kind == NODE_MAP ? "; to give options, write a map, without dashes" : "");
         return NULL;
+}
+
+bool entry_is_split(struct reader *r, const struct node *item)
+{
+        const struct entry *only = item->kind == NODE_MAP && item->len == 1 ? item->entries : NULL;
+        const char *value = only ? only->value->text : NULL;
+
+        if (!value || only->value->kind == NODE_MAP || only->value->kind == NODE_SEQ ||
+            only->value->kind == NODE_NULL || !strchr("./~0123456789", only->key[0]))
+                return false;
+        reader_fault(r, DIAG_BAD_TYPE, &item->mark,
+                     "the blank makes it a map; write \"%.40s:%.80s\", without it", only->key,
+                     value);
+        return true;
 }
 
 void names_read(struct reader *r, const struct field *field, const struct node *node, name_fn *read,

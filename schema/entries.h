@@ -24,6 +24,9 @@ void names_read(struct reader *r, const struct field *field, const struct node *
 /** The name that an entry is, or NULL after an error. */
 const char *entry_name(struct reader *r, const struct node *item);
 
+/** A finding when an entry is a map only for the blank behind a colon: "8080: 80", "./a: /b". */
+bool entry_is_split(struct reader *r, const struct node *item);
+
 /** A new list of objects; NULL when there are none. */
 json_t *entries_write(const struct field *table, const void *items, size_t len, size_t size);
 

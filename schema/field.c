@@ -5,7 +5,7 @@
 
 #include "base/json.h"
 #include "base/mem.h"
-#include "schema/suggest.h"
+#include "schema/unknown.h"
 
 /* Hostile input may have a million problems: the paths of those that are shown are enough. */
 static const char *shown_path(const struct reader *r)
@@ -50,11 +50,14 @@ void reader_warn(struct reader *r, const struct mark *mark, const char *fmt, ...
 
 void reader_refuse_kind(struct reader *r, const struct field *field, const struct node *node)
 {
-        bool quotes =
-                has_prefix(field->kind->form, "a string") &&
-                (node->kind == NODE_INT || node->kind == NODE_FLOAT || node->kind == NODE_BOOL);
+        bool scalar = node->kind == NODE_INT || node->kind == NODE_FLOAT || node->kind == NODE_BOOL;
+        bool list = has_prefix(field->kind->form, "a list");
 
-        if (quotes)
+        if (list && (scalar || node->kind == NODE_STRING) && strlen(node->text) <= 60)
+                reader_fault(r, DIAG_BAD_TYPE, &node->mark,
+                             "must be %s, not %s; put it in brackets: [\"%s\"]", field->kind->form,
+                             node_kind_name(node), node->text);
+        else if (scalar && has_prefix(field->kind->form, "a string"))
                 reader_fault(r, DIAG_BAD_TYPE, &node->mark,
                              "must be %s, not %s; write \"%.40s\" in quotes", field->kind->form,
                              node_kind_name(node), node->text);
@@ -126,20 +129,6 @@ void fields_init(const struct field *table, void *base)
                         table->kind->init(table, (char *)base + table->offset);
 }
 
-static void refuse_unknown(struct reader *r, const struct field *table, const struct entry *entry)
-{
-        struct suggestion s = SUGGESTION_INIT(entry->key);
-
-        for (; table->name && !diags_full(r->diags); table++)
-                suggest_offer(&s, table->name);
-        if (s.best)
-                reader_fault(r, DIAG_UNKNOWN_KEY, &entry->mark, "unknown key; did you mean '%s'?",
-                             s.best);
-        else
-                reader_fault(r, DIAG_UNKNOWN_KEY, &entry->mark,
-                             "unknown key; keys of your own must begin with x-");
-}
-
 /* An empty value, or one that variables made empty, is as good as none. */
 static bool is_absent(const struct node *node)
 {
@@ -154,7 +143,7 @@ static void read_entry(struct reader *r, const struct field *table, const struct
 
         if (!field) {
                 if (!has_prefix(entry->key, "x-"))
-                        refuse_unknown(r, table, entry);
+                        unknown_key_refuse(r, table, entry);
                 return;
         }
         switch (field->use) {
@@ -165,7 +154,8 @@ static void read_entry(struct reader *r, const struct field *table, const struct
         case FIELD_QUIET:
                 break;
         case FIELD_IGNORED:
-                reader_fault(r, DIAG_IGNORED_KEY, &entry->mark, "ignored: %s", field->doc);
+                if (!field->usual || !streq(entry->value->text, field->usual))
+                        reader_fault(r, DIAG_IGNORED_KEY, &entry->mark, "ignored: %s", field->doc);
                 break;
         case FIELD_REFUSED:
                 reader_fault(r, DIAG_UNSUPPORTED_KEY, &entry->mark, "%s", field->doc);

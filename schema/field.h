@@ -61,6 +61,7 @@ struct field {
         const void *arg;  /* of the kind: a sub-table, the words of a choice... */
         field_check_fn *check;
         enum field_use use;
+        const char *usual; /* of FIELD_IGNORED: a value that is what happens anyway */
         bool required;
         bool in_only; /* another way to write what a second row writes */
         const char *doc;

@@ -293,7 +293,11 @@ static void float_read(struct reader *r, const struct field *field, const struct
                 node_resolve(&number);
         if (number.kind == NODE_INT)
                 number.real = (double)number.integer;
-        else if (number.kind != NODE_FLOAT) {
+        else if (number.kind != NODE_FLOAT && node->kind == NODE_STRING) {
+                reader_fault(r, DIAG_BAD_NUMBER, &node->mark,
+                             "'%.40s' is not a number; write it like 1 or 0.5", node->text);
+                return;
+        } else if (number.kind != NODE_FLOAT) {
                 reader_refuse_kind(r, field, node);
                 return;
         }

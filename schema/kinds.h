@@ -59,6 +59,7 @@ field_check_fn check_link_local; /* likewise */
 field_check_fn check_dns_opt;
 field_check_fn check_signal;
 field_check_fn check_not_empty;
+field_check_fn check_image;
 field_check_fn check_http_path;
 
 #endif

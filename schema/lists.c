@@ -184,8 +184,11 @@ static void read_pair_text(struct reader *r, const struct node *item, struct kv_
         AUTO_FREE char *key = xstrndup(text, n);
 
         if (item->kind == NODE_SEQ || item->kind == NODE_MAP || item->kind == NODE_NULL) {
-                reader_fault(r, DIAG_BAD_TYPE, &item->mark, "must be KEY=VALUE, not %s",
-                             node_kind_name(item));
+                reader_fault(r, DIAG_BAD_TYPE, &item->mark, "must be KEY=VALUE, not %s%s",
+                             node_kind_name(item),
+                             item->kind == NODE_MAP
+                                     ? "; write KEY=VALUE, or leave out all of the dashes"
+                                     : "");
                 return;
         }
         if (n == 0 || key[n - 1] == ' ')
@@ -202,6 +205,13 @@ static const char *pair_value(struct reader *r, const struct field *field, const
 
         if (node->kind == NODE_NULL || node->tag == TAG_RESET)
                 return NULL;
+        if (node->kind == NODE_MAP || node->kind == NODE_SEQ) {
+                reader_fault(
+                        r, DIAG_BAD_TYPE, &node->mark,
+                        "must be text, not %s; write its parts as one text, or as several keys",
+                        node_kind_name(node));
+                return NULL;
+        }
         if (node->kind != NODE_INT)
                 return reader_scalar(r, field, node);
         number = arena_printf(r->arena, "%lld", (long long)node->integer);
@@ -285,10 +295,14 @@ static void object_init(const struct field *field, void *value)
 static void object_read(struct reader *r, const struct field *field, const struct node *node,
                         void *value)
 {
-        if (node->kind != NODE_MAP)
-                reader_refuse_kind(r, field, node);
+        const struct field *table = field->arg;
+
+        if (node->kind == NODE_MAP)
+                fields_read(r, table, node, value);
         else
-                fields_read(r, field->arg, node, value);
+                reader_fault(r, DIAG_BAD_TYPE, &node->mark,
+                             "must be a map with keys such as '%s', not %s", table->name,
+                             node_kind_name(node));
 }
 
 static json_t *object_write(const struct field *field, const void *value)
@@ -335,7 +349,10 @@ static void named_read(struct reader *r, const struct field *field, const struct
         const struct named *named = field->arg;
 
         if (node->kind != NODE_MAP) {
-                reader_refuse_kind(r, field, node);
+                reader_fault(r, DIAG_BAD_TYPE, &node->mark, "must be a map, not %s%s",
+                             node_kind_name(node),
+                             node->kind == NODE_SEQ ? "; write NAME: instead of - NAME" : "");
+                r->partial = true; /* that names are missing is the same mistake */
                 return;
         }
         if (field->max && (int64_t)node->len > field->max) {

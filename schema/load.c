@@ -244,11 +244,13 @@ static void load_docs(struct loader *l, struct stack_draft *draft)
                         l->diags, DIAG_MISSING_KEY, &root->mark, "",
                         "no 'services': a stack needs at least that key%s",
                         node_find(root, "image") ? "; put the service below services: NAME:"
+                        : node_find(root, "apiVersion")
+                                ? "; this is a manifest of Kubernetes, which is another language"
                         : has_old_form(root)
                                 ? "; this file has the form of Compose 1: write 'services:' above "
                                   "it and indent it below that"
                                 : "");
-                if (has_old_form(root))
+                if (has_old_form(root) || node_find(root, "apiVersion"))
                         return;
         }
         l->reader.profiles = all_profiles(l);

@@ -82,6 +82,7 @@ struct mount {
         char *subpath;         /* volume */
         int64_t size_bytes;    /* tmpfs: -1 none */
         int mode;              /* tmpfs: -1 = 01777 */
+        unsigned uid, gid;     /* tmpfs */
 };
 
 /* A config or secret that is put into a service as a file. */
@@ -179,7 +180,8 @@ struct service {
         char *working_dir, *user, *hostname, *domainname;
         struct str_list group_add;
         struct str_list cap_add, cap_drop;
-        bool read_only, tty, stdin_open, init, privileged;
+        bool read_only, tty, stdin_open, init, privileged, no_new_privs;
+        int oom_score_adj;
         struct depends *depends_on;
         size_t depends_on_len;
         struct port *ports;

@@ -288,6 +288,13 @@ static void read_port(struct reader *r, const struct field *field, const struct 
         struct spec spec = {0};
         const char *text;
 
+        if (entry_is_split(r, item))
+                return;
+        if (item->kind == NODE_SEQ) {
+                reader_fault(r, DIAG_BAD_TYPE, &item->mark,
+                             "must be a port such as \"8080:80\" or a map, not a list");
+                return;
+        }
         if (item->kind != NODE_MAP) {
                 text = reader_scalar(r, field, item);
                 if (text)

@@ -169,13 +169,17 @@ static const struct field berth_fields[] = {
                 .name = (key), .use = FIELD_REFUSED, .arg = (table), .doc = (why) \
         }
 #define IGNORED(key, why) IGNORED_TABLE(key, NULL, why)
+#define UNUSUAL(key, value, why)                                                    \
+        {                                                                           \
+                .name = (key), .use = FIELD_IGNORED, .usual = (value), .doc = (why) \
+        }
 #define REFUSED(key, why) REFUSED_TABLE(key, NULL, why)
 
 const struct field service_fields[] = {
         {.name = "image",
          .kind = &kind_string,
          .offset = AT(image),
-         .check = check_not_empty,
+         .check = check_image,
          .doc = "image that the service runs, as NAME[:TAG][@DIGEST]"},
         {.name = "build",
          .kind = &kind_build,
@@ -372,6 +376,18 @@ const struct field service_fields[] = {
          .offset = AT(cap_drop),
          .check = check_capability,
          .doc = "capabilities to take from the set; ALL for all"},
+        {.name = "security_opt",
+         .kind = &kind_security_opt,
+         .offset = AT(no_new_privs),
+         .doc = "no-new-privileges:true: programs gain no rights by set-user-id files; others are "
+                "ignored with a warning"},
+        {.name = "oom_score_adj",
+         .kind = &kind_int32,
+         .offset = AT(oom_score_adj),
+         .min = -1000,
+         .max = 1000,
+         .doc = "whether the service's program is killed earlier or later than others when its "
+                "memory is used up"},
         {.name = "ulimits",
          .kind = &kind_ulimits,
          .doc = "resource limits of the program, NAME: N or {soft, hard}"},
@@ -424,7 +440,7 @@ const struct field service_fields[] = {
          .arg = develop_fields,
          .doc = "for development tools"},
         IGNORED_TABLE("blkio_config", blkio_fields, "disks have no limits yet"),
-        IGNORED("cgroup", "a VM has its own cgroups"),
+        UNUSUAL("cgroup", "private", "a VM has its own cgroups"),
         IGNORED("cgroup_parent", "a VM has its own cgroups"),
         IGNORED("cpu_count", "use cpus or x-berth.cpus"),
         IGNORED("cpu_percent", "use cpus"),
@@ -435,18 +451,16 @@ const struct field service_fields[] = {
         IGNORED("cpu_shares", "VMs share processors evenly; use cpus"),
         IGNORED("cpuset", "VMs are not pinned to processors; use cpus"),
         IGNORED("device_cgroup_rules", "a VM has devices of its own"),
-        IGNORED("ipc", "a VM has its own IPC"),
-        IGNORED("isolation", "each service has a VM; see x-berth.isolation"),
+        UNUSUAL("ipc", "private", "a VM has its own IPC"),
+        UNUSUAL("isolation", "default", "each service has a VM; see x-berth.isolation"),
         IGNORED_TABLE("logging", logging_fields,
                       "output is kept and rotated by berth, see `berth logs`"),
         IGNORED("mem_reservation", "memory is not reserved; a VM takes what it uses"),
         IGNORED("mem_swappiness", "guests have no swap"),
         IGNORED("memswap_limit", "guests have no swap"),
-        IGNORED("oom_kill_disable", "the guest's kernel decides"),
-        IGNORED("oom_score_adj", "the guest's kernel decides"),
+        UNUSUAL("oom_kill_disable", "false", "the guest's kernel decides"),
         IGNORED("pid", "a VM has its own processes"),
-        IGNORED("runtime", "each service runs in a VM"),
-        IGNORED("security_opt", "a VM is the boundary; seccomp, AppArmor and SELinux are not set"),
+        UNUSUAL("runtime", "runc", "each service runs in a VM"),
         IGNORED("storage_opt", "a VM's disk grows as needed"),
         IGNORED("userns_mode", "a VM has its own users"),
         IGNORED("uts", "a VM has its own host name"),
@@ -455,8 +469,9 @@ const struct field service_fields[] = {
                       "depends_on with service_completed_successfully"),
         REFUSED_TABLE("credential_spec", credential_fields,
                       "Windows credentials have no meaning here; remove the key"),
-        REFUSED("devices", "devices of the host cannot be passed to a VM yet; remove the key, "
-                           "/dev/net/tun and /dev/fuse are the guest's own"),
+        REFUSED("devices",
+                "devices of the host cannot be passed to a VM yet, and guests have no tun, "
+                "fuse or kvm; leave the key out where the service can do without"),
         REFUSED("external_links", "other stacks cannot be linked; publish a port there"),
         REFUSED_TABLE("gpus", device_request_fields,
                       "devices of the host cannot be passed to a VM yet"),

@@ -101,6 +101,11 @@ static void pull_read(struct reader *r, const struct field *field, const struct 
                 }
         if (streq(text, "if_not_present")) {
                 service->pull_policy = PULL_MISSING;
+        } else if (streq(text, "refresh")) {
+                service->pull_policy = PULL_MISSING;
+                reader_warn(r, &node->mark,
+                            "'refresh' alone names no time and is taken as missing, as docker "
+                            "compose does; write daily, weekly or every_DURATION");
         } else if (read_pull_time(text, &service->pull_every_ms)) {
                 service->pull_policy = PULL_EVERY;
         } else if (streq(text, "build")) {
@@ -157,7 +162,9 @@ static void test_read(struct reader *r, const struct field *field, const struct 
                 return;
         if (!streq(first, "CMD") && !streq(first, "CMD-SHELL") && !streq(first, "NONE"))
                 reader_error(r, &node->mark,
-                             "a list must begin with CMD, CMD-SHELL or NONE, not '%.40s'", first);
+                             "a list must begin with CMD, CMD-SHELL or NONE, not '%.40s'; write "
+                             "[\"CMD\", \"%.40s\"...]",
+                             first, first[0] ? first : "PROGRAM");
         else if (!streq(first, "NONE") && list->len < 2)
                 reader_error(r, &node->mark, "%s needs a command behind it", first);
 }

@@ -21,23 +21,29 @@
 #define SIZE_MIN  (INT64_C(1) << 20)
 #define SIZE_MAX_ (INT64_C(1) << 50)
 
-/* `external` on configs and secrets: nothing outside of the stack can be used. */
+/* `external` on configs and secrets: as docker-compose, for only a swarm has a store of them. What
+ * is missing is then told once. */
 static void refuse_external(struct reader *r, const struct field *field, const struct node *node,
                             void *value)
 {
         struct file_source *source = value;
         bool external = node->kind == NODE_MAP;
 
-        if (node->kind != NODE_MAP && (!reader_bool(r, field, node, &external) || !external))
+        if (!external && (!reader_bool(r, field, node, &external) || !external))
                 return;
-        reader_fault(r, DIAG_UNSUPPORTED_VALUE, &node->mark, "%s", (const char *)field->arg);
+        reader_fault(
+                r, DIAG_UNSUPPORTED_VALUE, &node->mark,
+                "there is no store of %s to take it from, nor has Docker one without a swarm; in "
+                "place of it write file: ./%.60s, or environment: VARIABLE",
+                (const char *)field->arg, source->name);
         if (!source->content)
-                source->content = xstrdup(""); /* that it has none is the same mistake */
+                source->content = xstrdup("");
 }
 
-static const struct kind kind_no_external = {.schema = "{'type':['boolean','string','null']}",
-                                             .form = "true or false",
-                                             .read = refuse_external};
+static const struct kind kind_no_external = {
+        .schema = "{'type':['boolean','string','object','null']}",
+        .form = "true or false",
+        .read = refuse_external};
 
 static const char *const volume_drivers[] = {"local", "default", NULL};
 
@@ -147,7 +153,7 @@ static const struct field source_berth_fields[] = {
                 {.name = "external",                                                               \
                  .kind = &kind_no_external,                                                        \
                  .in_only = true,                                                                  \
-                 .arg = "there is no store of " what "s; use 'file', 'environment' or 'content'",  \
+                 .arg = what "s",                                                                  \
                  .doc = "only false: give the content"},                                           \
                 {.name = "template_driver",                                                        \
                  .use = FIELD_REFUSED,                                                             \
@@ -180,13 +186,22 @@ static void begin_service(struct reader *r, void *element, size_t index, const s
         r->service_node = node;
 }
 
-static void begin_secret(struct reader *r, void *element, size_t index, const struct node *node)
+/* One that is no map has its finding: that it has no content is the same mistake. */
+static void begin_config(struct reader *r, void *element, size_t index, const struct node *node)
 {
         struct file_source *source = element;
 
         (void)r;
         (void)index;
-        (void)node;
+        if (node->kind != NODE_MAP)
+                source->content = xstrdup("");
+}
+
+static void begin_secret(struct reader *r, void *element, size_t index, const struct node *node)
+{
+        struct file_source *source = element;
+
+        begin_config(r, element, index, node);
         source->secret = true;
 }
 
@@ -230,7 +245,7 @@ static const struct named named_configs = {
         NAMED_OUT(struct file_source, configs),
         .place = offsetof(struct file_source, place),
         .check_name = check_object_name,
-        .null_ok = true, /* that it has no content is told once */
+        .begin = begin_config,
 };
 static const struct named named_secrets = {
         .table = secret_fields,
@@ -238,7 +253,6 @@ static const struct named named_secrets = {
         NAMED_OUT(struct file_source, secrets),
         .place = offsetof(struct file_source, place),
         .check_name = check_object_name,
-        .null_ok = true, /* that it has no content is told once */
         .begin = begin_secret,
 };
 

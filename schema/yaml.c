@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "schema/map.h"
+#include "schema/suggest.h"
 
 struct anchor {
         const char *name;
@@ -55,7 +56,9 @@ static int refuse_syntax(struct composer *c)
         else if (strstr(problem, "mapping values are not allowed"))
                 hint = "; check the indentation, and quote text that holds ': '";
         else if (strstr(problem, "did not find expected key"))
-                hint = "; check the indentation of this line and the lines above";
+                hint = "; check the indentation of this line and the lines above, and that quotes "
+                       "are "
+                       "closed";
         else if (strstr(problem, "could not find expected ':'"))
                 hint = "; write KEY: VALUE, with a space behind the colon";
         return refuse(c, &mark, "%s%s%s%s", c->parser.context ? c->parser.context : "",
@@ -176,6 +179,20 @@ static int compose_mapping(struct composer *c, struct node *node)
         return map_finish(c->arena, c->diags, node);
 }
 
+static int refuse_alias(struct composer *c, const struct mark *mark, const char *name)
+{
+        struct suggestion s = SUGGESTION_INIT(name);
+
+        for (size_t i = 0; i < c->anchors_len && i < 1000; i++)
+                suggest_offer(&s, c->anchors[i].name);
+        if (s.best)
+                return refuse(c, mark, "alias *%.60s has no anchor &%.60s; did you mean *%s?", name,
+                              name, s.best);
+        return refuse(c, mark,
+                      "alias *%.60s has no anchor &%.60s above it; quote text that begins with *",
+                      name, name);
+}
+
 static int compose_alias(struct composer *c, const yaml_event_t *event, struct node **ret)
 {
         const char *name = (const char *)event->data.alias.anchor;
@@ -203,7 +220,7 @@ static int compose_alias(struct composer *c, const yaml_event_t *event, struct n
                 *ret = node_copy(c->arena, node);
                 return 0;
         }
-        return refuse(c, &mark, "alias *%.60s has no anchor &%.60s above it", name, name);
+        return refuse_alias(c, &mark, name);
 }
 
 static int add_anchor(struct composer *c, const char *name, const struct node *node)

@@ -6,6 +6,7 @@
 
 #include "base/auto.h"
 #include "base/mem.h"
+#include "storage/limits.h"
 #include "storage/load.h"
 #include "storage/sandbox.h"
 #include "storage/save.h"
@@ -19,8 +20,8 @@ static int create(const char *name, int *ret_fd, struct err *err)
         return *ret_fd < 0 ? err_errno(err, errno, "staging folder") : 0;
 }
 
-static int run_unpack(const json_t *request, struct job_progress *progress, json_t **ret,
-                      struct err *err)
+static int run_unpack(const json_t *request, const struct image_limits *limits,
+                      struct job_progress *progress, json_t **ret, struct err *err)
 {
         AUTO_CLOSE int out = -1, map = -1;
         struct unpack_request unpack = {.blobs = WORKER_FD_INPUT,
@@ -30,6 +31,7 @@ static int run_unpack(const json_t *request, struct job_progress *progress, json
                                         .ready = -1,
                                         .others = json_object_get(request, "others"),
                                         .digest = json_str(request, "digest", ""),
+                                        .limits = limits,
                                         .progress = progress};
         int r = create("rootfs.ext4", &out, err);
 
@@ -49,17 +51,21 @@ static int run_unpack(const json_t *request, struct job_progress *progress, json
         return r;
 }
 
-static int run(const json_t *request, struct job_progress *progress, json_t **ret, struct err *err)
+static int run(const json_t *request, const struct image_limits *limits,
+               struct job_progress *progress, json_t **ret, struct err *err)
 {
         const char *job = json_str(request, "job", ""), *ref = json_str(request, "ref", NULL);
+        const struct import_request import = {.ref = ref ? ref : "",
+                                              .changes = json_object_get(request, "changes"),
+                                              .limits = limits};
 
         if (streq(job, "load"))
-                return load_archive(WORKER_FD_INPUT, WORKER_FD_STAGING, ref, progress, ret, err);
+                return load_archive(WORKER_FD_INPUT, WORKER_FD_STAGING, ref, limits, progress, ret,
+                                    err);
         if (streq(job, "import"))
-                return load_import(WORKER_FD_INPUT, WORKER_FD_STAGING, ref ? ref : "",
-                                   json_object_get(request, "changes"), progress, ret, err);
+                return load_import(WORKER_FD_INPUT, WORKER_FD_STAGING, &import, progress, ret, err);
         if (streq(job, "unpack"))
-                return run_unpack(request, progress, ret, err);
+                return run_unpack(request, limits, progress, ret, err);
         if (streq(job, "save"))
                 return save_images(WORKER_FD_INPUT, WORKER_FD_STAGING,
                                    json_object_get(request, "images"), progress, ret, err);
@@ -69,8 +75,11 @@ static int run(const json_t *request, struct job_progress *progress, json_t **re
 int archive_worker_run(const json_t *request, json_t **ret, struct err *err)
 {
         struct job_progress progress = {.fd = STDOUT_FILENO};
-        int r = streq(json_str(request, "job", ""), "unpack") ? sandbox_enter_parent(err)
-                                                              : sandbox_enter(err);
+        struct image_limits limits;
+        int r = image_limits_load(&limits, err);
 
-        return r < 0 ? r : run(request, &progress, ret, err);
+        if (r == 0)
+                r = streq(json_str(request, "job", ""), "unpack") ? sandbox_enter_parent(err)
+                                                                  : sandbox_enter(err);
+        return r < 0 ? r : run(request, &limits, &progress, ret, err);
 }

@@ -32,6 +32,9 @@ int image_store_open(const char *dir, struct image_store **ret_store, struct err
 void image_store_close(struct image_store *store);
 AUTO_DEFINE(image_store, struct image_store, image_store_close)
 
+/** The file that lists the references, on the heap: replaced whenever anybody changes one. */
+char *image_store_index(const struct image_store *store);
+
 /* The healthcheck of an image config (Docker's extension of OCI); times in ms, 0: default. */
 struct image_healthcheck {
         char **test; /* NULL: none */

@@ -25,6 +25,7 @@
 
 struct layer {
         int fd;
+        const struct image_limits *limits;
         struct gunzip *gunzip; /* NULL: not gzip */
         struct archive *raw;   /* NULL: not zstd */
         struct archive *tar;
@@ -82,14 +83,16 @@ static int read_ahead(struct layer *layer, struct err *err)
 static int account(struct layer *layer, size_t n)
 {
         layer->tar_bytes += (int64_t)n;
-        if (layer->tar_bytes > LAYER_SIZE_MAX)
-                return err_set(&layer->err, E2BIG, "larger than %lld GiB uncompressed",
-                               (long long)(LAYER_SIZE_MAX >> 30));
-        if (layer->tar_bytes > LAYER_RATIO_FROM &&
-            layer->tar_bytes / LAYER_RATIO_MAX > layer->blob_bytes)
+        if (layer->tar_bytes > layer->limits->layer_size)
                 return err_set(&layer->err, E2BIG,
-                               "inflates to more than %d times its size: looks like a bomb",
-                               LAYER_RATIO_MAX);
+                               "larger than %lld MiB uncompressed (limits.layer_size)",
+                               (long long)(layer->limits->layer_size >> 20));
+        if (layer->tar_bytes > LIMITS_RATIO_FROM &&
+            layer->tar_bytes / layer->limits->ratio > layer->blob_bytes)
+                return err_set(&layer->err, E2BIG,
+                               "inflates to more than %lld times its size: looks like a bomb "
+                               "(limits.ratio)",
+                               (long long)layer->limits->ratio);
         return 0;
 }
 
@@ -257,12 +260,14 @@ static int open_tar(struct layer *layer, struct err *err)
         return 0;
 }
 
-int layer_open(int fd, enum layer_mode mode, struct layer **ret, struct err *err)
+int layer_open(int fd, enum layer_mode mode, const struct image_limits *limits, struct layer **ret,
+               struct err *err)
 {
         AUTO(layer) struct layer *layer = xnew(struct layer);
         int r;
 
         layer->fd = fd;
+        layer->limits = limits;
         if (mode == LAYER_HASH)
                 layer->blob_hash = digest_new();
         r = read_ahead(layer, err);

@@ -17,13 +17,8 @@
 #include "base/auto.h"
 #include "base/digest.h"
 #include "base/err.h"
+#include "storage/limits.h"
 #include "storage/tree.h"
-
-/* Bytes of one uncompressed stream: larger than any image that a VM here could run. */
-#define LAYER_SIZE_MAX (INT64_C(64) << 30)
-/* A bomb: this many times larger than what came, once past a size where zeros may be honest. */
-#define LAYER_RATIO_MAX  400
-#define LAYER_RATIO_FROM (INT64_C(2) << 30)
 
 struct layer;
 
@@ -34,9 +29,11 @@ enum layer_compression { LAYER_PLAIN, LAYER_GZIP, LAYER_ZSTD };
 
 /**
  * Begin to read fd (borrowed) from its present position. The compression is told by its first
- * bytes. EINVAL: neither tar nor one of the two. An empty stream is an empty tar.
+ * bytes. EINVAL: neither tar nor one of the two. An empty stream is an empty tar. limits: borrowed
+ * until layer_free(); layer_size and ratio count.
  */
-int layer_open(int fd, enum layer_mode mode, struct layer **ret, struct err *err);
+int layer_open(int fd, enum layer_mode mode, const struct image_limits *limits, struct layer **ret,
+               struct err *err);
 void layer_free(struct layer *layer);
 AUTO_TYPE(layer)
 

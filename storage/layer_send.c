@@ -149,14 +149,14 @@ static int send_end(struct sender *s, struct err *err)
         return r < 0 ? r : wire_out_put(&s->out, &header, digests, NULL, err);
 }
 
-void layer_send(int blob, int out)
+void layer_send(int blob, int out, const struct image_limits *limits)
 {
         struct sender s = {0};
         struct err err = ERR_INIT;
         int r;
 
         wire_out_init(&s.out, out);
-        r = layer_open(blob, LAYER_HASH, &s.layer, &err);
+        r = layer_open(blob, LAYER_HASH, limits, &s.layer, &err);
         if (r == 0)
                 r = send_entries(&s, &err);
         if (r == 0)

@@ -7,8 +7,10 @@
 #ifndef STORAGE_LAYER_SEND_H
 #define STORAGE_LAYER_SEND_H
 
+#include "storage/limits.h"
+
 /** Read the layer at fd blob and write frames to fd out, until END or FAIL; then the process ends.
  */
-void layer_send(int blob, int out) __attribute__((noreturn));
+void layer_send(int blob, int out, const struct image_limits *limits) __attribute__((noreturn));
 
 #endif

@@ -17,7 +17,7 @@
 #define PIPE_SIZE (1 << 20) /* what the reader may be ahead */
 
 /* Only the layer and the pipe stay open, and standard error. */
-static void run_child(int blob, int out, pid_t parent)
+static void run_child(int blob, int out, const struct image_limits *limits, pid_t parent)
 {
         struct err ignored;
 
@@ -28,10 +28,11 @@ static void run_child(int blob, int out, pid_t parent)
         /* Of a parent that was gone before it could be told to die with it. */
         if (getppid() != parent)
                 _exit(1);
-        layer_send(STDIN_FILENO, STDOUT_FILENO);
+        layer_send(STDIN_FILENO, STDOUT_FILENO, limits);
 }
 
-int layer_source_start(struct layer_source *source, int blob, struct err *err)
+int layer_source_start(struct layer_source *source, int blob, const struct image_limits *limits,
+                       struct err *err)
 {
         AUTO_CLOSE int in = -1, out = -1;
         pid_t self = getpid();
@@ -48,7 +49,7 @@ int layer_source_start(struct layer_source *source, int blob, struct err *err)
                 return err_errno(err, errno, "start a reader");
         }
         if (source->pid == 0)
-                run_child(blob, out, self);
+                run_child(blob, out, limits, self);
         source->fd = steal_fd(&in);
         wire_in_init(&source->in, source->fd, UINT64_MAX);
         return 0;

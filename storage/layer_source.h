@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "storage/limits.h"
 #include "storage/wire.h"
 
 struct layer_source {
@@ -18,7 +19,8 @@ struct layer_source {
 };
 
 /** Start to read a blob (borrowed for the call). */
-int layer_source_start(struct layer_source *source, int blob, struct err *err);
+int layer_source_start(struct layer_source *source, int blob, const struct image_limits *limits,
+                       struct err *err);
 
 /** The next frame; a FAIL becomes an error. 1: the process ended before END. */
 int layer_source_next(struct layer_source *source, struct wire_frame *ret, struct err *err);

@@ -192,7 +192,7 @@ static int read_members(struct load *load, int archive, struct err *err)
 
         if (fstat(archive, &st) == 0 && S_ISREG(st.st_mode))
                 total = st.st_size;
-        r = layer_open(archive, LAYER_NO_HASH, &layer, err);
+        r = layer_open(archive, LAYER_NO_HASH, load->limits, &layer, err);
         while (r == 0) {
                 r = layer_next(layer, &entry, &regular, err);
                 if (r == 0)
@@ -264,6 +264,9 @@ int load_keep_manifest(struct load *load, const struct oci_descriptor *descripto
         if (r == 0)
                 r = oci_manifest_parse(text, len, descriptor->digest, &manifest, err);
         if (r == 0)
+                r = image_limits_layers(load->limits, manifest->layers_len, descriptor->digest,
+                                        err);
+        if (r == 0)
                 r = keep_blob(load, descriptor, err);
         if (r == 0)
                 r = keep_blob(load, &manifest->config, err);
@@ -299,11 +302,12 @@ json_t *load_result(struct load *load)
         return json_pack("{s:o, s:O}", "blobs", blobs, "images", load->images);
 }
 
-int load_archive(int archive, int staging, const char *ref, struct job_progress *progress,
-                 json_t **ret, struct err *err)
+int load_archive(int archive, int staging, const char *ref, const struct image_limits *limits,
+                 struct job_progress *progress, json_t **ret, struct err *err)
 {
         struct load load = {.staging = staging,
                             .ref = ref,
+                            .limits = limits,
                             .progress = progress,
                             .blobs = json_object(),
                             .images = json_array()};

@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/json.h"
 #include "storage/job_progress.h"
+#include "storage/limits.h"
 
 #define LOAD_MEMBERS_MAX 8192 /* 512 layers in the oldest format have some 1500 */
 #define LOAD_IMAGES_MAX  256
@@ -20,11 +21,17 @@
  * *ret: {"blobs": [digest], "images": [{"ref", "descriptor"}]}: only what the images need.
  * EINVAL: broken, truncated, a digest that does not match, a missing blob (named), no name.
  */
-int load_archive(int archive, int staging, const char *ref, struct job_progress *progress,
-                 json_t **ret, struct err *err);
+int load_archive(int archive, int staging, const char *ref, const struct image_limits *limits,
+                 struct job_progress *progress, json_t **ret, struct err *err);
+
+struct import_request {
+        const char *ref;
+        const json_t *changes;
+        const struct image_limits *limits;
+};
 
 /** The same for a tar of a root file system: an image `ref` of one layer with config changes. */
-int load_import(int archive, int staging, const char *ref, const json_t *changes,
+int load_import(int archive, int staging, const struct import_request *request,
                 struct job_progress *progress, json_t **ret, struct err *err);
 
 #endif

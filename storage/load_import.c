@@ -15,7 +15,7 @@
 #define STAGED "layer"
 #define CHUNK  (256u << 10)
 
-static int copy_archive(int archive, int out, struct job_progress *progress, struct err *err)
+static int copy_archive(const struct load *load, int archive, int out, struct err *err)
 {
         AUTO_FREE uint8_t *chunk = xcalloc(1, CHUNK);
         int64_t done = 0, total = 0;
@@ -32,19 +32,20 @@ static int copy_archive(int archive, int out, struct job_progress *progress, str
                 if (n < 0)
                         return err_errno(err, errno, "read the archive");
                 done += n;
-                if (done > LAYER_SIZE_MAX)
-                        return err_set(err, E2BIG, "larger than %lld GiB",
-                                       (long long)(LAYER_SIZE_MAX >> 30));
+                if (done > load->limits->layer_size)
+                        return err_set(err, E2BIG, "larger than %lld MiB (limits.layer_size)",
+                                       (long long)(load->limits->layer_size >> 20));
                 r = fd_write_all(out, chunk, (size_t)n, err);
                 if (r < 0)
                         return r;
-                job_progress_report(progress, "reading the archive", done, total);
+                job_progress_report(load->progress, "reading the archive", done, total);
         }
         return fsync(out) < 0 ? err_errno(err, errno, "sync") : 0;
 }
 
 /* All entries are tried on a tree: a tar that cannot be unpacked is refused now, not later. */
-static int check_layer(int fd, struct oci_descriptor *ret, char *ret_diff_id, struct err *err)
+static int check_layer(const struct load *load, int fd, struct oci_descriptor *ret,
+                       char *ret_diff_id, struct err *err)
 {
         AUTO(layer) struct layer *layer = NULL;
         AUTO(tree) struct tree *tree = tree_new();
@@ -53,7 +54,8 @@ static int check_layer(int fd, struct oci_descriptor *ret, char *ret_diff_id, st
         bool regular;
         int r;
 
-        r = layer_open(fd, LAYER_HASH, &layer, err);
+        tree_bound(tree, (size_t)load->limits->entries, (unsigned)load->limits->depth);
+        r = layer_open(fd, LAYER_HASH, load->limits, &layer, err);
         tree_begin_layer(tree);
         while (r == 0) {
                 r = layer_next(layer, &entry, &regular, err);
@@ -142,30 +144,31 @@ static int import(struct load *load, int archive, const json_t *changes, struct 
                 return r;
         if (out < 0)
                 return err_errno(err, errno, "staging folder");
-        r = copy_archive(archive, out, load->progress, err);
+        r = copy_archive(load, archive, out, err);
         if (r == 0 && lseek(out, 0, SEEK_SET) < 0)
                 r = err_errno(err, errno, "staging folder");
         if (r == 0)
-                r = check_layer(out, &layer, diff_id, err);
+                r = check_layer(load, out, &layer, diff_id, err);
         if (r == 0 &&
             renameat(load->staging, STAGED, load->staging, layer.digest + strlen("sha256:")) < 0)
                 r = err_errno(err, errno, "staging folder");
         return r < 0 ? r : write_image(load, &layer, diff_id, changes, err);
 }
 
-int load_import(int archive, int staging, const char *ref, const json_t *changes,
+int load_import(int archive, int staging, const struct import_request *request,
                 struct job_progress *progress, json_t **ret, struct err *err)
 {
         struct load load = {.staging = staging,
-                            .ref = ref,
+                            .ref = request->ref,
+                            .limits = request->limits,
                             .progress = progress,
                             .blobs = json_object(),
                             .images = json_array()};
         AUTO_FREE char *normal = NULL;
-        int r = image_ref_normalise(ref, &normal, err);
+        int r = image_ref_normalise(request->ref, &normal, err);
 
         if (r == 0)
-                r = import(&load, archive, changes, err);
+                r = import(&load, archive, request->changes, err);
         if (r == 0)
                 *ret = load_result(&load);
         json_decref(load.blobs);

@@ -16,6 +16,7 @@ struct load_member {
 struct load {
         int staging;
         const char *ref;
+        const struct image_limits *limits;
         struct job_progress *progress;
         struct load_member *members;
         size_t members_len;

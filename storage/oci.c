@@ -50,7 +50,9 @@ int oci_descriptor_parse(const json_t *json, const char *what, struct oci_descri
         if (r < 0)
                 return r;
         if (!digest_valid(digest))
-                return err_set(err, EINVAL, "%s: '%.90s' is not a sha256 digest", what, digest);
+                return err_set(err, EINVAL,
+                               "%s: '%.90s' is not a sha256 digest; others are not supported", what,
+                               digest);
         r = json_need_int(json, "size", 0, INT64_C(1) << 50, what, &ret->size, err);
         if (r < 0)
                 return r;
@@ -201,7 +203,9 @@ int oci_config_diff_ids(const json_t *config, const char *what, size_t layers,
                 const char *id = json_string_value(json_array_get(ids, i));
 
                 if (!id || !digest_valid(id))
-                        return err_set(err, EINVAL, "%s: diff_ids[%zu] is not a sha256 digest",
+                        return err_set(err, EINVAL,
+                                       "%s: diff_ids[%zu] is not a sha256 digest; others are not "
+                                       "supported",
                                        what, i);
         }
         *ret = xcalloc(layers ? layers : 1, DIGEST_TEXT_MAX);

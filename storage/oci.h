@@ -21,7 +21,7 @@
 #define OCI_LAYERS_MAX   512         /* Docker stops at 127 */
 #define OCI_NESTING_MAX  4           /* an index in an index */
 #define OCI_ENTRIES_MAX  1024        /* of an index */
-#define OCI_VALUES_MAX   65536       /* of one document: in memory each takes some 200 bytes */
+#define OCI_VALUES_MAX   131072      /* of one document: in memory each takes some 200 bytes */
 #define OCI_TEXT_MAX     (64u << 10) /* one string of a list of a config */
 #define OCI_LIST_MAX     1000        /* one list of a config; vminit takes 1024 */
 #define OCI_WORD_MAX     4095        /* one user, folder, signal: as a path */

@@ -216,6 +216,11 @@ static bool layer_type_known(const char *type)
 
 static int check_layers(struct fetch *f, const struct oci_manifest *manifest, struct err *err)
 {
+        int r = image_limits_layers(f->pull->limits, manifest->layers_len, f->pull->reference->text,
+                                    err);
+
+        if (r < 0)
+                return r;
         for (size_t i = 0; i < manifest->layers_len; i++) {
                 if (!layer_type_known(manifest->layers[i].media_type))
                         return err_set(err, EINVAL,

@@ -4,6 +4,7 @@
 #define STORAGE_PULL_H
 
 #include "storage/job_progress.h"
+#include "storage/limits.h"
 #include "storage/platform.h"
 #include "storage/reference.h"
 #include "storage/transfer.h"
@@ -19,6 +20,7 @@ struct pull {
         int blobs, partial;
         /* What the name meant at the last pull, whole in the store; NULL: not there. */
         const char *known_source;
+        const struct image_limits *limits;
         struct job_progress *progress;
 };
 

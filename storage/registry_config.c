@@ -68,10 +68,26 @@ static int read_count(const json_t *file, const char *key, int64_t max, const ch
         return r;
 }
 
-int registry_config_load(struct registry_config *ret, struct err *err)
+int registry_config_file(char **ret_path, json_t **ret, struct err *err)
 {
         AUTO_FREE char *path = config_path(), *text = NULL;
         size_t len;
+        int r = file_read(path, CONFIG_MAX, &text, &len, err);
+
+        if (r == -ENOENT && !env("BERTH_REGISTRIES")) {
+                *ret = json_object();
+                r = 0;
+        } else if (r == 0) {
+                r = json_parse(text, len, CONFIG_MAX, path, ret, err);
+        }
+        if (r == 0)
+                *ret_path = STEAL(path);
+        return r;
+}
+
+int registry_config_load(struct registry_config *ret, struct err *err)
+{
+        AUTO_FREE char *path = NULL;
         int r;
 
         *ret = (struct registry_config){.connect_ms = 30000,
@@ -79,13 +95,7 @@ int registry_config_load(struct registry_config *ret, struct err *err)
                                         .retry_ms = 1000,
                                         .retries = 5,
                                         .parallel = 3};
-        r = file_read(path, CONFIG_MAX, &text, &len, err);
-        if (r == -ENOENT && !env("BERTH_REGISTRIES")) {
-                ret->file = json_object();
-                return 0;
-        }
-        if (r == 0)
-                r = json_parse(text, len, CONFIG_MAX, path, &ret->file, err);
+        r = registry_config_file(&path, &ret->file, err);
         if (r == 0)
                 r = read_duration(ret->file, "connect_timeout", path, &ret->connect_ms, err);
         if (r == 0)

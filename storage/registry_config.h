@@ -6,7 +6,8 @@
  *   {"registries": {"registry.lan:5000": {"insecure": true, "mirrors": ["https://mirror.lan"]},
  *                  "lab.lan": {"http": true}},
  *    "connect_timeout": "30s", "stall_timeout": "60s", "retries": 5, "retry_delay": "1s",
- *    "parallel": 3}
+ *    "parallel": 3,
+ *    "limits": {"layer_size": "64g", "ratio": 400}}     (limits.h)
  *
  * and TLS files where Docker has them, DIR being $BERTH_CERTS, ~/.config/containers/certs.d,
  * /etc/containers/certs.d or /etc/docker/certs.d:
@@ -37,6 +38,12 @@ struct registry_config {
         json_t *file; /* {} when there is none */
         unsigned connect_ms, stall_ms, retry_ms, retries, parallel;
 };
+
+/**
+ * The file itself, {} when there is none, and its path: for those who want other parts of it.
+ * EINVAL: it is broken; the text names it.
+ */
+int registry_config_file(char **ret_path, json_t **ret, struct err *err);
 
 /** EINVAL: the file is broken; the text names it. */
 int registry_config_load(struct registry_config *ret, struct err *err);

@@ -15,6 +15,7 @@
 
 struct session {
         struct registry_config config;
+        struct image_limits limits;
         struct reference *reference;
         struct registry_endpoint *endpoints;
         struct credentials *credentials;
@@ -40,6 +41,8 @@ static int session_open(struct session *s, const json_t *request, struct err *er
 
         if (r == 0)
                 r = registry_config_load(&s->config, err);
+        if (r == 0)
+                r = image_limits_load(&s->limits, err);
         if (r == 0)
                 r = registry_config_endpoints(&s->config, s->reference->host, mirrors,
                                               &s->endpoints, &s->endpoints_len, err);
@@ -70,6 +73,7 @@ static int run_pull(struct session *s, const struct registry_context *context,
                     const json_t *request, json_t **ret, struct err *err)
 {
         struct pull pull = {.context = context,
+                            .limits = &s->limits,
                             .reference = s->reference,
                             .endpoints = s->endpoints,
                             .credentials = s->credentials,

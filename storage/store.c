@@ -33,6 +33,11 @@ char *store_rootfs_path(const struct image_store *store, const char *digest)
         return xasprintf("%s/rootfs/%s.ext4", store->dir, hex_of(digest));
 }
 
+char *image_store_index(const struct image_store *store)
+{
+        return file_join(store->dir, "index.json");
+}
+
 int store_lock(const struct image_store *store, int *ret_fd, struct err *err)
 {
         AUTO_FREE char *path = file_join(store->dir, "index.lock");
@@ -127,7 +132,7 @@ void image_store_close(struct image_store *store)
 
 int store_index_read(const struct image_store *store, json_t **ret, struct err *err)
 {
-        AUTO_FREE char *path = file_join(store->dir, "index.json"), *text = NULL;
+        AUTO_FREE char *path = image_store_index(store), *text = NULL;
         AUTO_JSON json_t *index = NULL;
         size_t len;
         int r;
@@ -150,7 +155,7 @@ int store_index_read(const struct image_store *store, json_t **ret, struct err *
 
 int store_index_write(const struct image_store *store, const json_t *index, struct err *err)
 {
-        AUTO_FREE char *path = file_join(store->dir, "index.json");
+        AUTO_FREE char *path = image_store_index(store);
         AUTO_FREE char *text = json_pretty(index);
 
         return file_write_atomic(path, text, strlen(text), 0644, err);

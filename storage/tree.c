@@ -310,9 +310,17 @@ struct tree *tree_new(void)
         struct tree *tree = xnew(struct tree);
 
         tree->layer = -1;
+        tree_bound(tree, TREE_NODES_MAX, TREE_DEPTH_MAX);
         tree_hash_init(tree);
         tree->root = make_dir(tree, NULL, "", 0);
         return tree;
+}
+
+void tree_bound(struct tree *tree, size_t entries, unsigned depth)
+{
+        assert(entries <= TREE_NODES_MAX && depth <= TREE_DEPTH_MAX);
+        tree->count_max = entries;
+        tree->depth_max = depth;
 }
 
 void tree_free(struct tree *tree)

@@ -96,6 +96,9 @@ struct tree *tree_new(void);
 void tree_free(struct tree *tree);
 AUTO_TYPE(tree)
 
+/** Let it hold less than it could: names in all, folders of a path. */
+void tree_bound(struct tree *tree, size_t entries, unsigned depth);
+
 /** Begin the next layer: from now on a whiteout hides what is there, not what comes. */
 void tree_begin_layer(struct tree *tree);
 

@@ -8,7 +8,8 @@
 struct tree {
         struct tree_node *root;
         int32_t layer;
-        size_t count;
+        size_t count, count_max;
+        unsigned depth_max;
         size_t xattr_bytes;
         struct tree_node **buckets; /* by parent and name */
         size_t buckets_len;         /* a power of two */

@@ -97,7 +97,7 @@ static const char *next_component(const char **p, size_t *ret_len)
         return start;
 }
 
-static int check_path(const char *path, struct err *err)
+static int check_path(const struct tree *tree, const char *path, struct err *err)
 {
         const char *p = path, *name;
         unsigned depth = 0;
@@ -112,9 +112,10 @@ static int check_path(const char *path, struct err *err)
                 if (len > TREE_NAME_MAX)
                         return err_set(err, E2BIG, "%.100s...: a name longer than %d bytes", path,
                                        TREE_NAME_MAX);
-                if (++depth > TREE_DEPTH_MAX)
-                        return err_set(err, E2BIG, "%.100s...: more than %d folders deep", path,
-                                       TREE_DEPTH_MAX);
+                if (++depth > tree->depth_max)
+                        return err_set(err, E2BIG,
+                                       "%.100s...: more than %u folders deep (limits.depth)", path,
+                                       tree->depth_max);
         }
         return 0;
 }
@@ -124,9 +125,10 @@ int tree_check_entry(struct tree *tree, const struct tree_entry *entry, struct e
         size_t bytes = tree->xattr_bytes;
         const char *path = entry->path;
 
-        if (tree->count >= TREE_NODES_MAX)
-                return err_set(err, E2BIG, "%.200s: more than %u entries in an image", path,
-                               TREE_NODES_MAX);
+        if (tree->count >= tree->count_max)
+                return err_set(err, E2BIG,
+                               "%.200s: more than %zu entries in an image (limits.entries)", path,
+                               tree->count_max);
         if (entry->hardlink)
                 return 0;
         if (entry->uid < 0 || entry->gid < 0 || entry->uid >= UINT32_MAX ||
@@ -211,7 +213,7 @@ static int walk_parents(struct tree *tree, const char *parents, bool create, con
         while (name = next_component(&p, &len), len) {
                 char *next = NULL;
 
-                if (len > TREE_NAME_MAX || depth_of(*dir) >= TREE_DEPTH_MAX)
+                if (len > TREE_NAME_MAX || depth_of(*dir) >= tree->depth_max)
                         return err_set(err, E2BIG, "%.200s: too deep with its symbolic links",
                                        path);
                 r = enter(tree, dir, name, len, create, &link);
@@ -242,7 +244,7 @@ int tree_walk(struct tree *tree, const char *path, bool create, struct tree_node
         size_t len = 0, n;
         int r;
 
-        r = check_path(path, err);
+        r = check_path(tree, path, err);
         if (r < 0)
                 return r;
         while (c = next_component(&p, &n), n) {

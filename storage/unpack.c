@@ -30,8 +30,9 @@ static int take_entry(struct unpack *u, const struct wire_frame *frame, struct e
 
         if (r < 0)
                 return r;
-        if (++u->entries > TREE_NODES_MAX)
-                return err_set(err, E2BIG, "more than %u entries", TREE_NODES_MAX);
+        if (++u->entries > u->request->limits->entries)
+                return err_set(err, E2BIG, "more than %lld entries (limits.entries)",
+                               (long long)u->request->limits->entries);
         for (size_t i = 0; i < entry.xattrs_len; i++)
                 if (keep_xattr(xattrs[i].name))
                         xattrs[kept++] = xattrs[i];
@@ -51,9 +52,9 @@ static int take_run(struct unpack *u, struct wire_run run, struct err *err)
         if (run.len == 0 || run.block < u->block || run.block > blocks ||
             run.len > blocks - run.block)
                 return err_set(err, EINVAL, "content passes the size of its file");
-        if (u->place + run.len > UNPACK_SIZE_MAX / EXT4_BLOCK)
-                return err_set(err, E2BIG, "more than %llu GiB in an image",
-                               (unsigned long long)(UNPACK_SIZE_MAX >> 30));
+        if (u->place + run.len > (uint64_t)u->request->limits->image_size / EXT4_BLOCK)
+                return err_set(err, E2BIG, "more than %lld MiB in an image (limits.image_size)",
+                               (long long)(u->request->limits->image_size >> 20));
         tree_inode_add_run(u->file, &placed, EXT4_RUN_MAX);
         u->block = run.block + run.len;
         u->place += run.len;
@@ -140,7 +141,7 @@ static int start_reader(struct unpack *u, size_t i, struct layer_source *ret, st
 
         if (r == 0)
                 r = unpack_blob_open(u, &u->manifest->layers[i], &fd, err);
-        return r < 0 ? r : layer_source_start(ret, fd, err);
+        return r < 0 ? r : layer_source_start(ret, fd, u->request->limits, err);
 }
 
 static int read_layer(struct unpack *u, size_t i, struct err *err)
@@ -227,6 +228,11 @@ static int read_documents(struct unpack *u, const char *digest, struct err *err)
         if (r < 0)
                 return r;
         assert(u->manifest);
+        tree_bound(u->tree, (size_t)u->request->limits->entries,
+                   (unsigned)u->request->limits->depth);
+        r = image_limits_layers(u->request->limits, u->manifest->layers_len, digest, err);
+        if (r < 0)
+                return r;
         if (u->manifest->layers_len == 0)
                 return err_set(err, EINVAL, "image has no root filesystem: it has no layers");
         return oci_config_diff_ids(config, digest, u->manifest->layers_len, &u->diff_ids, err);

@@ -15,9 +15,7 @@
 #include "base/err.h"
 #include "base/json.h"
 #include "storage/job_progress.h"
-
-/* Content of all files of an image together. */
-#define UNPACK_SIZE_MAX (UINT64_C(64) << 30)
+#include "storage/limits.h"
 
 struct unpack_request {
         int blobs;            /* folder of blobs by hex digest */
@@ -28,6 +26,7 @@ struct unpack_request {
         const char *digest;   /* of the manifest */
         int out;              /* an empty file, O_RDWR; borrowed */
         int map;              /* another; borrowed */
+        const struct image_limits *limits;
         struct job_progress *progress;
 };
 

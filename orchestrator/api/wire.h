@@ -33,7 +33,7 @@
  *   GET    /v1/ps?stack=S&all=1       [REPLICA]   (all: also ended ones)
  *   GET    /v1/stats?stack=S&service=X&replica=N   [STATS] of the VMs that run
  *   GET    /v1/services/STACK/SERVICE[/N]  {service: canonical spec, status, replicas: [REPLICA with
- *                                     phases, mounts, probes, events]}
+ *                                     volumes, healthcheck: {state, failures, log: [PROBE]}, host]}
  *   GET    /v1/events?follow=1&stack=S&since=SEQ&limit=N   stream of EVENT
  *   GET    /v1/logs?stack=S&service=X&replica=N&follow=1&tail=N&since=TIME&boot=1   stream of LOGLINE
  *   POST   /v1/exec                   {stack, service, replica, argv, tty, stdin, rows, cols, env: {},

@@ -67,7 +67,19 @@ static int timed_out(const struct progress *progress, const char *stack)
         }
         return cli_error(CLI_TIMEOUT,
                          "stack %s is not healthy within --timeout; berth goes on "
-                         "trying, see 'berth ps %s'",
+                         "trying, see 'berth why %s'",
+                         stack, stack);
+}
+
+static int undone(struct cli *cli, const char *stack, const json_t *status)
+{
+        AUTO_FREE char *note = NULL;
+
+        if (stack_note(cli, stack, json_int(status, "revision", 0), &note, NULL) == 0 && note)
+                (void)cli_error(0, "%s", note); /* the code comes below */
+        return cli_error(CLI_FAILED,
+                         "the update of stack %s failed and was rolled back; see 'berth events' "
+                         "and 'berth history %s'",
                          stack, stack);
 }
 
@@ -84,10 +96,7 @@ static int finish(struct cli *cli, const struct source *source, const struct pro
                 (void)fflush(stdout);
                 progress_report(cli, stack, progress->status);
                 if (progress_undone(progress, progress->status))
-                        return cli_error(CLI_FAILED,
-                                         "the update of stack %s failed and was rolled back; see "
-                                         "'berth events' and 'berth history %s'",
-                                         stack, stack);
+                        return undone(cli, stack, progress->status);
                 return cli_error(
                         CLI_FAILED,
                         "stack %s is not as its manifest says; berth goes on where it can, "

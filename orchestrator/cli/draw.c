@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "orchestrator/cli/client.h"
+#include "orchestrator/cli/explain_text.h"
 #include "orchestrator/cli/progress.h"
 #include "orchestrator/cli/table.h"
 
@@ -151,29 +152,6 @@ void draw_live(struct progress *p)
         strbuf_release(&pic.out);
 }
 
-static int on_log_line(void *arg, json_t *item)
-{
-        AUTO_FREE char *text = text_safe(json_str(item, "text", ""));
-
-        (void)arg;
-        (void)fprintf(stderr, "    | %s\n", text); /* standard error is the last place to tell */
-        return 0;
-}
-
-static void report_log(struct cli *cli, const char *stack, const char *service, bool boot)
-{
-        AUTO_STRBUF struct strbuf path = STRBUF_INIT(CLIENT_PATH_MAX);
-        struct client_stream stream = {.on_item = on_log_line};
-
-        strbuf_adds(&path, "/v1/logs");
-        client_query(&path, "stack", stack);
-        client_query(&path, "service", service);
-        client_query(&path, "tail", REPORT_LINES);
-        client_query(&path, "boot", boot ? "1" : NULL);
-        stream.path = strbuf_str(&path);
-        (void)client_follow(cli, &stream, NULL); /* the failure itself has been told already */
-}
-
 /* A guest that never came up has no output, but a boot log. */
 static bool boot_failed(const json_t *service)
 {
@@ -183,10 +161,53 @@ static bool boot_failed(const json_t *service)
         json_array_foreach(json_object_get(service, "replicas"), i, replica) {
                 const char *reason = json_str(replica, "exit_reason", "");
 
-                if (streq(reason, "panic") || streq(reason, "boot"))
+                if (streq(reason, "panic") || streq(reason, "boot-failed"))
                         return true;
         }
         return false;
+}
+
+struct log_output {
+        const char *heading;
+        FILE *out;
+};
+
+static int on_log_line(void *arg, json_t *item)
+{
+        AUTO_FREE char *text = text_safe(json_str(item, "text", ""));
+        struct log_output *output = arg;
+
+        (void)fprintf(output->out, "%s    | %s\n", output->heading, text);
+        output->heading = ""; /* the caller flushes and checks */
+        return 0;
+}
+
+void log_print(struct cli *cli, const char *stack, const json_t *service, const char *lines,
+               const char *heading, FILE *out)
+{
+        AUTO_STRBUF struct strbuf path = STRBUF_INIT(CLIENT_PATH_MAX);
+        struct log_output output = {heading, out};
+        struct client_stream stream = {.on_item = on_log_line, .arg = &output};
+
+        strbuf_adds(&path, "/v1/logs");
+        client_query(&path, "stack", stack);
+        client_query(&path, "service", json_str(service, "service", ""));
+        client_query(&path, "tail", lines);
+        client_query(&path, "boot", boot_failed(service) ? "1" : NULL);
+        stream.path = strbuf_str(&path);
+        (void)client_follow(cli, &stream, NULL); /* the failure itself has been told already */
+}
+
+static void report_probes(const json_t *service)
+{
+        AUTO_STRBUF struct strbuf out = STRBUF_INIT(PICTURE_MAX);
+        const json_t *replica;
+        size_t i;
+
+        json_array_foreach(json_object_get(service, "replicas"), i, replica)
+                explain_probe(replica, &out);
+        if (out.len)
+                (void)fprintf(stderr, "  its last test said:\n%s", strbuf_str(&out));
 }
 
 void progress_report(struct cli *cli, const char *stack, const json_t *status)
@@ -195,15 +216,14 @@ void progress_report(struct cli *cli, const char *stack, const json_t *status)
         size_t i;
 
         json_array_foreach(json_object_get(status, "services"), i, service) {
-                const char *name = json_str(service, "service", "?");
-                const char *phase = json_str(service, "phase", "?");
                 AUTO_FREE char *text = service_text(service);
 
                 if (json_bool(service, "ok", false))
                         continue;
-                (void)cli_error(0, "%s/%s: %s", stack, name,
+                (void)cli_error(0, "%s/%s: %s", stack, json_str(service, "service", "?"),
                                 text); /* the caller decides the code */
-                if (!streq(phase, "waiting"))
-                        report_log(cli, stack, name, boot_failed(service));
+                report_probes(service);
+                if (!streq(json_str(service, "phase", ""), "waiting"))
+                        log_print(cli, stack, service, REPORT_LINES, "", stderr);
         }
 }

@@ -6,6 +6,7 @@
 #include "base/auto.h"
 #include "base/mem.h"
 #include "schema/draft.h"
+#include "schema/examples.h"
 #include "schema/field.h"
 #include "schema/suggest.h"
 
@@ -22,10 +23,33 @@ static void write_list(const struct field *table, struct strbuf *out)
 {
         for (; table->name; table++)
                 if (table->use != FIELD_REFUSED)
-                        strbuf_addf(out, "    %-22s %s\n", table->name,
-                                    table->use == FIELD_IGNORED ? "(ignored)"
-                                    : table->doc                ? table->doc
-                                                                : "");
+                        strbuf_addf(out, "    %-22s %s%s%s\n", table->name,
+                                    table->use == FIELD_IGNORED ? "ignored: " : "",
+                                    table->doc ? table->doc : "",
+                                    table->required ? "; required" : "");
+}
+
+static void write_example(const char *path, struct strbuf *out)
+{
+        const char *text = example_of(path);
+
+        if (text)
+                strbuf_adds(out, "  for example:\n");
+        while (text && *text) {
+                size_t n = strcspn(text, "\n");
+
+                strbuf_addf(out, "    %.*s\n", (int)n, text);
+                text += n + (text[n] == '\n');
+        }
+}
+
+static void write_bounds(const struct field *field, struct strbuf *out)
+{
+        if (field->max && is_named(field))
+                strbuf_addf(out, "  at most %lld of them\n", (long long)field->max);
+        else if (field->max)
+                strbuf_addf(out, "  from %lld to %lld\n", (long long)field->min,
+                            (long long)field->max);
 }
 
 static void write_field(const char *path, const struct field *field, struct strbuf *out)
@@ -48,11 +72,10 @@ static void write_field(const char *path, const struct field *field, struct strb
                 break;
         case FIELD_REFUSED:
                 strbuf_addf(out, "  refused%s%s\n", *doc ? ": " : "", doc);
-                break;
+                return; /* what is below is refused with it */
         }
-        if (field->max)
-                strbuf_addf(out, "  within %lld..%lld\n", (long long)field->min,
-                            (long long)field->max);
+        write_bounds(field, out);
+        write_example(path, out);
         if (children) {
                 strbuf_addf(out, "  keys%s:\n", is_named(field) ? " of each" : "");
                 write_list(children, out);
@@ -66,6 +89,19 @@ static const struct field *find(const struct field *table, const char *name, siz
         return table ? field_find(table, copy) : NULL;
 }
 
+/* A longer word that is nearly a key is a misspelled one rather than the name of a service. */
+#define WORD_MIN 5
+
+static bool is_misspelled(const struct field *table, const char *name, size_t len)
+{
+        AUTO_FREE char *word = xstrndup(name, len);
+        struct suggestion near = SUGGESTION_INIT(word);
+
+        for (; table->name && len >= WORD_MIN; table++)
+                suggest_offer(&near, table->name);
+        return near.best;
+}
+
 /* Follow a path from the top; a name in the place of a service's is passed over. */
 static const struct field *follow(const char *key, struct strbuf *path)
 {
@@ -76,7 +112,8 @@ static const struct field *follow(const char *key, struct strbuf *path)
                 size_t len = strcspn(key, ".");
                 const struct field *next = find(table, key, len);
 
-                if (!next && (skipped || !field || !is_named(field)))
+                if (!next && (skipped || !field || !is_named(field) ||
+                              (!key[len] && is_misspelled(table, key, len))))
                         return NULL;
                 if (next) {
                         strbuf_addf(path, "%s%s%s", path->len ? "." : "",
@@ -90,6 +127,21 @@ static const struct field *follow(const char *key, struct strbuf *path)
                 key += len + (key[len] == '.');
         }
         return field;
+}
+
+/* The longest beginning of a path that is a key, to be looked at instead; empty: none. */
+static char *known_part(const char *key)
+{
+        AUTO_FREE char *part = xstrdup(key);
+
+        for (char *point = strrchr(part, '.'); point; point = strrchr(part, '.')) {
+                AUTO_STRBUF struct strbuf unused = STRBUF_INIT(PATH_MAX_);
+
+                *point = '\0';
+                if (follow(part, &unused))
+                        return STEAL(part);
+        }
+        return xstrdup("");
 }
 
 struct search {
@@ -130,6 +182,7 @@ int explain(const char *key, struct strbuf *out, struct err *err)
         const char *last = point ? point + 1 : key;
         struct search search = {
                 .name = last, .out = point ? &unused : out, .near = SUGGESTION_INIT(last)};
+        AUTO_FREE char *known = NULL;
         const struct field *field;
 
         if (!key) {
@@ -148,6 +201,7 @@ int explain(const char *key, struct strbuf *out, struct err *err)
         if (search.near.best)
                 return err_set(err, ENOENT, "there is no key '%.100s'; did you mean '%s'?", key,
                                search.near.best);
-        return err_set(err, ENOENT, "there is no key '%.100s'; 'berth explain' lists the top level",
-                       key);
+        known = known_part(key);
+        return err_set(err, ENOENT, "there is no key '%.100s'; 'berth explain%s%.100s' lists %s",
+                       key, *known ? " " : "", known, *known ? "what there is" : "the top level");
 }

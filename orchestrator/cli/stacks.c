@@ -102,6 +102,21 @@ int stack_diff_print(struct cli *cli, const struct source *source, FILE *out, st
         return changes_any(changes) ? 1 : 0;
 }
 
+int stack_note(struct cli *cli, const char *stack, int64_t revision, char **ret, struct err *err)
+{
+        AUTO_FREE char *path = stack_path(stack, "/history");
+        AUTO_JSON json_t *list = NULL;
+        const json_t *one;
+        size_t i;
+        int r = client_call(cli, "GET", path, NULL, &list, err);
+
+        *ret = NULL;
+        json_array_foreach(list, i, one)
+                if (!*ret && json_int(one, "revision", 0) == revision)
+                        *ret = text_safe(json_str(one, "note", ""));
+        return r;
+}
+
 int stack_delete(struct cli *cli, const char *stack, bool volumes, struct err *err)
 {
         AUTO_FREE char *path = stack_path(stack, volumes ? "?volumes=1" : "");

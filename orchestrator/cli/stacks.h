@@ -24,6 +24,9 @@ int stack_status(struct cli *cli, const char *stack, json_t **ret, struct err *e
 #define STACK_REFUSED 2
 int stack_diff_print(struct cli *cli, const struct source *source, FILE *out, struct err *err);
 
+/** What made a revision, as history tells it, safe to show; on the heap, NULL: it is not there. */
+int stack_note(struct cli *cli, const char *stack, int64_t revision, char **ret, struct err *err);
+
 /** DELETE it; it goes down by itself then. */
 int stack_delete(struct cli *cli, const char *stack, bool volumes, struct err *err);
 

@@ -88,6 +88,9 @@ is "$(berth config -f "$test_dir/m/again.yaml" | cksum)" "$(cksum <"$test_dir/m/
         "config of config is the same"
 
 like "$(berth explain services.web.healthcheck.interval)" '^services\.\*\.healthcheck\.interval' "explain"
+like "$(berth explain services.web.ports)" 'for example:' "explain shows how it is written"
+run berth explain services.prots
+like "$out" "did you mean 'ports'" "a misspelled key is not taken for a service"
 run berth explain helthcheck
 is "$code" 1 "explain of nothing"
 like "$out" "did you mean 'healthcheck'" "suggests"

@@ -25,7 +25,8 @@ static void apply(int fd, struct tree *tree)
         bool regular;
         int r;
 
-        if (lseek(fd, 0, SEEK_SET) < 0 || layer_open(fd, LAYER_HASH, &layer, &err) < 0)
+        if (lseek(fd, 0, SEEK_SET) < 0 ||
+            layer_open(fd, LAYER_HASH, &image_limits_default, &layer, &err) < 0)
                 return;
         tree_begin_layer(tree);
         while ((r = layer_next(layer, &entry, &regular, &err)) == 0) {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "tests/sim/sim.h"
@@ -299,7 +300,8 @@ uint64_t sim_wanted(void)
 
         for (size_t i = 0; i < sim_daemon->desired_len; i++) {
                 const struct desired *desired = sim_daemon->desired[i];
-                AUTO_FREE char *manifest = json_dumps(desired->manifest, JSON_SORT_KEYS);
+                AUTO_JSON json_t *json = desired_manifest(desired);
+                AUTO_FREE char *manifest = json_dumps(json, JSON_SORT_KEYS);
 
                 strbuf_addf(&sb, "%s %u %d %s", desired->stack->name, desired->revision,
                             desired->wanted, manifest);
@@ -356,7 +358,7 @@ bool sim_is_settled(char *why, size_t size)
         for (size_t i = 0; i < d->plan.services_len; i++) {
                 const struct service_status *s = &d->plan.services[i];
 
-                bool paused = s->why && strstr(s->why, "the update is paused");
+                bool paused = s->why && strstr(s->why, "the update is paused: too many");
 
                 if (!s->settled ||
                     (!s->ok && s->phase != PHASE_FAILED && s->phase != PHASE_WAITING && !paused))
@@ -450,8 +452,8 @@ static bool store_is_right(char *why, size_t size)
                      stacks.len == sim_daemon->desired_len;
 
         for (size_t i = 0; right && i < stacks.len; i++) {
-                AUTO_FREE char *manifest =
-                        json_dumps(sim_daemon->desired[i]->manifest, JSON_COMPACT | JSON_SORT_KEYS);
+                AUTO_JSON json_t *json = desired_manifest(sim_daemon->desired[i]);
+                AUTO_FREE char *manifest = json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS);
 
                 right = stacks.items[i].revision == sim_daemon->desired[i]->revision &&
                         strlen(stacks.items[i].manifest) == strlen(manifest);

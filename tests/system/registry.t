@@ -287,6 +287,40 @@ cp "$work/client.key" "$BERTH_CERTS/$mtls/client.key"
 chmod 600 "$BERTH_CERTS/$mtls/client.key"
 run image push "$mtls/web:1"
 is "$code" 0 'and takes the client certificate of certs.d'
+# A registry whose blobs are elsewhere: its authority speaks for that place too, and nothing else changes.
+mkdir -p "$work/away"
+mkfifo "$work/blobs.in"
+: >"$work/blobs.port"
+cat >"$work/blobs.py" <<'END'
+import functools, http.server, os, ssl, sys, threading
+work = sys.argv[1]
+handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=work + "/away/data")
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(work + "/server.pem", work + "/server.key")
+server.socket = context.wrap_socket(server.socket, server_side=True)
+print(server.server_port, flush=True)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+with open(work + "/blobs.in") as until_closed:
+    until_closed.read()
+END
+/usr/bin/python3 "$work/blobs.py" "$work" >"$work/blobs.port" 2>"$work/blobs.log" &
+pids="$pids $!"
+exec 8>"$work/blobs.in"
+wait_for "$work/blobs.port" '^[0-9]+$'
+registry away "http: {addr: \"127.0.0.1:0\", tls: {certificate: $work/server.pem, key: $work/server.key}}" \
+        "middleware: {storage: [{name: redirect, options: {baseurl: \"https://localhost:$(cat "$work/blobs.port")/\"}}]}"
+away=$addr
+skopeo copy -q --dest-tls-verify=false "oci:$work/oci:1" "docker://$away/away:1"
+run image prune --all
+mkdir -p "$BERTH_CERTS/$away"
+cp "$work/ca.pem" "$BERTH_CERTS/$away/ca.crt"
+run image pull "$away/away:1"
+is "$code" 0 'layers at another host, whose certificate is of the same authority'
+is "$(grep -c 'GET /docker/registry/v2/blobs/.* 200' "$work/blobs.log")" 4 'the config and three layers come from there'
+exec 8>&-
+run image pull "$plain/team/web:1"
+run image tag "$plain/team/web:1" "$tls/web:1"
 echo '{"retry_delay": "50ms", "registries": {"'"$tls"'": {"insecure": true}}}' >"$BERTH_REGISTRIES"
 rm -rf "${BERTH_CERTS:?}/$tls"
 run image pull "$tls/web:1"

@@ -389,6 +389,7 @@ one=$!
 grown
 kill -KILL "$(berth system info -o json | jq -r .pid)"
 wait $one 2>/dev/null
+timeout 20 flock "$BERTH_ROOT/run/berthd.lock" true # its connections end before its lock
 works 75 'a daemon that is killed in the middle: the next one goes on'
 like "$(grep "GET .*$big" "$work/proxy.log" | tail -n 1)" 'range=bytes=[1-9]' '75 from there'
 

@@ -52,8 +52,8 @@ listed=$(berth image ls -q)
 like "$out" 'User: must be a string' "a user that is a number does not become root"
 is "$code" 65 "the load fails"
 is "$listed" "" "and nothing is listed"
-hostile list '.history = [range(70000) | []]'
-like "$out" 'more than 65536 values' "a config that would be large in memory"
+hostile list '.history = [range(140000) | []]'
+like "$out" 'more than 131072 values' "a config that would be large in memory"
 hostile path '.config.WorkingDir = ([range(2000) | "/.."] | add)'
 like "$out" 'WorkingDir: longer than 4095 bytes' "a folder longer than a path"
 
@@ -86,7 +86,7 @@ start odd
 is "$code" 0 "odd variables, folders, volumes, ports, labels"
 is "$out" "/there
 1
-B=2 $esc[31m-
+B=2 ${esc}[31m-
 1" "variables are as they are said, the last one counts; the folder is the guest's"
 run berth image inspect 127.0.0.1:9/bad/odd:1 -o json
 is "$(printf '%s' "$out" | LC_ALL=C tr -d '\n -~')" "" "JSON of it is for terminals too"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * docs/explain.md: what `why`, `events` and `diff` say in ten situations. Each is played with a
- * virtual clock; the words are those of the reconciler and of the command line. To write the page
- * anew: UPDATE=1 build/bin/tests/unit/cli/explain_test
+ * docs/explain.md: what `why`, `events`, `diff` and `apply` say in fourteen situations. Each is
+ * played with a virtual clock; the words are those of the reconciler and of the command line. To
+ * write the page anew: UPDATE=1 build/bin/tests/unit/cli/explain_test
  */
 #include <fcntl.h>
 #include <stdarg.h>
@@ -19,6 +19,7 @@
 #include "base/strbuf.h"
 #include "orchestrator/cli/changes.h"
 #include "orchestrator/cli/explain_text.h"
+#include "reconciler/admission.h"
 #include "reconciler/diff.h"
 #include "schema/load.h"
 #include "tests/scenario/world.h"
@@ -180,25 +181,6 @@ static void gone(const char *service, unsigned replica)
         tell(service, replica, "removed", "", text);
 }
 
-static void show_why(void)
-{
-        struct plan plan;
-
-        world_plan(&world, &plan);
-        strbuf_adds(&page, "\n    $ berth why shop\n");
-        for (size_t i = 0; i < plan.services_len; i++) {
-                AUTO_JSON json_t *service = json_object();
-                AUTO_STRBUF struct strbuf text = STRBUF_INIT(1 << 16);
-
-                json_set_str(service, "service", plan.services[i].service);
-                json_set_str(service, "phase", service_phase_name(plan.services[i].phase));
-                json_set_str(service, "why", plan.services[i].why);
-                explain_service(service, &text);
-                strbuf_addf(&page, "    %s", strbuf_str(&text));
-        }
-        plan_release(&plan);
-}
-
 static void indent(const char *text)
 {
         while (*text) {
@@ -207,6 +189,62 @@ static void indent(const char *text)
                 strbuf_addf(&page, "    %.*s\n", (int)len, text);
                 text += len + (text[len] == '\n');
         }
+}
+
+/* The VMs of a service as the API shows them, but for times. said: by the last tests. */
+static json_t *replicas_json(const struct service_status *status, const char *said)
+{
+        json_t *list = json_array();
+
+        for (size_t i = 0; i < world.facts.vms_len; i++) {
+                const struct vm_fact *vm = &world.facts.vms[i];
+                AUTO_FREE char *name = xasprintf("shop/%s/%u", vm->service, vm->replica);
+                bool running = vm->state == VM_RUNNING;
+                json_t *json;
+
+                if (!streq(vm->service, status->service))
+                        continue;
+                json = json_object();
+                json_set_str(json, "id", vm->id);
+                json_set_str(json, "name", name);
+                json_set_str(json, "state", vm_state_name(vm->state));
+                json_set_str(json, "health", health_state_name(running ? vm->health : HEALTH_NONE));
+                if (vm->state == VM_EXITED)
+                        json_set_int(json, "exit_code", vm->exit_code);
+                json_set_str(json, "message", vm->message);
+                if (said && running && vm->health == HEALTH_UNHEALTHY)
+                        json_object_set_new(json, "last_probe", json_pack("{s:s}", "output", said));
+                json_array_append_new(list, json);
+        }
+        return list;
+}
+
+/* service: NULL: all. said: by the last test of those that are unhealthy, or NULL. */
+static void show_why(const char *service, const char *said)
+{
+        AUTO_STRBUF struct strbuf text = STRBUF_INIT(1 << 16);
+        AUTO_JSON json_t *status = json_object();
+        json_t *services = json_array();
+        struct plan plan;
+
+        world_plan(&world, &plan);
+        for (size_t i = 0; i < plan.services_len; i++) {
+                const struct service_status *s = &plan.services[i];
+                json_t *json = json_object();
+
+                json_set_str(json, "service", s->service);
+                json_set_str(json, "phase", service_phase_name(s->phase));
+                json_set_str(json, "why", s->why);
+                json_set_str(json, "waits_for", s->waits_for);
+                json_object_set_new(json, "replicas", replicas_json(s, said));
+                json_array_append_new(services, json);
+        }
+        plan_release(&plan);
+        json_object_set_new(status, "services", services);
+        (void)explain_status(status, service, &text); /* nothing is seen below */
+        strbuf_addf(&page, "\n    $ berth why shop%s%s\n", service ? "/" : "",
+                    service ? service : "");
+        indent(strbuf_str(&text));
 }
 
 static void show_events(void)
@@ -287,10 +325,12 @@ static void waiting_for_health(void)
         passes(400);
         runs("db", 1);
         passes(30000);
-        health("db", 1, HEALTH_UNHEALTHY, "healthcheck exited 2: no response");
+        health("db", 1, HEALTH_UNHEALTHY,
+               "healthcheck exited 2: pg_isready: /run/postgresql:5432 - no response");
         turn();
         passes(14000);
-        show_why();
+        show_why("web", "pg_isready: /run/postgresql:5432 - no response\n"
+                        "postgres: waiting for the lock of another server\n");
         show_events();
         end();
 }
@@ -313,7 +353,7 @@ static void crash_loop(void)
         passes(100);
         exits("web", 1, EXIT_CODE, 1, NULL);
         turn();
-        show_why();
+        show_why(NULL, NULL);
         show_events();
         end();
 }
@@ -333,7 +373,7 @@ static void given_up(void)
         turn();
         gone("migrate", 1);
         turn();
-        show_why();
+        show_why(NULL, NULL);
         show_events();
         end();
 }
@@ -351,7 +391,7 @@ static void image_missing(void)
         world_image(&world, "web:2")->state = IMAGE_MISSING;
         world_image(&world, "web:2")->message = xstrdup("registry: manifest unknown");
         turn();
-        show_why();
+        show_why(NULL, NULL);
         end();
 }
 
@@ -422,7 +462,7 @@ static void paused_update(void)
         turn();
         gone("web", 1);
         turn();
-        show_why();
+        show_why(NULL, NULL);
         show_events();
         end();
 }
@@ -442,7 +482,7 @@ static void rolled_back(void)
         runs("web", 1);
         health("web", 1, HEALTH_STARTING, NULL);
         passes(9000);
-        show_why();
+        show_why(NULL, NULL);
         health("web", 1, HEALTH_UNHEALTHY, "healthcheck: GET /up: 503 Service Unavailable");
         struct plan plan;
 
@@ -469,7 +509,7 @@ static void network_fails(void)
 
         world_vm_gone(&world, vm);
         turn();
-        show_why();
+        show_why(NULL, NULL);
         end();
 }
 
@@ -479,7 +519,7 @@ static void stopped(void)
         apply(DB, WEB, NULL);
         world_wish(&world, "shop", "db")->stopped = true;
         turn();
-        show_why();
+        show_why(NULL, NULL);
         end();
 }
 
@@ -494,15 +534,84 @@ static void ended_for_health(void)
         passes(60000);
         health("web", 1, HEALTH_UNHEALTHY, "healthcheck: tcp 10.1.0.2:80: Connection refused");
         turn();
-        show_why();
+        show_why(NULL, NULL);
         passes(50);
         exits("web", 1, EXIT_HEALTH, 143, "healthcheck: tcp 10.1.0.2:80: Connection refused");
         turn();
-        show_why();
+        show_why(NULL, NULL);
         passes(200);
         turn();
         runs("web", 1);
         show_events();
+        end();
+}
+
+/* A VM that could not be prepared is tried again until what it lacks is there. */
+static void lacking(const char *title, const char *text, const char *message)
+{
+        begin(title, text);
+        apply("web restart=always", NULL);
+        turn();
+        for (unsigned i = 0; i < 2; i++) {
+                world_vm_ends(&world, vm_of("web", 1), VM_FAILED, EXIT_PREPARE, 0, message);
+                tell("web", 1, "failed", exit_reason_name(EXIT_PREPARE), message);
+                turn();
+                gone("web", 1);
+                passes(i ? 0 : 200);
+                turn();
+        }
+        show_why(NULL, NULL);
+        show_events();
+        end();
+}
+
+static void wrong_test(void)
+{
+        begin("13. A healthcheck that cannot run", "The image has no `curl`.");
+        apply("web restart=always health", NULL);
+        turn();
+        runs("web", 1);
+        passes(90000);
+        health("web", 1, HEALTH_UNHEALTHY,
+               "healthcheck could not run: exec: \"curl\": executable file not found in $PATH");
+        passes(5000);
+        show_why(NULL, NULL);
+        end();
+}
+
+static int64_t memory_of(const struct service *service)
+{
+        return service->vm_memory_bytes;
+}
+
+static void refused(void)
+{
+        static const char manifest[] = "name: shop\n"
+                                       "services:\n"
+                                       "  db:\n"
+                                       "    image: db:16\n"
+                                       "    scale: 3\n"
+                                       "    x-berth: {memory: 3g}\n";
+        AUTO(stack) struct stack *stack = load(manifest, NULL);
+        const struct admission_input input = {.wanted = {.stack = stack},
+                                              .vm_memory = memory_of,
+                                              .overcommit = ADMISSION_OVERCOMMIT,
+                                              .memory_bytes = INT64_C(4) << 30,
+                                              .memory_free_bytes = INT64_C(3) << 30,
+                                              .disk = "/var/lib/berth",
+                                              .disk_free_bytes = INT64_C(100) << 30};
+        struct admission admission;
+
+        begin("14. Refused", "What does not fit is refused before anything is stored or started.");
+        strbuf_adds(&page, "\n");
+        indent(manifest);
+        admission_check(&input, &admission);
+        is_int((long long)admission.len, 1, "one reason");
+        strbuf_adds(&page, "\n    $ berth apply -f shop.yaml\n");
+        for (size_t i = 0; i < admission.len; i++)
+                strbuf_addf(&page, "    error: stack shop was not changed: %s\n",
+                            admission.refusals[i]);
+        admission_release(&admission);
         end();
 }
 
@@ -523,7 +632,8 @@ static void check_page(void)
 int main(void)
 {
         strbuf_adds(&page, "# What berth says\n\n"
-                           "`why`, `events` and `diff` in ten situations. This page is written by "
+                           "`why`, `events`, `diff` and `apply` in fourteen situations. This page "
+                           "is written by "
                            "a test (tests/unit/cli/explain_test.c),\nwhich fails when the words "
                            "change; times are those of a virtual clock.\n");
         waiting_for_health();
@@ -536,6 +646,14 @@ int main(void)
         network_fails();
         stopped();
         ended_for_health();
+        lacking("11. A port that another program has", "Nothing runs until it can be published.",
+                "port 8080 cannot be published: 127.0.0.1:8080/tcp: Address already in use; held "
+                "by nginx (process 812); stop what uses it, or publish another port");
+        lacking("12. A volume in use", "A disk is of one VM at a time.",
+                "volume common is a disk that blog/db/1 has; stop that one, or set the volume's "
+                "x-berth.class to shared in both stacks");
+        wrong_test();
+        refused();
         check_page();
         strbuf_release(&page);
         strbuf_release(&events);

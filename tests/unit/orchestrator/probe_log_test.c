@@ -45,12 +45,15 @@ static void test_bounds(void)
 static void test_json(void)
 {
         struct probe_log log = {0}, again = {0};
-        AUTO_JSON json_t *json = NULL, *back = NULL;
+        AUTO_JSON json_t *json = NULL, *back = NULL, *last = NULL;
         AUTO_FREE char *text = NULL;
 
         add(&log, 0, "fine\n", 5);
         add(&log, 2, "a\xff", 2);
+        ok(!probe_log_last_json(&again), "an empty one has no last");
         json = probe_log_to_json(&log);
+        last = probe_log_last_json(&log);
+        ok(json_equal(last, json_array_get(json, 1)), "the last one alone");
         text = json_text(json);
         is_str(text,
                "[{\"end\":\"2026-01-01T00:00:00.250000000Z\",\"exit_code\":0,\"output\":"

@@ -46,7 +46,7 @@ static const struct {
          "stack.yaml:5:18: error: services.web.environment: must be a map or a list of KEY=VALUE, "
          "not a string\n"
          "stack.yaml:6:14: error: services.web.volumes: must be a list of mounts such as "
-         "\"data:/var/lib/data\", not a string\n"
+         "\"data:/var/lib/data\", not a string; put it in brackets: [\"x:/y\"]\n"
          "stack.yaml:7:10: error: services.web.tty: must be true or false, not a number\n"
          "stack.yaml:8:12: error: services.web.scale: must be a whole number, not a number\n"
          "stack.yaml:9:16: error: services.web.mem_limit: 'lots' is not a size; write a number and "
@@ -216,8 +216,8 @@ static const struct {
          S "devices: [/dev/kvm]\n    cpu_shares: 5\n    extends: {service: x}\n"
            "include: [x.yaml]\nversion: '3'\n",
          "stack.yaml:4:5: error: services.web.devices: devices of the host cannot be passed to a "
-         "VM "
-         "yet; remove the key, /dev/net/tun and /dev/fuse are the guest's own\n"
+         "VM yet, and guests have no tun, fuse or kvm; leave the key out where the service can do "
+         "without\n"
          "stack.yaml:5:5: warning: services.web.cpu_shares: ignored: VMs share processors evenly; "
          "use cpus\n"
          "stack.yaml:6:14: error: services.web.extends: service 'x' does not exist in this file\n"
@@ -258,7 +258,7 @@ static const struct {
          "stack.yaml:12:11: error: services.web.dns[0]: 'x' is not an IPv4 address\n"},
         {"healthcheck test", S "healthcheck: {test: [curl, x]}\n",
          "stack.yaml:4:25: error: services.web.healthcheck.test: a list must begin with CMD, "
-         "CMD-SHELL or NONE, not 'curl'\n"},
+         "CMD-SHELL or NONE, not 'curl'; write [\"CMD\", \"curl\"...]\n"},
         {"restart as boolean", S "restart: false\n",
          "stack.yaml:4:14: error: services.web.restart: must be no, always, on-failure, "
          "on-failure:N or unless-stopped, not a boolean\n"},
@@ -271,8 +271,9 @@ static const struct {
          "environment or in .env\n"
          "stack.yaml:5:32: error: configs.c.environment: the content is given twice; keep one of "
          "file, environment, content\n"
-         "stack.yaml:6:17: error: configs.d.external: there is no store of configs; use 'file', "
-         "'environment' or 'content'\n"},
+         "stack.yaml:6:17: error: configs.d.external: there is no store of configs to take it "
+         "from, nor has Docker one without a swarm; in place of it write file: ./d, or "
+         "environment: VARIABLE\n"},
         {"variables",
          S "hostname: ${NEED:?say who}\n    user: ${bad!}\n    domainname: ${open\n"
            "    working_dir: /$GONE\n    stop_signal: SIG$GONE\n",
@@ -326,13 +327,15 @@ static const struct {
          "%\n"},
         {"indentation", "services:\n  web:\n    image: a\n   ports: []\n",
          "stack.yaml:4:4: error: while parsing a block mapping: did not find expected key; check "
-         "the indentation of this line and the lines above\n"},
+         "the indentation of this line and the lines above, and that quotes are closed\n"},
         {"duplicate key", "services:\n  web:\n    image: a\n    image: b\n",
          "stack.yaml:4:5: error: key 'image' is there twice, first in line 3; remove one\n"},
         {"alias without anchor", "a: *b\n",
-         "stack.yaml:1:4: error: alias *b has no anchor &b above it\n"},
+         "stack.yaml:1:4: error: alias *b has no anchor &b above it; quote text that begins with "
+         "*\n"},
         {"alias of itself", "a: &a [*a]\n",
-         "stack.yaml:1:8: error: alias *a has no anchor &a above it\n"},
+         "stack.yaml:1:8: error: alias *a has no anchor &a above it; quote text that begins with "
+         "*\n"},
         {"merge of text", "a: {<<: text}\n",
          "stack.yaml:1:9: error: '<<' needs a map or a list of maps, not a string\n"},
         {"unknown tag", "a: !!python/object x\nb: !foo x\n",

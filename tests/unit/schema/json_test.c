@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Canonical JSON as the API gets it: hostile. And what people are shown of it. */
 #include "base/clock.h"
-#include "schema/explain.h"
 #include "tests/unit/schema/fixture.h"
 
 #define SERVICE(keys) "{'name':'s','services':{'web':{'image':'a'," keys "}}}"
@@ -44,7 +43,7 @@ static const struct {
         {"no content", "{'name':'s','configs':{'x':{}}}",
          "configs.x: has no content; add file, environment or content (1 error)"},
         {"a list for a map", "{'name':'s','services':[]}",
-         "services: must be a map, not a list (1 error)"},
+         "services: must be a map, not a list; write NAME: instead of - NAME (1 error)"},
         {"null for a service", "{'name':'s','services':{'web':null}}",
          "services.web: must be a map, not nothing; indent its keys below it (1 error)"},
         {"a port out of range", SERVICE("'ports':[{'target':65536}]"),
@@ -216,44 +215,6 @@ static void test_yaml(void)
         }
 }
 
-static char *explain(const char *path, int expected)
-{
-        struct err err = ERR_INIT;
-        char *text = NULL;
-        size_t n = 0;
-        FILE *f = open_memstream(&text, &n);
-
-        is_int(field_explain(path, f, &err), expected, "explain '%s'", path);
-        if (expected < 0)
-                (void)fputs(err.msg, f);
-        (void)fclose(f);
-        return text;
-}
-
-static void test_explain(void)
-{
-        AUTO_FREE char *interval = explain("services.web.healthcheck.interval", 0);
-        AUTO_FREE char *check = explain("services.healthcheck", 0);
-        AUTO_FREE char *top = explain("", 0);
-        AUTO_FREE char *typo = explain("services.halthcheck", -ENOENT);
-        AUTO_FREE char *deep = explain("services.image.tag", -ENOENT);
-        AUTO_FREE char *refusal = explain("services.devices", 0);
-        AUTO_FREE char *alias = explain("services.web.networks.front.aliases", 0);
-        AUTO_FREE char *target = explain("services.ports.target", 0);
-
-        is_str(interval,
-               "services.web.healthcheck.interval: time between two checks; 30s when left out\n"
-               "\nValue: a duration such as 30s or 1m30s\n",
-               "a field");
-        has_str(check, "\nKeys:\n  test ", "the keys of an object");
-        has_str(top, "  services ", "the top level");
-        is_str(typo, "no key 'halthcheck'; did you mean 'healthcheck'?", "a typo");
-        is_str(deep, "nothing is below 'image'", "below a text");
-        has_str(alias, "more names of the service", "below a name");
-        has_str(target, "port in the service's VM", "the long form of an entry");
-        has_str(refusal, "This key is refused.", "a refused key");
-}
-
 /* 10,000 services: the target is well under 2 s; the bound leaves room for sanitizers. */
 static void test_speed(void)
 {
@@ -288,7 +249,6 @@ int main(void)
         test_mutations();
         test_mask();
         test_yaml();
-        test_explain();
         test_speed();
         return tap_done();
 }

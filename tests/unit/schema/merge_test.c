@@ -128,7 +128,8 @@ static void test_findings(void)
                "a.yaml:1:26: error: services.a.colour: unknown key; keys of your own must begin "
                "with "
                "x-\n"
-               "b.yaml:1:29: error: services.a.healthcheck: must be a map, not a number\n"
+               "b.yaml:1:29: error: services.a.healthcheck: must be a map with keys such as "
+               "'test', not a number\n"
                "b.yaml:3:1: error: foo: unknown key; keys of your own must begin with x-\n",
                "in the order of the files");
         free(STEAL(printed));

@@ -12,9 +12,26 @@
 #define DOCS "docs/mistakes.md"
 
 static const char *const names[] = {
-        "01-misspelled-key",    "02-indentation",      "03-tab",      "04-list-without-dash",
-        "05-undeclared-volume", "06-missing-variable", "07-duration", "08-port-twice",
-        "09-wrong-name",        "10-docker-only",
+        "01-misspelled-key",
+        "02-indentation",
+        "03-tab",
+        "04-list-without-dash",
+        "05-undeclared-volume",
+        "06-missing-variable",
+        "07-duration",
+        "08-port-twice",
+        "09-wrong-name",
+        "10-docker-only",
+        "11-variables",
+        "12-blank",
+        "13-service-at-the-top",
+        "14-dashes",
+        "15-healthcheck",
+        "16-wrong-place",
+        "17-alias",
+        "18-image",
+        "19-colon",
+        "20-dependencies",
 };
 
 static char *shown(const struct diags *diags)
@@ -72,7 +89,7 @@ int main(void)
         }
         fixture_enter();
         strbuf_adds(&out,
-                    "# Ten mistakes\n\nWhat berth says to manifests of tests/mistakes, made by "
+                    "# Twenty mistakes\n\nWhat berth says to manifests of tests/mistakes, made by "
                     "tests/unit/schema/mistakes_test (UPDATE=1 writes it).\n");
         for (unsigned i = 0; i < ARRAY_SIZE(names); i++) {
                 AUTO_FREE char *path = xasprintf("%s/" ROOT "/%s.yaml", top, names[i]);

@@ -96,9 +96,9 @@ static char *take_unquoted(struct dotenv *d)
         size_t n = strcspn(d->p, "\r\n");
         char *value;
 
-        for (size_t i = 0; i < n; i++)
-                if (d->p[i] == '#' && (i == 0 || d->p[i - 1] == ' ' || d->p[i - 1] == '\t'))
-                        n = i;
+        for (const char *p = d->p; p < d->p + n; p++) /* COLOR=#fff is no comment */
+                if (*p == '#' && (p[-1] == ' ' || p[-1] == '\t'))
+                        n = (size_t)(p - d->p);
         while (n > 0 && (d->p[n - 1] == ' ' || d->p[n - 1] == '\t'))
                 n--;
         value = xstrndup(d->p, n);

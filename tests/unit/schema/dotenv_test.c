@@ -21,7 +21,7 @@ static const struct {
          "A=1;B=x;C=;", 0},
         {"export and colon", "export A=1\nB: 2\nC : 3\n", "A=1;B=2;C=3;", 0},
         {"key alone", "HOST\nGONE\n", "HOST=host;", 0},
-        {"inline comments", "A=1 # c\nB=1#c\nC=#c\nD='x' # c\n", "A=1;B=1#c;C=;D=x;", 0},
+        {"inline comments", "A=1 # c\nB=1#c\nC=#c\nD='x' # c\n", "A=1;B=1#c;C=#c;D=x;", 0},
         {"single quotes", "A='$HOST \\n \"x\" it\\'s'\n", "A=$HOST \\n \"x\" it's;", 0},
         {"double quotes", "A=\"$HOST \\n\\t\\\"\\$HOST\\\\ \\q\"\n", "A=host \n\t\"$HOST\\ \\q;",
          0},

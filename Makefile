@@ -227,7 +227,7 @@ $(BUILD)/bin/tests/bench/reconcile: $(call objs,tests/bench/reconcile.c) \
 bench-reconcile: $(BUILD)/bin/tests/bench/reconcile ## time of a no-op decision and of a diff
 	$(q)$<
 
-bench-daemon: bench-reconcile test-images ## those of the running daemon, about 5 minutes; VMS=50
+bench-daemon: bench-reconcile test-images ## those of the running daemon, about a minute; VMS=50
 	$(q)BUILD=$(BUILD) BERTH_TEST_IMAGES=$(CURDIR)/build/tests/images sh tests/bench/daemon.sh
 
 bench-manifest: all             ## time to check a manifest of 10,000 services in 10 MB

@@ -19,8 +19,8 @@ struct names {
 struct record {
         struct names names;
         uint32_t ip;
-        char *network;
-        bool ready;
+        char *stack, *network;
+        bool shared, ready;
 };
 
 struct client {
@@ -85,7 +85,9 @@ struct dns_zone *dns_zone_new(const char *stack, const char *network, const stru
                 z->records[i].names = names_copy(r->names, r->names_len);
                 names_lower(&z->records[i].names);
                 z->records[i].ip = r->ip;
+                z->records[i].stack = xstrdup(r->stack ? r->stack : stack);
                 z->records[i].network = xstrdup(r->network);
+                z->records[i].shared = r->shared;
                 z->records[i].ready = r->ready;
         }
         z->clients = xcalloc(zone->clients_len + 1, sizeof(*z->clients));
@@ -108,6 +110,7 @@ void dns_zone_free(struct dns_zone *z)
                 return;
         for (size_t i = 0; i < z->records_len; i++) {
                 names_release(&z->records[i].names);
+                free(z->records[i].stack);
                 free(z->records[i].network);
         }
         for (size_t i = 0; i < z->clients_len; i++)
@@ -137,34 +140,46 @@ static bool record_visible(const struct dns_zone *z, const struct client *client
 }
 
 /*
- * What may be a name of ours at the beginning of the question, by its length: "web.shop.test" is
- * all of it (an alias with points), "web.shop" and "web". 0: there is no such one. */
-static size_t candidate(const struct dns_zone *z, const char *name, unsigned which)
-{
-        size_t n = strlen(name), top = strlen("." TOP), stack = strlen(z->stack);
+ * The ways to read a question, the longest name first: "web.shop.test" is all of it (an alias with
+ * points), "web.shop" below test, or "web" of stack shop.
+ */
+enum reading { AS_IT_IS, BELOW_TEST, BELOW_STACK, READINGS };
 
-        if (which == 0)
+/* How much of the question is the record's name when read so; 0: none. */
+static size_t name_length(const struct record *r, const char *name, enum reading reading)
+{
+        size_t n = strlen(name), top = strlen("." TOP), stack = strlen(r->stack);
+
+        if (reading == AS_IT_IS)
                 return n;
         if (n <= top || !streq(name + n - top, "." TOP))
                 return 0;
         n -= top;
-        if (which == 1)
+        if (reading == BELOW_TEST)
                 return n;
         if (n <= stack + 1 || name[n - stack - 1] != '.' ||
-            strncmp(name + n - stack, z->stack, stack) != 0)
+            strncmp(name + n - stack, r->stack, stack) != 0)
                 return 0;
         return n - stack - 1;
 }
 
-#define CANDIDATES 3
+static bool is_below_test(const char *stack, const char *name)
+{
+        size_t n = strlen(stack);
+
+        return n && strncmp(name, stack, n) == 0 && streq(name + n, "." TOP);
+}
 
 /* Names above ours exist, though they have no records. */
-static bool name_is_apex(const struct dns_zone *z, const char *name)
+static bool name_is_apex(const struct dns_zone *z, const struct client *client, const char *name)
 {
-        size_t stack = strlen(z->stack);
-
-        return !*name || streq(name, TOP) ||
-               (strncmp(name, z->stack, stack) == 0 && streq(name + stack, "." TOP));
+        if (!*name || streq(name, TOP) || is_below_test(z->stack, name))
+                return true;
+        for (size_t i = 0; i < z->records_len; i++)
+                if (is_below_test(z->records[i].stack, name) &&
+                    record_visible(z, client, &z->records[i]))
+                        return true;
+        return false;
 }
 
 static void add_address(struct dns_result *ret, size_t *seen, uint32_t ip)
@@ -177,20 +192,28 @@ static void add_address(struct dns_result *ret, size_t *seen, uint32_t ip)
         ++*seen;
 }
 
+/* Which records are meant: how the question is read, and of what rank they are. */
+struct pick {
+        const char *name;
+        enum reading reading;
+        bool shared, ready;
+};
+
 /*
- * Visible addresses of a short name, those that are ready or those that are not, beginning at
- * record number `from`, as many as fit. Returns how many there are.
+ * Visible addresses of what is picked, beginning at record number `from`, as many as fit. Returns
+ * how many there are.
  */
-static size_t collect(const struct dns_zone *z, const struct client *client, const char *name,
-                      size_t n, bool ready, size_t from, struct dns_result *ret)
+static size_t collect(const struct dns_zone *z, const struct client *client,
+                      const struct pick *pick, size_t from, struct dns_result *ret)
 {
         size_t seen = 0;
 
         for (size_t i = 0; i < z->records_len; i++) {
                 const struct record *r = &z->records[(from + i) % z->records_len];
+                size_t n = name_length(r, pick->name, pick->reading);
 
-                if (r->ready == ready && names_have(&r->names, name, n) &&
-                    record_visible(z, client, r))
+                if (n && r->ready == pick->ready && r->shared == pick->shared &&
+                    names_have(&r->names, pick->name, n) && record_visible(z, client, r))
                         add_address(ret, &seen, r->ip);
         }
         return seen;
@@ -207,20 +230,19 @@ static void rotate(struct dns_result *ret, size_t turn)
                 ret->addresses[i] = copy[(i + turn) % ret->addresses_len];
 }
 
-/* The addresses of the first candidate that has some: those of replicas that are ready, or else of
- * the others. Returns how many; *ret_n, *ret_ready: for which. */
+/*
+ * The addresses of the first reading that has some: those on the stack's own networks, or else on
+ * shared ones, where a name may be one of several stacks; of replicas that are ready, or else of
+ * the others. Returns how many; *ret_pick: which.
+ */
 static size_t find_addresses(const struct dns_zone *z, const struct client *client,
-                             const char *name, size_t *ret_n, bool *ret_ready,
-                             struct dns_result *ret)
+                             const char *name, struct pick *ret_pick, struct dns_result *ret)
 {
-        for (unsigned which = 0; which < CANDIDATES; which++) {
-                size_t n = candidate(z, name, which), seen = 0;
+        for (unsigned i = 0; i < READINGS * 4u; i++) {
+                size_t seen;
 
-                for (int ready = 1; n && !seen && ready >= 0; ready--) {
-                        seen = collect(z, client, name, n, ready, 0, ret);
-                        *ret_ready = ready;
-                }
-                *ret_n = n;
+                *ret_pick = (struct pick){name, (enum reading)(i / 4), i & 2, !(i & 1)};
+                seen = collect(z, client, ret_pick, 0, ret);
                 if (seen)
                         return seen;
         }
@@ -230,12 +252,12 @@ static size_t find_addresses(const struct dns_zone *z, const struct client *clie
 static void lookup_name(const struct dns_zone *z, const struct client *client,
                         const struct dns_query *query, size_t turn, struct dns_result *ret)
 {
-        size_t n = 0;
-        bool ready = true;
-        size_t seen = find_addresses(z, client, query->name, &n, &ready, ret);
+        struct pick pick;
+        size_t seen = find_addresses(z, client, query->name, &pick, ret);
 
         if (!seen) {
-                ret->rcode = name_is_apex(z, query->name) ? DNS_RCODE_OK : DNS_RCODE_NO_NAME;
+                ret->rcode =
+                        name_is_apex(z, client, query->name) ? DNS_RCODE_OK : DNS_RCODE_NO_NAME;
                 return;
         }
         if (query->type != DNS_TYPE_A && query->type != DNS_TYPE_ANY) {
@@ -244,7 +266,7 @@ static void lookup_name(const struct dns_zone *z, const struct client *client,
         }
         if (seen > DNS_ZONE_ADDRESSES_MAX) { /* start elsewhere each time, so that all appear */
                 ret->addresses_len = 0;
-                (void)collect(z, client, query->name, n, ready, turn, ret);
+                (void)collect(z, client, &pick, turn, ret);
                 return;
         }
         rotate(ret, turn);
@@ -276,6 +298,7 @@ static const char *own_name(const struct dns_zone *z, const struct record *r)
 
                 for (size_t k = 0; k < z->records_len && !shared; k++)
                         shared = z->records[k].ip != r->ip &&
+                                 streq(z->records[k].stack, r->stack) &&
                                  names_have(&z->records[k].names, name, strlen(name));
                 if (!shared)
                         return name;
@@ -283,11 +306,11 @@ static const char *own_name(const struct dns_zone *z, const struct record *r)
         return r->names.items[0];
 }
 
-/* A name that would be too long with our own domain is none: "" is no pointer. */
+/* A name that would be too long with its domain is none: "" is no pointer. */
 static void name_pointer(const struct dns_zone *z, const struct record *r, struct dns_result *ret)
 {
         int n = snprintf(ret->pointer, sizeof(ret->pointer), "%s.%s." TOP, own_name(z, r),
-                         z->stack);
+                         r->stack);
 
         if (n < 0 || (size_t)n >= sizeof(ret->pointer))
                 ret->pointer[0] = '\0';

@@ -58,7 +58,7 @@ static int check_options(struct options *o, struct err *err)
 
         if (!o->dir || !o->id.stack || !o->id.name || !o->subnet_text)
                 return err_set(err, EINVAL, "--dir, --stack, --name and --subnet are needed");
-        if (!value_stack_name_valid(o->id.stack) || !value_name_valid(o->id.name))
+        if ((*o->id.stack && !value_stack_name_valid(o->id.stack)) || !value_name_valid(o->id.name))
                 return err_set(err, EINVAL, "--stack and --name must be names");
         r = value_cidr4(o->subnet_text, &o->id.subnet, &o->id.bits, err);
         if (r < 0)

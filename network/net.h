@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One network of a stack, as the daemon sees it: a berth-netd process that owns a network namespace
- * (inside a user namespace when not root) with a bridge, the addresses, the DNS server on the
- * gateway address, the port forwards from the host, and the way out. netd outlives the daemon: it
- * is adopted again by its control socket, and everything it is told is a whole desired state (zone,
- * forwards), so that telling it twice does no harm.
+ * One network of a stack, or one that stacks share, as the daemon sees it: a berth-netd process
+ * that owns a network namespace (inside a user namespace when not root) with a bridge, the
+ * addresses, the DNS server on the gateway address, the port forwards from the host, and the way
+ * out. netd outlives the daemon: it is adopted again by its control socket, and everything it is
+ * told is a whole desired state (zone, forwards), so that telling it twice does no harm.
  *
  *   DIR/netd.sock   control socket (JSON lines, descriptors by SCM_RIGHTS)
  *   DIR/netd.json   pid, start time, subnet
@@ -33,7 +33,7 @@
 struct net_spec {
         const char *netd;  /* path of the berth-netd program */
         const char *dir;   /* for netd.sock; exists, shorter than 90 bytes */
-        const char *stack; /* for names: web.STACK.test */
+        const char *stack; /* for names: web.STACK.test; "": no stack's own, all may be on it */
         const char *name;  /* of the network, unique within the stack */
         uint32_t subnet;   /* host byte order */
         unsigned bits;     /* 16..29 */
@@ -60,8 +60,12 @@ struct zone_record {
                                      NAME.test, NAME.STACK.test, any case */
         size_t names_len;
         uint32_t ip;
-        const char *network; /* where ip is: answered to clients that are on that network too */
-        bool ready;          /* rotates among ready ones; not ready: only when no other is */
+        /* Where ip is: answered to clients that are on that network too. NAME of this stack, or
+           STACK/NAME of another, /NAME of none. */
+        const char *network;
+        bool ready;        /* rotates among ready ones; not ready: only when no other is */
+        const char *stack; /* whose it is; NULL: the stack of the network */
+        bool shared; /* other stacks are there, too: only when no record that is not has the name */
 };
 
 /* Name servers of a client's own: as many as a resolv.conf can have. */

@@ -95,6 +95,9 @@ void proto_put_zone(json_t *request, const struct zone *zone)
                 put_ip(j, "ip", r->ip);
                 json_set_str(j, "network", r->network);
                 json_set_bool(j, "ready", r->ready);
+                json_set_str(j, "stack", r->stack);
+                if (r->shared)
+                        json_set_bool(j, "shared", true);
         }
         for (size_t i = 0; i < zone->clients_len; i++) {
                 const struct zone_client *c = &zone->clients[i];
@@ -157,6 +160,17 @@ static int get_names(const json_t *object, const char *key, size_t max, bool (*v
         return 0;
 }
 
+/* NAME, STACK/NAME or /NAME. */
+static bool network_valid(const char *text)
+{
+        const char *slash = strchr(text, '/');
+        AUTO_FREE char *stack = slash ? xstrndup(text, (size_t)(slash - text)) : NULL;
+
+        if (slash && slash > text && !value_stack_name_valid(stack))
+                return false;
+        return value_name_valid(slash ? slash + 1 : text);
+}
+
 static int get_record(const json_t *j, struct zone_record *ret, struct err *err)
 {
         int r = get_names(j, "names", PROTO_NAMES_MAX, value_host_name_valid, &ret->names,
@@ -165,6 +179,10 @@ static int get_record(const json_t *j, struct zone_record *ret, struct err *err)
         if (r < 0)
                 return r;
         ret->ready = json_bool(j, "ready", false);
+        ret->shared = json_bool(j, "shared", false);
+        ret->stack = json_str(j, "stack", NULL);
+        if (ret->stack && !value_stack_name_valid(ret->stack))
+                return err_set(err, EINVAL, "record: stack: not a name");
         r = get_ip(j, "ip", "record", &ret->ip, err);
         if (r < 0)
                 return r;
@@ -202,7 +220,7 @@ static int get_client(const json_t *j, struct zone_client *ret, struct err *err)
         r = get_servers(j, ret, err);
         if (r < 0)
                 return r;
-        return get_names(j, "networks", PROTO_NETWORKS_MAX, value_name_valid, &ret->networks,
+        return get_names(j, "networks", PROTO_NETWORKS_MAX, network_valid, &ret->networks,
                          &ret->networks_len, err);
 }
 

@@ -37,8 +37,10 @@ static void add_others(const struct daemon *d, const char *name, struct admissio
                         *array_push(ret, &in->others_len) = as_stack(d->desired[i]);
         for (size_t i = 0; (n = networks_at(d->networks, i)); i++) {
                 const struct desired *owner = daemon_find(d, n->stack);
+                bool stays = streq(n->stack, STACK_SHARED) ||
+                             (owner && owner->wanted == STACK_UP && !streq(n->stack, name));
 
-                if (n->bits && owner && owner->wanted == STACK_UP && !streq(n->stack, name))
+                if (n->bits && stays)
                         *array_push(ret_subnets, &in->subnets_len) =
                                 (struct admission_subnet){n->stack, n->name, n->subnet, n->bits};
         }
@@ -53,6 +55,7 @@ void daemon_admission(const struct daemon *d, const struct desired *desired, str
         AUTO_FREE struct admission_subnet *subnets = NULL;
         struct admission_input in = {.wanted = as_stack(desired),
                                      .before = as_stack(daemon_find(d, name)),
+                                     .shared = shared_stack(d->shared),
                                      .vm_memory = instance_memory,
                                      .overcommit = d->overcommit,
                                      .memory_bytes = host_memory_total(),

@@ -94,9 +94,16 @@ static int next_revision(struct edit *c, const json_t *manifest, struct err *err
         return 0;
 }
 
+static int same_manifest(struct edit *c, struct err *err)
+{
+        AUTO_JSON json_t *manifest = desired_manifest(c->old);
+
+        return next_revision(c, manifest, err);
+}
+
 static int set_stopped(struct edit *c, bool stopped, struct err *err)
 {
-        int r = next_revision(c, c->old->manifest, err);
+        int r = same_manifest(c, err);
 
         for (size_t i = 0; r == 0 && i < c->new->wishes.services_len; i++) {
                 struct service_wish *wish = &c->new->wishes.services[i];
@@ -136,7 +143,7 @@ static int do_restart(struct edit *c, struct err *err)
 
 static int do_scale(struct edit *c, struct err *err)
 {
-        AUTO_JSON json_t *manifest = json_deep_copy(c->old->manifest);
+        AUTO_JSON json_t *manifest = desired_manifest(c->old);
         const char *name = json_string_value(json_array_get(c->asked.services, 0));
         json_t *service = json_object_get(json_object_get(manifest, "services"), name);
 
@@ -152,7 +159,8 @@ static int do_scale(struct edit *c, struct err *err)
 
 /* The revision asked for, else the newest whose manifest differs from the present one. */
 static const struct stored_revision *choose(const struct stored_revisions *revisions,
-                                            const struct edit *c, json_t **ret_manifest)
+                                            const struct edit *c, const json_t *present,
+                                            json_t **ret_manifest)
 {
         for (size_t i = 0; i < revisions->len; i++) {
                 const struct stored_revision *r = &revisions->items[i];
@@ -164,7 +172,7 @@ static const struct stored_revision *choose(const struct stored_revisions *revis
                         continue;
                 if (json_parse(r->manifest, len, len, "manifest", &manifest, NULL) < 0)
                         continue;
-                if (!c->asked.revision && json_equal(manifest, c->old->manifest))
+                if (!c->asked.revision && json_equal(manifest, present))
                         continue;
                 *ret_manifest = STEAL(manifest);
                 return r;
@@ -174,6 +182,7 @@ static const struct stored_revision *choose(const struct stored_revisions *revis
 
 static int do_rollback(struct edit *c, struct err *err)
 {
+        AUTO_JSON json_t *present = desired_manifest(c->old);
         AUTO_JSON json_t *manifest = NULL;
         struct stored_revisions revisions = {0};
         const struct stored_revision *to;
@@ -181,14 +190,14 @@ static int do_rollback(struct edit *c, struct err *err)
 
         if (r < 0)
                 return r;
-        to = choose(&revisions, c, &manifest);
+        to = choose(&revisions, c, present, &manifest);
         if (!to) {
                 stored_revisions_release(&revisions);
                 return err_set(err, ENOENT, "stack %s has no such revision; see `berth history %s`",
                                c->old->stack->name, c->old->stack->name);
         }
         c->asked.revision = to->revision; /* for the note */
-        c->changed = !json_equal(manifest, c->old->manifest);
+        c->changed = !json_equal(manifest, present);
         stored_revisions_release(&revisions);
         return next_revision(c, manifest, err);
 }
@@ -263,7 +272,7 @@ static json_t *find_manifest(const struct daemon *d, const char *stack, unsigned
 /* The present manifest with that one service as it was, else all of the old one. */
 static int bring_back(struct edit *c, const json_t *good, const char *service, struct err *err)
 {
-        AUTO_JSON json_t *manifest = json_deep_copy(c->old->manifest);
+        AUTO_JSON json_t *manifest = desired_manifest(c->old);
         json_t *spec = json_object_get(json_object_get(good, "services"), service);
         int r;
 
@@ -273,7 +282,7 @@ static int bring_back(struct edit *c, const json_t *good, const char *service, s
         r = next_revision(c, manifest, err);
         if (r < 0)
                 r = next_revision(c, good, err); /* a volume or secret of then is missing now */
-        c->changed = r == 0 && !json_equal(c->new->manifest, c->old->manifest);
+        c->changed = r == 0 && !desired_same_manifest(c->new, c->old);
         return r;
 }
 

@@ -2,6 +2,7 @@
 #include "orchestrator/daemon.h"
 
 #include <dirent.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,6 +48,14 @@ static void on_wake_due(struct ev_loop *loop, ev_timer *w, int revents)
         (void)loop;
         (void)revents;
         daemon_dirty(container_of(w, struct daemon, wake));
+}
+
+static void on_quiet(struct ev_loop *loop, ev_timer *w, int revents)
+{
+        (void)loop;
+        (void)w;
+        (void)revents;
+        (void)malloc_trim(0); /* there may be nothing to give */
 }
 
 /* ----------------------------------------------------------------------- what instances tell us */
@@ -183,7 +192,8 @@ static void fail_on_lost_networks(struct daemon *d)
 
                 for (size_t k = 0; k < in->nics_len; k++) {
                         const struct network_entry *n =
-                                networks_find(d->networks, in->stack, in->nics[k].network);
+                                networks_find(d->networks, nic_stack(in, &in->nics[k]),
+                                              nic_network(&in->nics[k]));
 
                         if (n && !n->up && n->failed_ms) {
                                 instance_fail(in, EXIT_VMM, "its network was lost");
@@ -314,6 +324,8 @@ static void sweep_scratch(struct daemon *d)
 
 static int open_networks(struct daemon *d, struct err *err)
 {
+        int r = shared_open(d->store, &d->shared, err);
+
         const struct networks_env env = {.loop = d->loop,
                                          .store = d->store,
                                          .run_dir = d->roots.run,
@@ -324,7 +336,7 @@ static int open_networks(struct daemon *d, struct err *err)
                                          .on_link_gone = on_link_gone,
                                          .ctx = d};
 
-        return networks_new(&env, &d->networks, err);
+        return r < 0 ? r : networks_new(&env, &d->networks, err);
 }
 
 static void init_env(struct daemon *d)
@@ -355,6 +367,7 @@ void daemon_init(struct daemon *d, struct ev_loop *loop)
         d->started_ms = clock_wall_ms();
         ev_timer_init(&d->turn, on_turn_due, 0.0, 0.0);
         ev_timer_init(&d->wake, on_wake_due, 0.0, 0.0);
+        ev_timer_init(&d->quiet, on_quiet, 0.0, 0.0);
 }
 
 int daemon_open(struct daemon *d, struct err *err)
@@ -376,6 +389,7 @@ void daemon_close(struct daemon *d)
 
         ev_timer_stop(d->loop, &d->turn);
         ev_timer_stop(d->loop, &d->wake);
+        ev_timer_stop(d->loop, &d->quiet);
         if (d->store)
                 daemon_write_down(d);
         for (size_t i = 0; i < d->instances_len; i++)
@@ -390,6 +404,7 @@ void daemon_close(struct daemon *d)
         image_store_close(d->image_store);
         events_free(d->events);
         logs_free(d->logs);
+        shared_free(d->shared);
         store_close(d->store);
         plan_release(&d->plan);
         for (size_t i = 0; i < d->desired_len; i++)

@@ -20,11 +20,15 @@
 #include "orchestrator/machine_id.h"
 #include "orchestrator/networks.h"
 #include "orchestrator/qemu_version.h"
+#include "orchestrator/shared.h"
 #include "orchestrator/store.h"
 #include "orchestrator/warm.h"
 #include "reconciler/admission.h"
 #include "reconciler/reconcile.h"
 #include "vz/accel.h"
+
+/* No turn for so long, and the daemon idles. */
+#define DAEMON_QUIET_S 1.0
 
 struct daemon_options {
         const char *root, *images; /* NULL: the defaults of base/roots.h */
@@ -62,6 +66,7 @@ struct daemon {
         struct images *images;
         char *images_noted; /* what image_uses_note() told the store; NULL: nothing yet */
         struct networks *networks;
+        struct shared *shared; /* networks that several stacks may be on */
         struct api_socket *api;
         struct qemu_version *qemu_version;
         struct templates *templates; /* NULL: not wanted, or accelerator not known yet */
@@ -84,9 +89,9 @@ struct daemon {
         struct follower *followers;
 
         ev_timer turn, wake;
+        ev_timer quiet; /* since the last turn: memory goes back to the host */
         ev_signal sigterm, sigint;
         ev_io owner;
-        bool busy;        /* VMs were starting or stopping at the last turn */
         bool draining;    /* stop all VMs and networks, then end */
         bool remove_root; /* and leave no file */
         int exit_code;
@@ -243,6 +248,21 @@ void daemon_unfollow(struct daemon *d, struct follower *follower);
 /** The instance that runs a replica (not one that is going), or NULL. replica 0: the first. */
 struct instance *daemon_instance(const struct daemon *d, const char *stack, const char *service,
                                  unsigned replica);
+
+/* Networks that stacks share (network_change.c). */
+
+/** Make one. spec: its name is not looked at. EEXIST, EINVAL; EADDRINUSE: its subnet is taken. */
+int daemon_network_create(struct daemon *d, const char *name, const struct network *spec,
+                          struct err *err);
+
+/** ENOENT; EBUSY: the text names who uses it. */
+int daemon_network_delete(struct daemon *d, const char *name, struct err *err);
+
+/** ["shop/web"]: services that are on it, or are to be. */
+json_t *daemon_network_users(const struct daemon *d, const char *name);
+
+/** Make what manifests name, forget what none does any more; called at the begin of a turn. */
+void daemon_follow_networks(struct daemon *d);
 
 /** Views (view.c): new references, shapes as in api/wire.h. */
 json_t *view_status(const struct daemon *d, const struct desired *desired);

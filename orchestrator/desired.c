@@ -41,12 +41,24 @@ int desired_new(const json_t *manifest, struct desired **ret, json_t **ret_diagn
         diags_release(&diags);
         if (r < 0)
                 return r;
-        d->manifest = stack_to_json(d->stack);
         d->wishes.services_len = d->stack->services_len;
         d->wishes.services = xcalloc(d->stack->services_len, sizeof(*d->wishes.services));
         desired_hash(d);
         *ret = STEAL(d);
         return 0;
+}
+
+json_t *desired_manifest(const struct desired *d)
+{
+        return stack_to_json(d->stack);
+}
+
+bool desired_same_manifest(const struct desired *a, const struct desired *b)
+{
+        AUTO_JSON json_t *one = desired_manifest(a);
+        AUTO_JSON json_t *other = desired_manifest(b);
+
+        return json_equal(one, other);
 }
 
 void desired_hash(struct desired *d)
@@ -198,7 +210,6 @@ void desired_unref(struct desired *desired)
         }
         free(desired->wishes.services);
         stack_free(desired->stack);
-        json_decref(desired->manifest);
         free(desired->source);
         free(desired);
 }

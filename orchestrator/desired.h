@@ -16,7 +16,6 @@
 struct desired {
         unsigned refs;
         struct stack *stack;
-        json_t *manifest; /* canonical JSON of stack */
         struct stack_wishes wishes;
         bool wishes_changed;         /* in memory, and not in the store yet */
         struct stack_hashes *hashes; /* of stack and wishes: desired_hash() */
@@ -31,6 +30,12 @@ struct desired {
 /** A new one with one reference. manifest: borrowed, hostile until this read it. */
 int desired_new(const json_t *manifest, struct desired **ret, json_t **ret_diagnostics,
                 struct err *err);
+
+/** Its manifest as canonical JSON: a new reference, made from the stack each time. */
+json_t *desired_manifest(const struct desired *desired);
+
+/** Whether two revisions have the same one. */
+bool desired_same_manifest(const struct desired *a, const struct desired *b);
 
 /**
  * Take over what another revision wished for services of the same name: generation and image,

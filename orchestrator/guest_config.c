@@ -160,6 +160,8 @@ static int build_mounts(struct guest_setup *s, const struct guest_input *in, str
                         g->flags |= WIRE_M_SEED;
                 g->size = m->size_bytes > 0 ? (uint64_t)m->size_bytes : 0;
                 g->mode = m->mode > 0 ? (unsigned)m->mode : 0;
+                g->uid = m->uid;
+                g->gid = m->gid;
         }
         return 0;
 }
@@ -330,23 +332,35 @@ static int build_rlimits(struct guest_setup *s, const struct service *sv, struct
         return 0;
 }
 
-/* Docker's order: drops first, then adds. */
+static int capability_mask(const struct str_list *list, const char *key, uint64_t *ret,
+                           struct err *err)
+{
+        uint64_t mask;
+
+        *ret = 0;
+        for (size_t i = 0; i < list->len; i++) {
+                if (linux_capabilities(list->items[i], &mask, err) < 0)
+                        return err_wrap(err, "%s", key);
+                *ret |= mask;
+        }
+        return 0;
+}
+
+/* As Docker: what is added goes above what is dropped, but when one of both is ALL. */
 static int build_capabilities(struct guest_setup *s, const struct service *sv, struct err *err)
 {
-        uint64_t caps = GUEST_CAPS_DOCKER, mask;
+        uint64_t add, drop, basic = GUEST_CAPS_DOCKER;
+        int r = capability_mask(&sv->cap_add, "cap_add", &add, err);
 
-        for (size_t i = 0; i < sv->cap_drop.len; i++) {
-                if (linux_capabilities(sv->cap_drop.items[i], &mask, err) < 0)
-                        return err_wrap(err, "cap_drop");
-                caps &= ~mask;
-        }
-        for (size_t i = 0; i < sv->cap_add.len; i++) {
-                if (linux_capabilities(sv->cap_add.items[i], &mask, err) < 0)
-                        return err_wrap(err, "cap_add");
-                caps |= mask;
-        }
+        if (r == 0)
+                r = capability_mask(&sv->cap_drop, "cap_drop", &drop, err);
+        if (r < 0)
+                return r;
         s->config.caps_set = true;
-        s->config.caps = caps;
+        if (add == CAPABILITIES_ALL)
+                s->config.caps = drop == CAPABILITIES_ALL ? add : add & ~drop;
+        else
+                s->config.caps = (basic & ~drop) | add;
         return 0;
 }
 
@@ -368,6 +382,9 @@ static int build_process(struct guest_setup *s, const struct guest_input *in, st
         c->privileged = sv->privileged;
         c->read_only = sv->read_only;
         c->tty = sv->tty;
+        c->init = sv->init;
+        c->no_new_privs = sv->no_new_privs;
+        c->oom_score_adj = sv->oom_score_adj;
         c->stdin_open = sv->stdin_open;
         c->shm_size = sv->shm_size_bytes > 0 ? (uint64_t)sv->shm_size_bytes : 0;
         c->memory_max = sv->mem_limit_bytes > 0 ? (uint64_t)sv->mem_limit_bytes : 0;

@@ -162,6 +162,7 @@ void instance_free(struct instance *in)
         guest_setup_free(in->setup);
         for (size_t i = 0; i < in->nics_len; i++) {
                 free(in->nics[i].network);
+                free(in->nics[i].shared);
                 str_list_clear(&in->nics[i].aliases);
                 if (in->nics[i].tap_fd >= 0)
                         (void)close(in->nics[i].tap_fd); /* a tap has no data to lose */

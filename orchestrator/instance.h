@@ -91,7 +91,8 @@ struct stats_wait {
 };
 
 struct instance_nic {
-        char *network;
+        char *network; /* as the stack names it */
+        char *shared;  /* its name in STACK_SHARED; NULL: it is the stack's own */
         uint32_t ip, gateway;
         unsigned bits;
         bool egress;                 /* the VM may go out here */
@@ -99,6 +100,12 @@ struct instance_nic {
         struct tap_request *request; /* under way */
         struct str_list aliases;
 };
+
+struct instance;
+
+/** Whose network it is, and its name there: as networks.h knows it. */
+const char *nic_stack(const struct instance *in, const struct instance_nic *nic);
+const char *nic_network(const struct instance_nic *nic);
 
 /* Host CLOCK_MONOTONIC in ns of each step of a start; 0: not reached. */
 struct instance_times {

@@ -24,6 +24,7 @@ static json_t *nics_json(const struct instance *in)
                 json_t *nic = json_object(), *aliases = json_array();
 
                 json_set_str(nic, "network", in->nics[i].network);
+                json_set_str(nic, "shared", in->nics[i].shared);
                 json_set_int(nic, "ip", in->nics[i].ip);
                 json_set_int(nic, "gateway", in->nics[i].gateway);
                 json_set_int(nic, "bits", in->nics[i].bits);
@@ -149,6 +150,7 @@ static int read_nic(struct instance *in, const json_t *j, struct err *err)
             json_need_int(j, "bits", 0, 32, "nic", &bits, err) < 0)
                 return -err->code;
         nic->network = xstrdup(network);
+        nic->shared = xstrdup(json_str(j, "shared", NULL));
         nic->ip = (uint32_t)ip;
         nic->gateway = (uint32_t)gateway;
         nic->bits = (unsigned)bits;

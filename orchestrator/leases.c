@@ -52,46 +52,84 @@ static int free_subnet(const struct networks *ns, uint32_t *ret_subnet, struct e
                        count);
 }
 
+/* A network that is gone leaves its lease to whoever asks for just that subnet. */
+static int give_up_subnet(struct networks *ns, const struct stored_subnet *of, struct err *err)
+{
+        AUTO_FREE char *stack = xstrdup(of->stack);
+        AUTO_FREE char *name = xstrdup(of->network);
+        int r = store_delete_subnet(ns->env.store, stack, name, err);
+
+        if (r == 0)
+                networks_forget(ns, stack, name);
+        return r;
+}
+
+static int ask_subnet(struct networks *ns, const char *stack, const struct network *spec,
+                      uint32_t *ret_subnet, unsigned *ret_bits, struct err *err)
+{
+        const struct stored_subnet *other;
+        int r = value_cidr4(spec->subnet, ret_subnet, ret_bits, err);
+
+        while (r == 0 &&
+               (other = taken_by(ns, *ret_subnet, *ret_bits, find_subnet(ns, stack, spec->name)))) {
+                if (streq(other->stack, STACK_SHARED) ||
+                    networks_find(ns, other->stack, other->network))
+                        return err_set(err, EADDRINUSE,
+                                       "subnet %s overlaps that of network %s%s%s; choose another "
+                                       "or leave it out",
+                                       spec->subnet, other->network,
+                                       *other->stack ? " of stack " : "", other->stack);
+                r = give_up_subnet(ns, other, err);
+        }
+        return r;
+}
+
+static int put_subnet(struct networks *ns, const char *stack, const char *name, uint32_t subnet,
+                      unsigned bits, struct err *err)
+{
+        struct stored_subnet *lease = find_subnet(ns, stack, name);
+        int r = store_put_subnet(ns->env.store, stack, name, subnet, bits, err);
+
+        if (r < 0)
+                return r;
+        if (!lease) {
+                lease = array_push(&ns->leases.subnets, &ns->leases.subnets_len);
+                lease->stack = xstrdup(stack);
+                lease->network = xstrdup(name);
+        }
+        lease->subnet = subnet;
+        lease->bits = bits;
+        return 0;
+}
+
 int networks_choose_subnet(struct networks *ns, const char *stack, const struct network *spec,
                            uint32_t *ret_subnet, unsigned *ret_bits, struct err *err)
 {
-        struct stored_subnet *lease = find_subnet(ns, stack, spec->name);
+        const struct stored_subnet *lease = find_subnet(ns, stack, spec->name);
         uint32_t subnet = lease ? lease->subnet : 0;
         unsigned bits = lease ? lease->bits : NETWORKS_BITS;
-        int r;
+        int r = 0;
 
         if (spec->subnet) {
-                const struct stored_subnet *other;
-
-                r = value_cidr4(spec->subnet, &subnet, &bits, err);
-                if (r < 0)
-                        return r;
-                other = taken_by(ns, subnet, bits, lease);
-                if (other)
-                        return err_set(err, EADDRINUSE,
-                                       "subnet %s overlaps that of network %s of stack %s; choose "
-                                       "another or leave it out",
-                                       spec->subnet, other->network, other->stack);
+                r = ask_subnet(ns, stack, spec, &subnet, &bits, err);
+                lease = find_subnet(ns, stack, spec->name);
         } else if (!lease) {
                 r = free_subnet(ns, &subnet, err);
-                if (r < 0)
-                        return r;
         }
-        if (!lease || lease->subnet != subnet || lease->bits != bits) {
-                r = store_put_subnet(ns->env.store, stack, spec->name, subnet, bits, err);
-                if (r < 0)
-                        return r;
-                if (!lease) {
-                        lease = array_push(&ns->leases.subnets, &ns->leases.subnets_len);
-                        lease->stack = xstrdup(stack);
-                        lease->network = xstrdup(spec->name);
-                }
-                lease->subnet = subnet;
-                lease->bits = bits;
-        }
+        if (r == 0 && (!lease || lease->subnet != subnet || lease->bits != bits))
+                r = put_subnet(ns, stack, spec->name, subnet, bits, err);
         *ret_subnet = subnet;
         *ret_bits = bits;
-        return 0;
+        return r;
+}
+
+int networks_reserve(struct networks *ns, const char *stack, const struct network *spec,
+                     struct err *err)
+{
+        uint32_t subnet;
+        unsigned bits;
+
+        return networks_choose_subnet(ns, stack, spec, &subnet, &bits, err);
 }
 
 static struct stored_lease *lease_of_ip(struct networks *ns, const struct network_entry *n,
@@ -151,6 +189,10 @@ int networks_lease(struct networks *ns, const char *stack, const char *name, con
                 *ret_ip = lease->ip;
                 return 0;
         }
+        if (wanted && (wanted == n->gateway || !net_address_usable(n->subnet, n->bits, wanted)))
+                return err_set(err, EADDRNOTAVAIL,
+                               "ipv4_address is none of network %s's; see `berth network ls`",
+                               name);
         other = wanted ? lease_of_ip(ns, n, wanted) : NULL;
         if (other && other != lease)
                 return err_set(err, EADDRINUSE, "address is used by %s/%u on network %s",
@@ -172,14 +214,25 @@ int networks_lease(struct networks *ns, const char *stack, const char *name, con
         return 0;
 }
 
-/* The store forgets a stack's leases with the stack itself; this is our copy of them. */
-void networks_forget_stack(struct networks *ns, const char *stack)
+/* name: NULL: all of the stack, also what it has on networks that are shared. */
+static bool lease_is_of(const struct stored_lease *l, const char *stack, const char *name)
+{
+        size_t n = strlen(stack);
+
+        if (!name && streq(l->stack, STACK_SHARED) && strncmp(l->service, stack, n) == 0 &&
+            l->service[n] == '/')
+                return true;
+        return streq(l->stack, stack) && (!name || streq(l->network, name));
+}
+
+/* The store forgets leases with what had them; this is our copy of them. */
+static void forget(struct networks *ns, const char *stack, const char *name)
 {
         struct stored_leases *all = &ns->leases;
         size_t kept = 0;
 
         for (size_t i = 0; i < all->leases_len; i++) {
-                if (!streq(all->leases[i].stack, stack)) {
+                if (!lease_is_of(&all->leases[i], stack, name)) {
                         all->leases[kept++] = all->leases[i];
                         continue;
                 }
@@ -190,7 +243,8 @@ void networks_forget_stack(struct networks *ns, const char *stack)
         all->leases_len = kept;
         kept = 0;
         for (size_t i = 0; i < all->subnets_len; i++) {
-                if (!streq(all->subnets[i].stack, stack)) {
+                if (!streq(all->subnets[i].stack, stack) ||
+                    (name && !streq(all->subnets[i].network, name))) {
                         all->subnets[kept++] = all->subnets[i];
                         continue;
                 }
@@ -198,4 +252,14 @@ void networks_forget_stack(struct networks *ns, const char *stack)
                 free(all->subnets[i].network);
         }
         all->subnets_len = kept;
+}
+
+void networks_forget_stack(struct networks *ns, const char *stack)
+{
+        forget(ns, stack, NULL);
+}
+
+void networks_forget(struct networks *ns, const char *stack, const char *name)
+{
+        forget(ns, stack, name);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "orchestrator/linux_names.h"
 
+#include <assert.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/resource.h>
@@ -100,7 +101,8 @@ static const char *const capability_names[] = {
         "CHECKPOINT_RESTORE",
 };
 
-#define CAPABILITIES_ALL ((UINT64_C(1) << ARRAY_SIZE(capability_names)) - 1)
+static_assert(CAPABILITIES_ALL == (UINT64_C(1) << ARRAY_SIZE(capability_names)) - 1,
+              "a bit for each name");
 
 int linux_capabilities(const char *name, uint64_t *ret, struct err *err)
 {

@@ -7,6 +7,9 @@
 
 #include "base/err.h"
 
+/* The set of all capabilities. */
+#define CAPABILITIES_ALL ((UINT64_C(1) << 41) - 1)
+
 /** Number of "SIGTERM", "TERM", "RTMIN+3" or "15"; 0: there is no such signal. */
 int linux_signal(const char *name);
 

@@ -244,7 +244,7 @@ void networks_retry(struct networks *ns, const char *stack)
         for (size_t i = 0; i < ns->len; i++) {
                 struct network_entry *entry = &ns->items[i]->entry;
 
-                if (!streq(entry->stack, stack))
+                if (!streq(entry->stack, stack) && !streq(entry->stack, STACK_SHARED))
                         continue;
                 networks_tell_anew(ns->items[i]); /* ports that failed are asked for again */
                 if (entry->failed_ms) {

@@ -66,7 +66,8 @@ void networks_free(struct networks *networks);
 /** Start the network's netd. Failure is noted in its entry; the next call tries again. */
 void networks_create(struct networks *networks, const char *stack, const struct network *spec);
 
-/** Somebody asks again: networks and ports of the stack that failed are tried at once. */
+/** Somebody asks again: networks and ports of the stack that failed, and what stacks share, are
+ * tried at once. */
 void networks_retry(struct networks *networks, const char *stack);
 
 /** End netd and all it owns. */
@@ -101,7 +102,7 @@ bool networks_takes_taps(const struct networks *networks, const char *stack, con
 
 /* A VM as networks see it. All borrowed. */
 struct endpoint_nic {
-        const char *network;
+        const char *stack, *network; /* stack: STACK_SHARED, or that of the endpoint */
         uint32_t ip;
         const struct str_list *aliases; /* may be NULL */
         bool egress;                    /* the VM may go out here */
@@ -140,7 +141,12 @@ enum forward_state networks_forward(const struct networks *networks, const char 
                                     const char *service, unsigned replica, const struct port *port,
                                     uint16_t *ret_host_port, const char **ret_error);
 
-/** Forget all leases of a stack that is gone. */
+/** The subnet that spec will have, leased for it. EADDRINUSE: the text says whose it is. */
+int networks_reserve(struct networks *networks, const char *stack, const struct network *spec,
+                     struct err *err);
+
+/** Forget all leases of a stack, or of one network, that is gone; the store has done so. */
 void networks_forget_stack(struct networks *networks, const char *stack);
+void networks_forget(struct networks *networks, const char *stack, const char *name);
 
 #endif

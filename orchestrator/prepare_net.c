@@ -45,24 +45,50 @@ void instance_forget_taps(struct instance *in)
                 }
 }
 
+const char *nic_stack(const struct instance *in, const struct instance_nic *nic)
+{
+        return nic->shared ? STACK_SHARED : in->stack;
+}
+
+const char *nic_network(const struct instance_nic *nic)
+{
+        return nic->shared ? nic->shared : nic->network;
+}
+
+/* On a network that stacks share, leases of services of one name are told apart by the stack. */
+static int lease(const struct instance *in, const char *shared, const struct network_ref *ref,
+                 uint32_t *ret_ip, struct err *err)
+{
+        AUTO_FREE char *guest = shared ? xasprintf("%s/%s", in->stack, in->service) : NULL;
+        uint32_t wanted = 0;
+
+        if (ref->ipv4_address && value_ip4(ref->ipv4_address, &wanted, err) < 0)
+                return -EINVAL;
+        return networks_lease(in->env->networks, shared ? STACK_SHARED : in->stack,
+                              shared ? shared : ref->network, guest ? guest : in->service,
+                              in->replica + in->lane * SERVICE_REPLICAS_MAX, wanted, ret_ip, err);
+}
+
 static int copy_nic(struct instance *in, const struct network_ref *ref, bool no_egress,
                     struct err *err)
 {
-        const struct network_entry *net = networks_find(in->env->networks, in->stack, ref->network);
+        const struct network *spec = stack_find_network(in->desired->stack, ref->network);
+        const char *shared = spec ? network_shared_name(spec) : NULL;
+        const struct network_entry *net =
+                networks_find(in->env->networks, shared ? STACK_SHARED : in->stack,
+                              shared ? shared : ref->network);
         struct instance_nic *nic;
-        uint32_t wanted = 0, ip;
+        uint32_t ip;
         int r;
 
         if (!net)
                 return err_set(err, ENETDOWN, "network %s does not exist", ref->network);
-        if (ref->ipv4_address && value_ip4(ref->ipv4_address, &wanted, err) < 0)
-                return -EINVAL;
-        r = networks_lease(in->env->networks, in->stack, ref->network, in->service,
-                           in->replica + in->lane * SERVICE_REPLICAS_MAX, wanted, &ip, err);
+        r = lease(in, shared, ref, &ip, err);
         if (r < 0)
                 return r;
         nic = array_push(&in->nics, &in->nics_len);
         nic->network = xstrdup(ref->network);
+        nic->shared = xstrdup(shared);
         nic->ip = ip;
         nic->gateway = net->gateway;
         nic->bits = net->bits;
@@ -101,8 +127,8 @@ static int open_taps(struct instance *in, struct err *err)
         for (size_t i = 0; r == 0 && i < in->nics_len; i++) {
                 struct tap_request *request = request_new(in, i);
 
-                r = networks_open_tap(in->env->networks, in->stack, in->nics[i].network,
-                                      on_tap_opened, request, err);
+                r = networks_open_tap(in->env->networks, nic_stack(in, &in->nics[i]),
+                                      nic_network(&in->nics[i]), on_tap_opened, request, err);
                 if (r < 0) {
                         in->nics[i].request = NULL;
                         free(request);
@@ -137,7 +163,8 @@ static void on_tap_moved(void *ctx, int none, const struct err *err)
                 return;
         in->nics[0].request = NULL;
         if (!err)
-                networks_note_moved(in->env->networks, in->stack, in->nics[0].network);
+                networks_note_moved(in->env->networks, nic_stack(in, &in->nics[0]),
+                                    nic_network(&in->nics[0]));
         if (in->nics[0].tap_fd >= 0 || in->vm) { /* the VM did not wait for it */
                 if (err)
                         instance_fail(in, EXIT_PREPARE, err->msg);
@@ -159,15 +186,18 @@ static void on_tap_moved(void *ctx, int none, const struct err *err)
  */
 int instance_ask_taps(struct instance *in, struct err *err)
 {
+        const char *stack, *network;
         struct err why = ERR_INIT;
         struct tap_request *request;
 
         if (!in->member)
                 return open_taps(in, err);
+        stack = nic_stack(in, &in->nics[0]);
+        network = nic_network(&in->nics[0]);
         request = request_new(in, 0);
-        if (networks_move_tap(in->env->networks, in->stack, in->nics[0].network,
-                              pool_member_tap_name(in->member), on_tap_moved, request, &why) == 0) {
-                if (networks_takes_taps(in->env->networks, in->stack, in->nics[0].network))
+        if (networks_move_tap(in->env->networks, stack, network, pool_member_tap_name(in->member),
+                              on_tap_moved, request, &why) == 0) {
+                if (networks_takes_taps(in->env->networks, stack, network))
                         in->nics[0].tap_fd = steal_fd(&in->member_tap);
                 return 0;
         }

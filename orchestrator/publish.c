@@ -55,27 +55,30 @@ static const char **keep_list(struct zone_build *zb, size_t n)
         return list;
 }
 
-static const struct endpoint_nic *nic_on(const struct endpoint *ep, const char *network)
+static bool nic_is_on(const struct endpoint_nic *nic, const char *stack, const char *network)
+{
+        return streq(nic->network, network) && streq(nic->stack, stack);
+}
+
+static const struct endpoint_nic *nic_on(const struct endpoint *ep, const struct network_entry *net)
 {
         for (size_t i = 0; i < ep->nics_len; i++)
-                if (streq(ep->nics[i].network, network))
+                if (nic_is_on(&ep->nics[i], net->stack, net->name))
                         return &ep->nics[i];
         return NULL;
 }
 
-/* Whether some VM on `network` is on `other` too: then names of `other` matter to its netd. */
-static bool reachable(const struct endpoint *eps, size_t n, const char *stack, const char *network,
-                      const char *other)
+/* What a network is called towards the netd of another: see struct zone_record. */
+static const char *network_id(struct zone_build *zb, const struct network_entry *to,
+                              const struct endpoint_nic *nic)
 {
-        for (size_t i = 0; i < n; i++)
-                if (streq(eps[i].stack, stack) && nic_on(&eps[i], network) &&
-                    nic_on(&eps[i], other))
-                        return true;
-        return false;
+        if (streq(nic->stack, to->stack))
+                return nic->network;
+        return keep_text(zb, xasprintf("%s/%s", nic->stack, nic->network));
 }
 
-static void add_record(struct zone_build *zb, const struct endpoint *ep,
-                       const struct endpoint_nic *nic)
+static void add_record(struct zone_build *zb, const struct network_entry *to,
+                       const struct endpoint *ep, const struct endpoint_nic *nic)
 {
         size_t aliases = nic->aliases ? nic->aliases->len : 0;
         const char **names = keep_list(zb, 2 + aliases);
@@ -88,15 +91,17 @@ static void add_record(struct zone_build *zb, const struct endpoint *ep,
         record->names = names;
         record->names_len = 2 + aliases;
         record->ip = nic->ip;
-        record->network = nic->network;
+        record->network = network_id(zb, to, nic);
+        record->stack = ep->stack;
+        record->shared = streq(nic->stack, STACK_SHARED);
         record->ready = ep->ready;
 }
 
 /* Loopback is the VM itself. Without a way out only those of the network can be asked. */
-static void add_servers(struct zone_client *client, const struct network_entry *net,
+static void add_servers(struct zone_client *client, const struct network_entry *to,
                         const struct endpoint *ep)
 {
-        uint32_t mask = UINT32_MAX << (32 - net->bits), ip;
+        uint32_t mask = UINT32_MAX << (32 - to->bits), ip;
 
         for (size_t i = 0; ep->dns && i < ep->dns->len; i++) {
                 if (client->servers_len == ZONE_SERVERS_MAX ||
@@ -104,41 +109,60 @@ static void add_servers(struct zone_client *client, const struct network_entry *
                         continue;
                 if (ip >> 24 == 127)
                         ip = client->ip;
-                if (client->egress || (ip & mask) == (net->subnet & mask))
+                if (client->egress || (ip & mask) == (to->subnet & mask))
                         client->servers[client->servers_len++] = ip;
         }
 }
 
-static void add_client(struct zone_build *zb, const struct network_entry *net,
+static void add_client(struct zone_build *zb, const struct network_entry *to,
                        const struct endpoint *ep, uint32_t ip, bool egress)
 {
         const char **networks = keep_list(zb, ep->nics_len);
         struct zone_client *client = array_push(&zb->clients, &zb->clients_len);
 
         for (size_t i = 0; i < ep->nics_len; i++)
-                networks[i] = ep->nics[i].network;
+                networks[i] = network_id(zb, to, &ep->nics[i]);
         client->ip = ip;
         client->networks = networks;
         client->networks_len = ep->nics_len;
         client->egress = egress;
-        add_servers(client, net, ep);
+        add_servers(client, to, ep);
+}
+
+/* Networks that VMs on one network are on: their names matter to its netd. */
+struct neighbours {
+        const struct endpoint_nic **nics; /* one of each */
+        size_t len;
+};
+
+static bool neighbours_have(const struct neighbours *nb, const struct endpoint_nic *nic)
+{
+        for (size_t i = 0; i < nb->len; i++)
+                if (nic_is_on(nic, nb->nics[i]->stack, nb->nics[i]->network))
+                        return true;
+        return false;
 }
 
 static void build_zone(struct zone_build *zb, const struct network_entry *net,
                        const struct endpoint *eps, size_t n)
 {
-        for (size_t i = 0; i < n; i++) {
-                const struct endpoint_nic *here;
+        struct neighbours nb = {0};
 
-                if (!streq(eps[i].stack, net->stack))
+        for (size_t i = 0; i < n; i++) {
+                const struct endpoint_nic *here = nic_on(&eps[i], net);
+
+                if (!here)
                         continue;
-                here = nic_on(&eps[i], net->name);
-                if (here)
-                        add_client(zb, net, &eps[i], here->ip, here->egress);
-                for (size_t k = 0; eps[i].named && eps[i].serving && k < eps[i].nics_len; k++)
-                        if (reachable(eps, n, net->stack, net->name, eps[i].nics[k].network))
-                                add_record(zb, &eps[i], &eps[i].nics[k]);
+                add_client(zb, net, &eps[i], here->ip, here->egress);
+                for (size_t k = 0; k < eps[i].nics_len; k++)
+                        if (!neighbours_have(&nb, &eps[i].nics[k]))
+                                *array_push(&nb.nics, &nb.len) = &eps[i].nics[k];
         }
+        for (size_t i = 0; i < n; i++)
+                for (size_t k = 0; eps[i].named && eps[i].serving && k < eps[i].nics_len; k++)
+                        if (neighbours_have(&nb, &eps[i].nics[k]))
+                                add_record(zb, net, &eps[i], &eps[i].nics[k]);
+        free(nb.nics);
 }
 
 static void zone_fingerprint(const struct zone_build *zb, char *ret)
@@ -146,8 +170,8 @@ static void zone_fingerprint(const struct zone_build *zb, char *ret)
         AUTO_STRBUF struct strbuf text = STRBUF_INIT(FINGERPRINT_MAX);
 
         for (size_t i = 0; i < zb->records_len; i++) {
-                strbuf_addf(&text, "r %u %s %d", zb->records[i].ip, zb->records[i].network,
-                            zb->records[i].ready);
+                strbuf_addf(&text, "r %u %s %s %d", zb->records[i].ip, zb->records[i].stack,
+                            zb->records[i].network, zb->records[i].ready);
                 for (size_t k = 0; k < zb->records[i].names_len; k++)
                         strbuf_addf(&text, " %s", zb->records[i].names[k]);
                 strbuf_addc(&text, '\n');
@@ -197,6 +221,8 @@ static void publish_zone(struct network_state *n, const struct endpoint *eps, si
                 else
                         memcpy(n->zone_digest, digest, sizeof(digest));
                 plan_retry(n, r < 0, &n->zone_failures, &n->entry.zone_retry_ms);
+        } else if (n->zone_failures) { /* it is as netd knows it again */
+                plan_retry(n, false, &n->zone_failures, &n->entry.zone_retry_ms);
         }
         zone_build_release(&zb);
 }
@@ -255,14 +281,19 @@ static void renew_slots(struct network_state *n, const struct forward *forwards,
         n->slots_len = len;
 }
 
-/* A port that netd picks is a replica's own; a fixed one is shared by all of the service. */
-static char *forward_id(const char *service, unsigned replica, const struct port *p)
+/*
+ * A port that netd picks is a replica's own; a fixed one is shared by all of the service. Where
+ * services of several stacks have ports, the stack comes first.
+ */
+static char *forward_id(const struct network_entry *net, const char *stack, const char *service,
+                        unsigned replica, const struct port *p)
 {
         bool fixed = p->published && !p->published_last;
+        bool own = streq(net->stack, stack);
 
-        return xasprintf("%s/%u/%s:%u-%u/%u/%s", service, fixed ? 0 : replica,
-                         p->host_ip ? p->host_ip : "", p->published, p->published_last, p->target,
-                         p->protocol == PORT_UDP ? "udp" : "tcp");
+        return xasprintf("%s%s%s/%u/%s:%u-%u/%u/%s", own ? "" : stack, own ? "" : "//", service,
+                         fixed ? 0 : replica, p->host_ip ? p->host_ip : "", p->published,
+                         p->published_last, p->target, p->protocol == PORT_UDP ? "udp" : "tcp");
 }
 
 /* The forwards under construction, and beside each how good its target is. */
@@ -289,7 +320,7 @@ static int target_rank(const struct network_state *n, const struct endpoint *ep,
 static struct forward *forward_of(struct forward_build *fb, const struct endpoint *ep,
                                   const struct port *p)
 {
-        AUTO_FREE char *id = forward_id(ep->service, ep->replica, p);
+        AUTO_FREE char *id = forward_id(&fb->net->entry, ep->stack, ep->service, ep->replica, p);
         int rank = target_rank(fb->net, ep, id);
         struct forward *f;
 
@@ -366,8 +397,7 @@ static void publish_forwards(struct network_state *n, const struct endpoint *eps
         struct forward_build fb = {.net = n};
 
         for (size_t i = 0; i < eps_len; i++)
-                if (streq(eps[i].stack, n->entry.stack) && eps[i].nics_len &&
-                    streq(eps[i].nics[0].network, n->entry.name))
+                if (eps[i].nics_len && nic_is_on(&eps[i].nics[0], n->entry.stack, n->entry.name))
                         add_forwards(&fb, &eps[i]);
         send_forwards(&fb);
         for (size_t i = 0; i < fb.len; i++)
@@ -405,13 +435,15 @@ enum forward_state networks_forward(const struct networks *ns, const char *stack
                                     const char *service, unsigned replica, const struct port *port,
                                     uint16_t *ret_host_port, const char **ret_error)
 {
-        AUTO_FREE char *id = forward_id(service, replica, port);
-
         for (size_t i = 0; i < ns->len; i++) {
-                const struct forward_slot *slot = NULL;
+                const struct network_entry *net = &ns->items[i]->entry;
+                AUTO_FREE char *id = NULL;
+                const struct forward_slot *slot;
 
-                if (streq(ns->items[i]->entry.stack, stack))
-                        slot = slot_of(ns->items[i], id);
+                if (!streq(net->stack, stack) && !streq(net->stack, STACK_SHARED))
+                        continue;
+                id = forward_id(net, stack, service, replica, port);
+                slot = slot_of(ns->items[i], id);
                 if (!slot)
                         continue;
                 *ret_host_port = slot->host_port;

@@ -73,7 +73,8 @@ void daemon_forget_former(struct daemon *d)
 
 static int save(struct daemon *d, const struct desired *desired, const char *note, struct err *err)
 {
-        AUTO_FREE char *manifest = json_text(desired->manifest);
+        AUTO_JSON json_t *manifest_json = desired_manifest(desired);
+        AUTO_FREE char *manifest = json_text(manifest_json);
         AUTO_JSON json_t *wishes_json = desired_wishes_json(desired);
         AUTO_FREE char *wishes = json_text(wishes_json);
         AUTO_FREE char *note_copy = xstrdup(note);
@@ -255,8 +256,7 @@ int daemon_apply(struct daemon *d, const char *name, const json_t *manifest, con
                 desired_inherit(new, old, false);
         renewed = note_images(d, new);
         if (old && !renewed && !has_stopped(old) && old->wanted == STACK_UP &&
-            old->ports == ports && streq(old->source, source) &&
-            json_equal(old->manifest, new->manifest))
+            old->ports == ports && streq(old->source, source) && desired_same_manifest(old, new))
                 return STACK_SAME;
         return daemon_accept(d, STEAL(new), "apply", err);
 }
@@ -280,9 +280,10 @@ static bool pulls_again(const struct desired *desired, const char *ref)
 static void renew_pulled(struct daemon *d, const struct desired *old)
 {
         AUTO(desired) struct desired *new = NULL;
+        AUTO_JSON json_t *manifest = desired_manifest(old);
         AUTO_JSON json_t *diagnostics = NULL;
         struct err err = ERR_INIT;
-        int r = desired_new(old->manifest, &new, &diagnostics, &err);
+        int r = desired_new(manifest, &new, &diagnostics, &err);
 
         if (r == 0) {
                 new->source = xstrdup(old->source);

@@ -47,6 +47,12 @@ static const char *const statements[] = {
                                 " (?3 = 0 OR replica = ?3)",
         [STMT_REPLICA_DELETE_STACK] = "DELETE FROM replicas WHERE stack = ?",
         [STMT_REPLICA_DROP] = "DELETE FROM replicas WHERE rowid = ?",
+        [STMT_NETWORK_PUT] = "INSERT OR REPLACE INTO networks (name, subnet, internal, egress,"
+                             " labels, maker, created_ms) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [STMT_NETWORK_LIST] = "SELECT name, subnet, internal, egress, labels, maker, created_ms,"
+                              " rowid FROM networks ORDER BY name",
+        [STMT_NETWORK_DELETE] = "DELETE FROM networks WHERE name = ?",
+        [STMT_NETWORK_DROP] = "DELETE FROM networks WHERE rowid = ?",
         [STMT_SUBNET_PUT] = "INSERT INTO subnets (stack, network, subnet, bits)"
                             " VALUES (?, ?, ?, ?) ON CONFLICT (stack, network)"
                             " DO UPDATE SET subnet = excluded.subnet, bits = excluded.bits",
@@ -63,7 +69,8 @@ static const char *const statements[] = {
         [STMT_LEASE_DELETE] = "DELETE FROM leases WHERE stack = ?1 AND service = ?2 AND"
                               " (?3 = 0 OR replica = ?3)",
         [STMT_LEASE_DELETE_NETWORK] = "DELETE FROM leases WHERE stack = ? AND network = ?",
-        [STMT_LEASE_DELETE_STACK] = "DELETE FROM leases WHERE stack = ?",
+        [STMT_LEASE_DELETE_STACK] = "DELETE FROM leases WHERE stack = ?1 OR (stack = '' AND"
+                                    " substr(service, 1, length(?1) + 1) = ?1 || '/')",
         [STMT_LEASE_DROP] = "DELETE FROM leases WHERE rowid = ?",
         [STMT_EVENT_PUT] = "INSERT INTO events (time_ns, stack, service, replica, type, reason,"
                            " message) VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -118,6 +125,11 @@ static int code_of(int rc)
 
 int store_failed(struct store *store, int rc, const char *what, struct err *err)
 {
+        int os = errno; /* SQLite knows its own only for some: a commit's fsync() is none of them */
+
+        if ((rc & 0xff) == SQLITE_IOERR && os)
+                return err_set(err, os, "state database %s: %s: %s", store->path, what,
+                               strerror(os));
         return err_set(err, code_of(rc), "state database %s: %s: %s", store->path, what,
                        store->db ? sqlite3_errmsg(store->db) : sqlite3_errstr(rc));
 }
@@ -146,9 +158,10 @@ sqlite3_stmt *store_bind(struct store *store, enum stmt id, const char *format, 
 
 int store_run_stmt(struct store *store, sqlite3_stmt *stmt, const char *what, struct err *err)
 {
-        int rc = sqlite3_step(stmt);
-        int r = 0;
+        int rc, r = 0;
 
+        errno = 0;
+        rc = sqlite3_step(stmt);
         if (rc != SQLITE_DONE && rc != SQLITE_ROW)
                 r = store_failed(store, rc, what, err);
         (void)sqlite3_reset(stmt);          /* repeats the error of the step */

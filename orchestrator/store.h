@@ -149,6 +149,34 @@ int store_list_replicas(struct store *store, struct stored_replicas *ret, struct
 int store_delete_replica(struct store *store, const char *stack, const char *service,
                          unsigned replica, struct err *err);
 
+/* ------------------------------------------------------------------------------------ networks */
+
+/* One that stacks share. */
+struct stored_network {
+        char *name, *subnet; /* subnet: as asked for; NULL: chosen */
+        bool internal, egress;
+        char *labels; /* JSON object */
+        char *maker;  /* the stack whose manifest it is from; "": made for itself */
+        int64_t created_ms;
+};
+
+struct stored_networks {
+        struct stored_network *items; /* sorted by name */
+        size_t len;
+};
+
+/** Free the list and its texts. A zeroed one is fine. */
+void stored_networks_release(struct stored_networks *networks);
+
+/** Insert or replace by name. */
+int store_put_network(struct store *store, const struct stored_network *network, struct err *err);
+
+/** All of them. ret: the caller's to release. */
+int store_list_networks(struct store *store, struct stored_networks *ret, struct err *err);
+
+/** Remove it with its subnet and leases: one transaction. A missing one is fine. */
+int store_delete_network(struct store *store, const char *name, struct err *err);
+
 /* -------------------------------------------------------------------------------------- leases */
 
 struct stored_subnet {
@@ -158,7 +186,8 @@ struct stored_subnet {
 };
 
 struct stored_lease {
-        char *stack, *network, *service;
+        char *stack, *network; /* stack: "", the network is shared */
+        char *service;         /* STACK/SERVICE there */
         unsigned replica;
         uint32_t ip; /* host byte order */
 };

@@ -15,13 +15,13 @@ static bool count_valid(int64_t n)
         return n >= 0 && n <= UINT_MAX;
 }
 
-static const char *key_wrong(sqlite3_stmt *row, int stack, int service, int replica, int64_t max)
+static const char *key_wrong(sqlite3_stmt *row, int stack, int service, int replica)
 {
         if (!value_name_valid(row_text(row, stack)))
                 return "the stack's name is none";
         if (!value_name_valid(row_text(row, service)))
                 return "the service's name is none";
-        if (row_int(row, replica) < 1 || row_int(row, replica) > max)
+        if (row_int(row, replica) < 1 || row_int(row, replica) > SERVICE_REPLICAS_MAX)
                 return "the replica's number is out of range";
         return NULL;
 }
@@ -37,7 +37,7 @@ static int exit_reason_find(const char *name)
 static const char *parse_replica(sqlite3_stmt *row, void *result)
 {
         struct stored_replicas *replicas = result;
-        const char *wrong = key_wrong(row, 0, 1, 2, SERVICE_REPLICAS_MAX);
+        const char *wrong = key_wrong(row, 0, 1, 2);
         int exit = exit_reason_find(row_text(row, 6));
         struct replica_fact *fact;
 
@@ -116,7 +116,7 @@ static const char *parse_subnet(sqlite3_stmt *row, void *result)
         struct stored_leases *leases = result;
         struct stored_subnet *subnet;
 
-        if (!value_name_valid(row_text(row, 0)))
+        if (*row_text(row, 0) && !value_name_valid(row_text(row, 0)))
                 return "the stack's name is none";
         if (!value_name_valid(row_text(row, 1)))
                 return "the network's name is none";
@@ -132,14 +132,27 @@ static const char *parse_subnet(sqlite3_stmt *row, void *result)
         return NULL;
 }
 
+/* On a network that is nobody's alone it is STACK/SERVICE. */
+static bool tenant_valid(const char *stack, const char *service)
+{
+        const char *slash = strchr(service, '/');
+        AUTO_FREE char *guest = NULL;
+
+        if (*stack)
+                return value_name_valid(stack) && value_name_valid(service);
+        guest = slash ? xstrndup(service, (size_t)(slash - service)) : NULL;
+        return guest && value_name_valid(guest) && value_name_valid(slash + 1);
+}
+
 static const char *parse_lease(sqlite3_stmt *row, void *result)
 {
         struct stored_leases *leases = result;
-        const char *wrong = key_wrong(row, 0, 2, 3, INT64_C(2) * SERVICE_REPLICAS_MAX);
         struct stored_lease *lease;
 
-        if (wrong)
-                return wrong;
+        if (!tenant_valid(row_text(row, 0), row_text(row, 2)))
+                return "the name of stack or service is none";
+        if (row_int(row, 3) < 1 || row_int(row, 3) > INT64_C(2) * SERVICE_REPLICAS_MAX)
+                return "the replica's number is out of range";
         if (!value_name_valid(row_text(row, 1)))
                 return "the network's name is none";
         if (row_int(row, 4) < 1 || row_int(row, 4) > UINT32_MAX)

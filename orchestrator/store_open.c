@@ -40,6 +40,9 @@ static const char *const upgrades[] = {
         "ALTER TABLE replicas ADD COLUMN last_message TEXT;"
         "ALTER TABLE stacks ADD COLUMN wishes TEXT NOT NULL DEFAULT '{}';"
         "ALTER TABLE history ADD COLUMN note TEXT NOT NULL DEFAULT '';",
+        "CREATE TABLE networks (name TEXT PRIMARY KEY, subnet TEXT, internal INTEGER NOT NULL,"
+        " egress INTEGER NOT NULL, labels TEXT NOT NULL, maker TEXT NOT NULL,"
+        " created_ms INTEGER NOT NULL) STRICT;",
 };
 #define STORE_VERSION ((int64_t)ARRAY_SIZE(upgrades))
 

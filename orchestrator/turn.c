@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One turn: observe, reconcile, execute. Levels decide, never events. */
-#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +15,8 @@ static int64_t ports_retry_ms(const struct instance *in)
 {
         const struct network_entry *n =
                 in->trouble && in->nics_len
-                        ? networks_find(in->env->networks, in->stack, in->nics[0].network)
+                        ? networks_find(in->env->networks, nic_stack(in, &in->nics[0]),
+                                        nic_network(&in->nics[0]))
                         : NULL;
 
         return n ? n->ports_retry_ms : 0;
@@ -46,6 +46,17 @@ static void observe_vm(struct instance *in, struct vm_fact *fact)
                 fact->message = publishing;
 }
 
+/* VMs of other stacks that are attached. */
+static unsigned count_guests(const struct daemon *d, const struct network_entry *n)
+{
+        unsigned guests = 0;
+
+        for (size_t i = 0; streq(n->stack, STACK_SHARED) && i < d->instances_len; i++)
+                for (size_t k = 0; k < d->instances[i]->nics_len; k++)
+                        guests += streq(d->instances[i]->nics[k].shared, n->name);
+        return guests;
+}
+
 static void observe_networks(const struct daemon *d, struct facts *facts)
 {
         const struct network_entry *n;
@@ -56,6 +67,7 @@ static void observe_networks(const struct daemon *d, struct facts *facts)
                 fact->network = n->name;
                 fact->spec_hash = (char *)(uintptr_t)n->hash;
                 fact->up = n->up;
+                fact->guests = count_guests(d, n);
                 fact->failures = n->failures;
                 fact->failed_ms = n->up ? 0 : n->failed_ms;
                 fact->message = n->message;
@@ -138,9 +150,12 @@ static void step_vm_create(struct daemon *d, const struct step *step)
 static void step_network_create(struct daemon *d, const struct step *step)
 {
         const struct desired *desired = daemon_find(d, step->stack);
-        const struct network *spec =
-                desired ? stack_find_network(desired->stack, step->network) : NULL;
+        const struct network *spec = NULL;
 
+        if (streq(step->stack, STACK_SHARED))
+                spec = shared_find(d->shared, step->network);
+        else if (desired)
+                spec = stack_find_network(desired->stack, step->network);
         if (spec)
                 networks_create(d->networks, step->stack, spec);
 }
@@ -320,7 +335,8 @@ static void describe(const struct daemon *d, const struct instance *in, struct e
         const struct service *service = probed_service(d, in);
 
         for (size_t k = 0; k < in->nics_len; k++)
-                nics[k] = (struct endpoint_nic){in->nics[k].network, in->nics[k].ip,
+                nics[k] = (struct endpoint_nic){nic_stack(in, &in->nics[k]),
+                                                nic_network(&in->nics[k]), in->nics[k].ip,
                                                 &in->nics[k].aliases, in->nics[k].egress};
         ep->stack = in->stack;
         ep->service = in->service;
@@ -369,6 +385,14 @@ static void arm_wake(struct daemon *d, int64_t now)
         ev_timer_start(d->loop, &d->wake);
 }
 
+/* What plans, starts and answers took in passing lies between what stays, until all is quiet. */
+static void arm_quiet(struct daemon *d)
+{
+        ev_timer_stop(d->loop, &d->quiet);
+        ev_timer_set(&d->quiet, DAEMON_QUIET_S, 0.0);
+        ev_timer_start(d->loop, &d->quiet);
+}
+
 static void tell_followers(struct daemon *d)
 {
         struct follower *next;
@@ -382,7 +406,7 @@ static void tell_followers(struct daemon *d)
 /* The decision on what is wanted now; what is leaving tells the order of stopping. */
 static void decide(struct daemon *d, const struct facts *facts, int64_t now)
 {
-        size_t n = d->desired_len + d->former_len;
+        size_t n = 1 + d->desired_len + d->former_len;
         const struct stack **stacks = xcalloc(n, sizeof(*stacks));
         const struct stack **leaving = xcalloc(n, sizeof(*leaving));
         const struct stack_wishes **wishes = xcalloc(n, sizeof(*wishes));
@@ -395,6 +419,8 @@ static void decide(struct daemon *d, const struct facts *facts, int64_t now)
                                         .seed = d->seed,
                                         .now_ms = now};
 
+        if (!d->draining)
+                stacks[input.stacks_len++] = shared_stack(d->shared);
         for (size_t i = 0; i < d->desired_len; i++) {
                 const struct desired *desired = d->desired[i];
 
@@ -462,29 +488,13 @@ static void refill_pool(struct daemon *d)
                 warm_refill(d->warm);
 }
 
-static bool is_under_way(const struct instance *in)
-{
-        return in->state == VM_PREPARING || in->state == VM_BOOTING || in->state == VM_STOPPING;
-}
-
-/* What starts and stops took in passing lies between what stays: the host gets those pages back. */
-static void give_back_memory(struct daemon *d)
-{
-        bool busy = false;
-
-        for (size_t i = 0; i < d->instances_len; i++)
-                busy = busy || is_under_way(d->instances[i]);
-        if (d->busy && !busy)
-                (void)malloc_trim(0); /* there may be none */
-        d->busy = busy;
-}
-
 void daemon_turn(struct daemon *d)
 {
         struct facts facts = {0};
         int64_t now = daemon_now_ms(d);
 
         daemon_pin_images(d);
+        daemon_follow_networks(d);
         image_uses_note(d);
         follow_changes(d);
         observe(d, &facts);
@@ -502,7 +512,7 @@ void daemon_turn(struct daemon *d)
         refill_pool(d);
         arm_wake(d, now);
         tell_followers(d);
-        give_back_memory(d);
+        arm_quiet(d);
         if (d->draining && d->instances_len == 0 && !networks_at(d->networks, 0))
                 daemon_end(d);
 }

@@ -399,6 +399,7 @@ json_t *view_service(const struct daemon *d, const struct desired *desired,
                      const struct service *service, unsigned replica)
 {
         json_t *j = json_object(), *all = json_array(), *chosen = json_array(), *item;
+        AUTO_JSON json_t *manifest = desired_manifest(desired);
         size_t i;
 
         add_replicas(d, all, desired, service, true);
@@ -411,9 +412,8 @@ json_t *view_service(const struct daemon *d, const struct desired *desired,
         json_decref(all);
         json_object_set_new(j, "status", service_status_json(d, desired, service));
         json_object_del(json_object_get(j, "status"), "replicas");
-        json_object_set(
-                j, "service",
-                json_object_get(json_object_get(desired->manifest, "services"), service->name));
+        json_object_set(j, "service",
+                        json_object_get(json_object_get(manifest, "services"), service->name));
         json_object_set_new(j, "replicas", chosen);
         return j;
 }

@@ -239,17 +239,26 @@ static bool overlap(const struct admission_subnet *a, const struct admission_sub
 static bool asked_subnet(const struct stack *stack, const struct network *network,
                          struct admission_subnet *ret)
 {
-        ret->stack = stack->name;
-        ret->network = network->name;
+        bool shared = network_shared_name(network) != NULL;
+
+        ret->stack = shared ? STACK_SHARED : stack->name;
+        ret->network = shared ? network_shared_name(network) : network->name;
         return network->subnet && value_cidr4(network->subnet, &ret->subnet, &ret->bits, NULL) == 0;
 }
 
-/* What another stack has, or asks for, that meets the subnet. */
+static bool meets(const struct admission_subnet *a, const struct admission_subnet *b)
+{
+        bool same = streq(a->stack, b->stack) && streq(a->network, b->network);
+
+        return !same && overlap(a, b);
+}
+
+/* What another network has, or asks for, that meets the subnet. */
 static bool find_overlap(const struct admission_input *in, const struct admission_subnet *subnet,
                          struct admission_subnet *ret)
 {
         for (size_t i = 0; i < in->subnets_len; i++)
-                if (overlap(&in->subnets[i], subnet)) {
+                if (meets(&in->subnets[i], subnet)) {
                         *ret = in->subnets[i];
                         return true;
                 }
@@ -257,7 +266,7 @@ static bool find_overlap(const struct admission_input *in, const struct admissio
                 const struct stack *stack = in->others[i].stack;
 
                 for (size_t k = 0; k < stack->networks_len; k++)
-                        if (asked_subnet(stack, &stack->networks[k], ret) && overlap(ret, subnet))
+                        if (asked_subnet(stack, &stack->networks[k], ret) && meets(ret, subnet))
                                 return true;
         }
         return false;
@@ -280,9 +289,74 @@ static void check_subnets(const struct admission_input *in, struct admission *re
                         continue;
                 value_ip4_text(other.subnet, ip);
                 refuse(ret,
-                       "subnet %s of network %s overlaps %s/%u of network %s of stack %s; choose "
-                       "another, or none",
-                       network->subnet, network->name, ip, other.bits, other.network, other.stack);
+                       "subnet %s of network %s overlaps %s/%u of network %s%s%s; choose another, "
+                       "or none",
+                       network->subnet, network->name, ip, other.bits, other.network,
+                       *other.stack ? " of stack " : "", other.stack);
+        }
+}
+
+/* -------------------------------------------------------------------------------------- shared */
+
+/* Whether the stack's own manifest makes the network that all know by that name. */
+static bool makes(const struct stack *stack, const char *name)
+{
+        for (size_t i = 0; stack && i < stack->networks_len; i++)
+                if (!stack->networks[i].external && streq(stack->networks[i].real_name, name))
+                        return true;
+        return false;
+}
+
+/* The stack whose private network it is that Compose would call so, or NULL. */
+static const struct stack *has_private(const struct admission_input *in, const char *name)
+{
+        for (size_t i = 0; i < in->others_len; i++) {
+                const struct stack *stack = in->others[i].stack;
+                size_t n = strlen(stack->name);
+
+                if (strncmp(name, stack->name, n) == 0 && name[n] == '_' &&
+                    stack_find_network(stack, name + n + 1))
+                        return stack;
+        }
+        return NULL;
+}
+
+static bool is_there(const struct admission_input *in, const char *name)
+{
+        bool there = (in->shared && stack_find_network(in->shared, name)) ||
+                     makes(in->wanted.stack, name);
+
+        for (size_t i = 0; i < in->others_len && !there; i++)
+                there = makes(in->others[i].stack, name);
+        return there;
+}
+
+/* Externals that the stack had already are no reason to refuse it now. */
+static void check_externals(const struct admission_input *in, struct admission *ret)
+{
+        const struct stack *stack = in->wanted.stack;
+
+        for (size_t i = 0; i < stack->networks_len; i++) {
+                const struct network *network = &stack->networks[i], *before = NULL;
+                const char *name = network_shared_name(network);
+                const struct stack *owner;
+
+                if (in->before.stack && stack_uses_network(in->before.stack, network->name))
+                        before = stack_find_network(in->before.stack, network->name);
+                if (!network->external || !stack_uses_network(stack, network->name) ||
+                    is_there(in, name) || (before && streq(network_shared_name(before), name)))
+                        continue;
+                owner = has_private(in, name);
+                if (owner)
+                        refuse(ret,
+                               "network %s declared as external, but could not be found; stack %s "
+                               "has one of its own that it shares with `name: %s` in its manifest",
+                               name, owner->name, name);
+                else
+                        refuse(ret,
+                               "network %s declared as external, but could not be found; make it "
+                               "with `berth network create %s`",
+                               name, name);
         }
 }
 
@@ -293,6 +367,7 @@ void admission_check(const struct admission_input *in, struct admission *ret)
         check_disk(in, ret);
         check_ports(in, ret);
         check_subnets(in, ret);
+        check_externals(in, ret);
 }
 
 void admission_release(struct admission *admission)

@@ -36,6 +36,7 @@ struct admission_input {
         size_t others_len;
         const struct admission_subnet *subnets; /* that networks of others have now */
         size_t subnets_len;
+        const struct stack *shared; /* STACK_SHARED; NULL: there is none */
         int64_t (*vm_memory)(const struct service *service);
         double overcommit; /* VMs get so many times the host's memory; 0: any sum of it */
         int64_t memory_bytes, memory_free_bytes; /* of the host */

@@ -141,6 +141,9 @@ static json_t *network_json(const struct network *network)
         if (!network)
                 return NULL;
         json = json_object();
+        json_set_str(json, "name", network->real_name);
+        if (network->external)
+                json_set_bool(json, "external", true);
         if (network->internal)
                 json_set_bool(json, "internal", true);
         if (network->no_egress)

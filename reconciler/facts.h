@@ -79,6 +79,7 @@ struct network_fact {
         char *spec_hash;
         bool up;           /* false: coming up, its driver is at it, unless failed_ms tells */
         bool removing;     /* NETWORK_REMOVE is under way */
+        unsigned guests;   /* VMs of other stacks that are attached: it is shared */
         unsigned failures; /* attempts in a row to bring it up */
         int64_t failed_ms; /* when the last one failed, and none is under way; 0: one is */
         char *message;     /* why it is not up; may be NULL */

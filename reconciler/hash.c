@@ -88,6 +88,13 @@ static void add_own_spec(struct digest *d, const struct stack *stack, const stru
         add_text(d, "service", text);
         add_files(d, "config", service->configs, service->configs_len, stack, stack_find_config);
         add_files(d, "secret", service->secrets, service->secrets_len, stack, stack_find_secret);
+        for (size_t i = 0; i < service->networks_len; i++) {
+                const char *name = service->networks[i].network;
+                const struct network *network = stack_find_network(stack, name);
+
+                if (network && network_shared_name(network))
+                        add_text(d, "network", network_shared_name(network));
+        }
         for (size_t i = 0; i < service->volumes_len; i++) {
                 const struct mount *mount = &service->volumes[i];
                 const struct volume *volume = NULL;

@@ -19,6 +19,8 @@ static bool network_is_used(const struct view *view, const struct network_fact *
 {
         size_t begin, end;
 
+        if (network->guests)
+                return true;
         if (!network->stack)
                 return false;
         view_find_vms(view, network->stack, NULL, &begin, &end);
@@ -73,7 +75,7 @@ void steps_networks(const struct view *view, struct plan *plan)
                 const struct net *net = &view->nets[i];
                 bool again = net->state == NET_FAILED && !net_is_in_backoff(view, net);
 
-                if (net->state == NET_ABSENT || again)
+                if ((net->state == NET_ABSENT || again) && !net->shared)
                         add_network(plan, STEP_NETWORK_CREATE, net->stack->name, net->name,
                                     again ? "trying again" : NULL);
         }

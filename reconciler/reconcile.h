@@ -92,7 +92,9 @@ struct stack_wishes {
 };
 
 struct reconcile_input {
-        const struct stack *const *stacks; /* desired; sorted by name */
+        /* Desired; sorted by name. STACK_SHARED, if there is such a one, has the networks that are
+         * there whether somebody uses them or not. */
+        const struct stack *const *stacks;
         size_t stacks_len;
         /*
          * Last known specs of what is wanted no more (deleted stacks, previous revisions), as long

@@ -55,7 +55,8 @@ static struct verdict judge_due(const struct unit *unit, const struct slot *slot
         if (slot->state == SLOT_IDLE)
                 return (struct verdict){gate->closed_by ? PHASE_WAITING : PHASE_STARTING,
                                         gate->closed_by && gate->in_vain, false};
-        if (!unit->service->image || (unit->image && unit->image->state == IMAGE_MISSING))
+        if (!unit->service->image || unit->lacks_net ||
+            (unit->image && unit->image->state == IMAGE_MISSING))
                 return (struct verdict){PHASE_FAILED, true, false};
         if (!unit_is_equipped(unit))
                 return (struct verdict){PHASE_WAITING, false, false};

@@ -158,14 +158,21 @@ static const struct image_fact *find_image(const struct view *view, const char *
         return NULL;
 }
 
+static size_t net_fact_index(const struct view *view, const struct net *net)
+{
+        return find_network(view, net->shared ? STACK_SHARED : net->stack->name,
+                            net->shared ? net->shared : net->name);
+}
+
 static int text_cmp(const void *a, const void *b)
 {
         return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+/* stack: the network's owner; NULL: there is none any more. */
 static enum net_state net_state_of(const struct stack *stack, const struct network_fact *fact)
 {
-        const struct network *network = stack_find_network(stack, fact->network);
+        const struct network *network = stack ? stack_find_network(stack, fact->network) : NULL;
         struct network implied = {.name = fact->network};
         char hash[DIGEST_TEXT_MAX];
 
@@ -182,27 +189,36 @@ static enum net_state net_state_of(const struct stack *stack, const struct netwo
 static void add_net(struct view *view, const struct stack *stack, const char *name)
 {
         struct net *net = array_push(&view->nets, &view->nets_len);
-        size_t at = find_network(view, stack->name, name);
+        const struct network *network = stack_find_network(stack, name);
+        uint64_t key;
+        size_t at;
 
         net->stack = stack;
         net->name = name;
-        if (at == view->input->facts->networks_len)
+        net->shared = network ? network_shared_name(network) : NULL;
+        at = net_fact_index(view, net);
+        if (at == view->input->facts->networks_len) {
+                net->missing = network && network->external &&
+                               (!view->shared || !stack_find_network(view->shared, net->shared));
                 return;
+        }
         net->fact = view->networks[at];
-        net->state = net_state_of(stack, net->fact);
-        net->retry_at_ms = net->fact->failed_ms +
-                           backoff_delay_ms(0, 0, net->fact->failures,
-                                            backoff_key(view->input->seed, stack->name, name, 0));
-        view->networks_wanted[at] = net->state != NET_OUTDATED;
+        net->state = net_state_of(net->shared ? view->shared : stack, net->fact);
+        key = backoff_key(view->input->seed, net->fact->stack, net->fact->network, 0);
+        net->retry_at_ms = net->fact->failed_ms + backoff_delay_ms(0, 0, net->fact->failures, key);
+        if (!net->shared)
+                view->networks_wanted[at] = net->state != NET_OUTDATED;
 }
 
-/* The networks that services of the stack use, each once. */
+/* The networks that services of the stack use, each once; of STACK_SHARED all. */
 static void find_nets(struct view *view, struct group *group)
 {
         const struct stack *stack = group->stack;
         const char **names = NULL;
         size_t len = 0;
 
+        for (size_t i = 0; stack == view->shared && i < stack->networks_len; i++)
+                *array_push(&names, &len) = stack->networks[i].name;
         for (size_t i = 0; i < stack->services_len; i++)
                 for (size_t j = 0; j < stack->services[i].networks_len; j++)
                         *array_push(&names, &len) = stack->services[i].networks[j].network;
@@ -266,6 +282,7 @@ static void find_unit_nets(const struct view *view, struct unit *unit)
                         unit->missing_net = net;
                 if (net->state == NET_OUTDATED && !unit->outdated_net)
                         unit->outdated_net = net;
+                unit->lacks_net = unit->lacks_net || net->missing;
         }
 }
 
@@ -318,7 +335,24 @@ static void keep_nets(struct view *view, const struct group *group)
                         continue;
                 net->state = NET_KEPT;
                 net->kept_for = stuck;
-                view->networks_wanted[find_network(view, group->stack->name, net->name)] = true;
+                view->networks_wanted[net_fact_index(view, net)] = true;
+        }
+}
+
+/* A network that one stack cannot leave goes on for all that share it. */
+static void keep_shared_nets(struct view *view)
+{
+        for (size_t i = 0; i < view->nets_len; i++) {
+                const struct net *kept = &view->nets[i];
+
+                for (size_t k = 0; kept->kept_for && kept->shared && k < view->nets_len; k++) {
+                        struct net *net = &view->nets[k];
+
+                        if (net->state != NET_OUTDATED || !streq(net->shared, kept->shared))
+                                continue;
+                        net->state = NET_KEPT;
+                        net->kept_for = kept->kept_for;
+                }
         }
 }
 
@@ -380,6 +414,8 @@ void view_init(struct view *view, const struct reconcile_input *input)
         struct slot *slots;
 
         *view = (struct view){.input = input, .groups_len = input->stacks_len};
+        if (input->stacks_len && streq(input->stacks[0]->name, STACK_SHARED))
+                view->shared = input->stacks[0];
         sort_facts(view);
         view->groups = xcalloc(view->groups_len, sizeof(*view->groups));
         for (size_t g = 0; g < view->groups_len; g++) {
@@ -393,16 +429,15 @@ void view_init(struct view *view, const struct reconcile_input *input)
         view->units = xcalloc(view->units_len, sizeof(*view->units));
         view->slots = slots = xcalloc(slots_len, sizeof(*view->slots));
         for (size_t g = 0; g < view->groups_len; g++) {
-                struct unit *units = &view->units[view->groups[g].units_begin];
-                size_t len = input->stacks[g]->services_len;
-
-                for (size_t i = 0; i < len; i++)
+                for (size_t i = 0; i < input->stacks[g]->services_len; i++)
                         init_unit(view, g, i);
                 keep_nets(view, &view->groups[g]);
-                for (size_t i = 0; i < len; i++)
-                        complete_unit(view, &units[i], &slots);
-                mark_awaited(view, &view->groups[g]);
         }
+        keep_shared_nets(view);
+        for (size_t u = 0; u < view->units_len; u++)
+                complete_unit(view, &view->units[u], &slots);
+        for (size_t g = 0; g < view->groups_len; g++)
+                mark_awaited(view, &view->groups[g]);
 }
 
 void view_release(struct view *view)

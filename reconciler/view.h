@@ -54,11 +54,13 @@ enum net_state {
         NET_REMOVING,
 };
 
-/* A network that a desired service uses. */
+/* A network that a desired service uses, or one of STACK_SHARED. */
 struct net {
         const struct stack *stack;
         const char *name;
+        const char *shared; /* its name in STACK_SHARED, which makes it; NULL: the stack's own */
         enum net_state state;
+        bool missing;                    /* ABSENT, external, and nobody is to make it */
         int64_t retry_at_ms;             /* FAILED */
         const struct network_fact *fact; /* NULL when ABSENT */
         const struct unit *kept_for;     /* KEPT: whose image is not there */
@@ -77,6 +79,7 @@ struct unit {
         const struct net *missing_net;  /* the first that is not up; NULL: all are */
         const struct net *outdated_net; /* the first that has to be made anew, or NULL */
         const struct net *kept_net;     /* the first that is KEPT, or NULL */
+        bool lacks_net;                 /* one that nobody is to make */
         size_t group;                   /* of view->groups: its stack */
         bool awaited;        /* its end is: by another service, or as x-berth.oneshot says */
         bool stopped;        /* as wished: no slots */
@@ -107,7 +110,8 @@ struct view {
         size_t vms_len;
         const struct replica_fact **replicas;
         const struct network_fact **networks;
-        bool *networks_wanted; /* beside networks: a desired service uses it, as net->fact */
+        bool *networks_wanted;      /* beside networks: it is wanted as net->fact */
+        const struct stack *shared; /* STACK_SHARED, or NULL */
         const struct image_fact **images;
         struct group *groups;
         size_t groups_len;

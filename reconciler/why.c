@@ -104,6 +104,10 @@ static char *network_text(const struct view *view, const struct net *net)
                                  net->fact->message ? ": " : "",
                                  net->fact->message ? net->fact->message : "", span);
         }
+        if (net->missing)
+                return xasprintf("network %s is external and does not exist: make it with `berth "
+                                 "network create %s`",
+                                 net->shared, net->shared);
         if (net->state == NET_OUTDATED || net->state == NET_REMOVING)
                 return xasprintf("waiting for network %s: it changed and is made anew", net->name);
         return with_cause(xasprintf("waiting for network %s", net->name),

@@ -44,8 +44,8 @@ static void check_subnet(struct reader *r, const struct stack_draft *draft, cons
         uint32_t ip = 0, net = 0, mask;
         unsigned bits = 0;
 
-        if (!network || value_ip4(a->text, &ip, NULL) < 0)
-                return;
+        if (!network || network->external || value_ip4(a->text, &ip, NULL) < 0)
+                return; /* of an external one the subnet is known where it was made */
         if (!network->subnet) {
                 fault_address(r, a,
                               "the network has no subnet; give it one with ipam.config.subnet");

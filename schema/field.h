@@ -76,6 +76,7 @@ struct named {
         field_check_fn *check_name;
         bool null_ok; /* `data:` alone is an object with defaults */
         void (*begin)(struct reader *r, void *element, size_t index, const struct node *node);
+        void (*end)(struct reader *r, void *element, const struct node *node); /* a map was read */
 };
 
 enum ref_kind { REF_SERVICE, REF_NETWORK, REF_VOLUME, REF_CONFIG, REF_SECRET };

@@ -329,9 +329,11 @@ static void read_named(struct reader *r, const struct named *named, const struct
         fields_init(named->table, element);
         if (named->begin)
                 named->begin(r, element, *len - 1, entry->value);
-        if (entry->value->kind == NODE_MAP)
+        if (entry->value->kind == NODE_MAP) {
                 fields_read(r, named->table, entry->value, element);
-        else if (entry->value->kind != NODE_NULL || !named->null_ok)
+                if (named->end)
+                        named->end(r, element, entry->value);
+        } else if (entry->value->kind != NODE_NULL || !named->null_ok)
                 reader_fault(r, DIAG_BAD_TYPE, &entry->mark, "must be a map, not %s%s",
                              node_kind_name(entry->value),
                              field_find(named->table, entry->key)

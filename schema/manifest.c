@@ -126,6 +126,7 @@ static void stack_release(struct stack *stack)
         free(stack->services);
         for (size_t i = 0; i < stack->networks_len; i++) {
                 free(stack->networks[i].name);
+                free(stack->networks[i].real_name);
                 free(stack->networks[i].subnet);
                 kv_list_release(&stack->networks[i].labels);
                 free(stack->networks[i].place.file);
@@ -204,6 +205,22 @@ static const void *find_any(const void *items, size_t len, size_t size, const ch
 const struct service *stack_find_service(const struct stack *stack, const char *name)
 {
         return FIND(services);
+}
+
+const char *network_shared_name(const struct network *network)
+{
+        if (network->real_name)
+                return network->real_name;
+        return network->external ? network->name : NULL;
+}
+
+bool stack_uses_network(const struct stack *stack, const char *name)
+{
+        for (size_t i = 0; i < stack->services_len; i++)
+                for (size_t k = 0; k < stack->services[i].networks_len; k++)
+                        if (streq(stack->services[i].networks[k].network, name))
+                                return true;
+        return false;
 }
 
 const struct network *stack_find_network(const struct stack *stack, const char *name)

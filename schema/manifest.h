@@ -82,6 +82,7 @@ struct mount {
         char *subpath;         /* volume */
         int64_t size_bytes;    /* tmpfs: -1 none */
         int mode;              /* tmpfs: -1 = 01777 */
+        unsigned uid, gid;     /* tmpfs */
 };
 
 /* A config or secret that is put into a service as a file. */
@@ -179,7 +180,8 @@ struct service {
         char *working_dir, *user, *hostname, *domainname;
         struct str_list group_add;
         struct str_list cap_add, cap_drop;
-        bool read_only, tty, stdin_open, init, privileged;
+        bool read_only, tty, stdin_open, init, privileged, no_new_privs;
+        int oom_score_adj;
         struct depends *depends_on;
         size_t depends_on_len;
         struct port *ports;
@@ -220,7 +222,9 @@ struct service {
 };
 
 struct network {
-        char *name; /* key within the stack; "default" is implied when used */
+        char *name;      /* key within the stack; "default" is implied when used */
+        char *real_name; /* `name:`; NULL: none, see network_shared_name() */
+        bool external;   /* it was made for itself, or by another stack */
         bool internal;
         bool no_egress; /* x-berth.egress: false: as internal, by our name */
         char *subnet;   /* "10.1.2.0/24"; NULL: chosen */
@@ -253,6 +257,9 @@ struct file_source {
         struct place place;
 };
 
+/* Networks that stacks share are those of a stack without a name and without services. */
+#define STACK_SHARED ""
+
 struct stack {
         char *name;
         struct service *services;
@@ -275,6 +282,15 @@ const struct network *stack_find_network(const struct stack *stack, const char *
 const struct volume *stack_find_volume(const struct stack *stack, const char *name);
 const struct file_source *stack_find_config(const struct stack *stack, const char *name);
 const struct file_source *stack_find_secret(const struct stack *stack, const char *name);
+
+/**
+ * The name that stacks share the network under: `name:`, or the key of an external one. NULL: it is
+ * the stack's alone.
+ */
+const char *network_shared_name(const struct network *network);
+
+/** Whether a service of the stack is on its network of that name. */
+bool stack_uses_network(const struct stack *stack, const char *name);
 
 /** How many volumes of a service, named and anonymous, can be disks of its VM. */
 size_t service_disk_room(const struct stack *stack, const struct service *service);

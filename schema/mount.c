@@ -215,6 +215,20 @@ static const struct field volume_option_fields[] = {
         {0},
 };
 
+static const struct field tmpfs_berth_fields[] = {
+        {.name = "uid",
+         .kind = &kind_unsigned,
+         .offset = offsetof(struct mount, uid),
+         .max = UINT32_MAX,
+         .doc = "owner of the folder; 0 when left out"},
+        {.name = "gid",
+         .kind = &kind_unsigned,
+         .offset = offsetof(struct mount, gid),
+         .max = UINT32_MAX,
+         .doc = "group of the folder; 0 when left out"},
+        {0},
+};
+
 static const struct field tmpfs_option_fields[] = {
         {.name = "size",
          .kind = &kind_bytes,
@@ -226,6 +240,10 @@ static const struct field tmpfs_option_fields[] = {
          .offset = offsetof(struct mount, mode),
          .unset = -1,
          .doc = "mode of the folder; 01777 when left out"},
+        {.name = "x-berth",
+         .kind = &kind_object,
+         .arg = tmpfs_berth_fields,
+         .doc = "what the short form in 'tmpfs' has as uid=N and gid=N"},
         {0},
 };
 
@@ -337,12 +355,21 @@ const struct kind kind_mounts = {.schema = SHAPE_ENTRIES("{'type':'string'}"),
                                  .read = mounts_read,
                                  .write = mounts_write};
 
+static void read_owner(struct reader *r, const struct node *node, const char *text, unsigned *ret)
+{
+        struct err err = ERR_INIT;
+        int64_t id = 0;
+
+        if (value_int(text, 0, UINT32_MAX, &id, &err) < 0)
+                reader_fault(r, DIAG_BAD_NUMBER, &node->mark, "%s", err.msg);
+        *ret = (unsigned)id;
+}
+
 static void read_tmpfs_option(struct reader *r, const struct node *node, const char *option,
                               struct mount *mount)
 {
-        static const char *const quiet[] = {"rw",    "noexec", "exec",  "nosuid", "suid",
-                                            "nodev", "dev",    "async", "sync",   "noatime",
-                                            "uid=0", "gid=0",  ""};
+        static const char *const quiet[] = {"rw",  "noexec", "exec", "nosuid",  "suid", "nodev",
+                                            "dev", "async",  "sync", "noatime", ""};
         struct node mode = *node;
         struct err err = ERR_INIT;
 
@@ -357,6 +384,10 @@ static void read_tmpfs_option(struct reader *r, const struct node *node, const c
         } else if (has_prefix(option, "mode=")) {
                 mode.text = option + 5;
                 kind_mode.read(r, NULL, &mode, &mount->mode);
+        } else if (has_prefix(option, "uid=")) {
+                read_owner(r, node, option + 4, &mount->uid);
+        } else if (has_prefix(option, "gid=")) {
+                read_owner(r, node, option + 4, &mount->gid);
         } else {
                 reader_warn(r, &node->mark, "tmpfs option '%.40s' is ignored", option);
         }

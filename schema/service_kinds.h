@@ -18,6 +18,7 @@ extern const struct kind kind_label_file;   /* struct service_draft: label_files
 extern const struct kind kind_driver_opts;  /* of volumes: device, in_memory */
 extern const struct kind kind_build;        /* nothing: refused unless there is an image */
 extern const struct kind kind_isolation;    /* bool */
+extern const struct kind kind_security_opt; /* bool: no-new-privileges */
 
 field_check_fn check_platform;
 field_check_fn check_capability;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The keys of the top level, and of networks, volumes, configs and secrets. */
+/* The keys of the top level, and of volumes, configs and secrets. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +11,7 @@
 #include "schema/draft.h"
 #include "schema/entries.h"
 #include "schema/kinds.h"
+#include "schema/network_fields.h"
 #include "schema/profiles.h"
 #include "schema/service_kinds.h"
 #include "schema/shapes.h"
@@ -20,192 +21,31 @@
 #define SIZE_MIN  (INT64_C(1) << 20)
 #define SIZE_MAX_ (INT64_C(1) << 50)
 
-/* `external` on a network: each stack has its own, so the file works but for what it shares. */
-static void external_network_read(struct reader *r, const struct field *field,
-                                  const struct node *node, void *value)
-{
-        bool external = node->kind == NODE_MAP; /* the old `external: {name: x}` */
-
-        (void)value;
-        if (node->kind == NODE_MAP || (reader_bool(r, field, node, &external) && external))
-                reader_fault(r, DIAG_IGNORED_KEY, &node->mark,
-                             "ignored: a network belongs to one stack; services of other stacks "
-                             "reach this one's by published ports");
-}
-
-static const struct kind kind_external_network = {
-        .schema = "{'type':['boolean','string','object','null']}",
-        .form = "true or false",
-        .read = external_network_read};
-
-/* `external` on configs and secrets: nothing outside of the stack can be used. */
+/* `external` on configs and secrets: as docker-compose, for only a swarm has a store of them. What
+ * is missing is then told once. */
 static void refuse_external(struct reader *r, const struct field *field, const struct node *node,
                             void *value)
 {
         struct file_source *source = value;
         bool external = node->kind == NODE_MAP;
 
-        if (node->kind != NODE_MAP && (!reader_bool(r, field, node, &external) || !external))
+        if (!external && (!reader_bool(r, field, node, &external) || !external))
                 return;
-        reader_fault(r, DIAG_UNSUPPORTED_VALUE, &node->mark, "%s", (const char *)field->arg);
+        reader_fault(
+                r, DIAG_UNSUPPORTED_VALUE, &node->mark,
+                "there is no store of %s to take it from, nor has Docker one without a swarm; in "
+                "place of it write file: ./%.60s, or environment: VARIABLE",
+                (const char *)field->arg, source->name);
         if (!source->content)
-                source->content = xstrdup(""); /* that it has none is the same mistake */
+                source->content = xstrdup("");
 }
 
-static const struct kind kind_no_external = {.schema = "{'type':['boolean','string','null']}",
-                                             .form = "true or false",
-                                             .read = refuse_external};
+static const struct kind kind_no_external = {
+        .schema = "{'type':['boolean','string','object','null']}",
+        .form = "true or false",
+        .read = refuse_external};
 
-static const char *const network_drivers[] = {"bridge", "default", NULL};
-static const char *const ipam_drivers[] = {"default", "default", NULL};
 static const char *const volume_drivers[] = {"local", "default", NULL};
-
-/* A driver that is the only one there is. */
-static void driver_read(struct reader *r, const struct field *field, const struct node *node,
-                        void *value)
-{
-        const char *const *names = field->arg;
-        const char *text = reader_string(r, field, node);
-
-        (void)value;
-        if (!text || streq(text, names[0]) || streq(text, names[1]))
-                return;
-        if (streq(text, "overlay"))
-                reader_warn(r, &node->mark, "overlay is taken as bridge: there is one host");
-        else
-                reader_fault(r, DIAG_UNSUPPORTED_VALUE, &node->mark,
-                             "driver '%.40s' does not exist; leave it out (%s)", text, names[0]);
-}
-
-static const struct kind kind_driver = {
-        .schema = SHAPE_STRING, .form = "a string", .read = driver_read};
-
-static void subnet_check(struct reader *r, const struct node *node, const char *text)
-{
-        struct err err = ERR_INIT;
-        uint32_t ip = 0;
-        unsigned bits = 0;
-
-        if (value_cidr4(text, &ip, &bits, &err) < 0)
-                reader_fault(r, DIAG_BAD_ADDRESS, &node->mark, "%s", err.msg);
-        else if (bits < 16 || bits > 29)
-                reader_fault(r, DIAG_BAD_ADDRESS, &node->mark, "%.40s: a subnet is from /16 to /29",
-                             text);
-}
-
-static void gateway_read(struct reader *r, const struct field *field, const struct node *node,
-                         void *value)
-{
-        const char *text = reader_string(r, field, node);
-
-        (void)value; /* read_ipam_config() compares it with the subnet */
-        if (text)
-                check_ip4(r, node, text);
-}
-
-static const struct kind kind_gateway = {
-        .schema = SHAPE_STRING, .form = "a string", .read = gateway_read};
-
-static const struct field ipam_config_fields[] = {
-        {.name = "subnet",
-         .kind = &kind_string,
-         .offset = offsetof(struct network, subnet),
-         .check = subnet_check,
-         .doc = "addresses of the network, such as 10.1.2.0/24; chosen when left out"},
-        {.name = "gateway",
-         .kind = &kind_gateway,
-         .in_only = true,
-         .doc = "the subnet's first address; another one is ignored with a warning"},
-        {.name = "ip_range", .use = FIELD_IGNORED, .doc = "addresses come from all of the subnet"},
-        {.name = "aux_addresses", .use = FIELD_IGNORED, .doc = "use ipv4_address of a service"},
-        {0},
-};
-
-static void check_gateway(struct reader *r, const struct node *item, const struct network *network)
-{
-        const struct node *gateway = node_get(item, "gateway");
-        uint32_t ip = 0, net = 0;
-        unsigned bits = 0;
-        char first[VALUE_IP4_MAX];
-
-        if (!gateway || gateway->kind != NODE_STRING || value_ip4(gateway->text, &ip, NULL) < 0)
-                return;
-        if (network->subnet && value_cidr4(network->subnet, &net, &bits, NULL) < 0)
-                return;
-        value_ip4_text(net + 1, first);
-        if (!network->subnet)
-                reader_fault(r, DIAG_IGNORED_KEY, &gateway->mark,
-                             "gateway %s: ignored: there is no subnet beside it", gateway->text);
-        else if (ip != net + 1)
-                reader_fault(r, DIAG_IGNORED_KEY, &gateway->mark,
-                             "gateway %s: ignored: the gateway is the subnet's first address, %s",
-                             gateway->text, first);
-}
-
-static bool is_ip6(const struct node *subnet)
-{
-        return subnet && subnet->kind == NODE_STRING && strchr(subnet->text, ':');
-}
-
-static void read_ipam_config(struct reader *r, const struct field *field, const struct node *item,
-                             void *value)
-{
-        const struct network *network = value;
-
-        (void)field;
-        if (item->kind != NODE_MAP)
-                reader_fault(r, DIAG_BAD_TYPE, &item->mark,
-                             "must be a map such as {subnet: 10.1.2.0/24}");
-        else if (is_ip6(node_get(item, "subnet")))
-                reader_fault(r, DIAG_IGNORED_KEY, &item->mark, "ignored: networks are IPv4 only");
-        else if (network->subnet)
-                reader_fault(r, DIAG_UNSUPPORTED_VALUE, &item->mark,
-                             "a network has one subnet; remove this one");
-        else {
-                fields_read(r, ipam_config_fields, item, value);
-                check_gateway(r, item, network);
-        }
-}
-
-static void ipam_configs_read(struct reader *r, const struct field *field, const struct node *node,
-                              void *value)
-{
-        entries_read(r, field, node, read_ipam_config, value);
-}
-
-static json_t *ipam_configs_write(const struct field *field, const void *value)
-{
-        json_t *one = fields_write(ipam_config_fields, value);
-        json_t *array;
-
-        (void)field;
-        if (json_object_size(one) == 0) {
-                json_decref(one);
-                return NULL;
-        }
-        array = json_array();
-        if (json_array_append_new(array, one) < 0)
-                bug("json_array_append_new");
-        return array;
-}
-
-static const struct kind kind_ipam_configs = {
-        .schema = "{'type':['array','null'],'items':{'$ref':'#long'}}",
-        .form = "a list of maps",
-        .long_form = ipam_config_fields,
-        .read = ipam_configs_read,
-        .write = ipam_configs_write};
-
-static const struct field ipam_fields[] = {
-        {.name = "config", .kind = &kind_ipam_configs, .doc = "the subnet"},
-        {.name = "driver",
-         .kind = &kind_driver,
-         .arg = ipam_drivers,
-         .in_only = true,
-         .doc = "default"},
-        {.name = "options", .use = FIELD_IGNORED, .doc = "there are no options"},
-        {0},
-};
 
 /* Read, checked, and then of no use. */
 static void name_read(struct reader *r, const struct field *field, const struct node *node,
@@ -221,90 +61,15 @@ static void name_read(struct reader *r, const struct field *field, const struct 
 static const struct kind kind_name_only = {
         .schema = SHAPE_STRING, .form = "a string", .read = name_read};
 
-/* An address family that is there, or is not: no other choice is. */
-static void family_read(struct reader *r, const struct field *field, const struct node *node,
-                        void *value)
-{
-        bool wanted = field->unset;
-
-        (void)value;
-        if (reader_bool(r, field, node, &wanted) && wanted != (field->unset != 0))
-                reader_fault(r, DIAG_IGNORED_KEY, &node->mark, "ignored: networks are IPv4 only");
-}
-
-static const struct kind kind_family = {
-        .schema = SHAPE_BOOL, .form = "true or false", .read = family_read};
-
-static const struct field network_berth_fields[] = {
-        {.name = "egress",
-         .kind = &kind_not,
-         .offset = offsetof(struct network, no_egress),
-         .doc = "false: no way out of this network, as `internal: true`"},
-        {0},
-};
-
-const struct field network_fields[] = {
-        {.name = "name",
-         .kind = &kind_name_only,
-         .in_only = true,
-         .doc = "accepted: a network belongs to its stack alone"},
-        {.name = "driver",
-         .kind = &kind_driver,
-         .arg = network_drivers,
-         .in_only = true,
-         .doc = "bridge"},
-        {.name = "internal",
-         .kind = &kind_bool,
-         .offset = offsetof(struct network, internal),
-         .doc = "no way out of this network"},
-        {.name = "ipam", .kind = &kind_object, .arg = ipam_fields, .doc = "addresses"},
-        {.name = "labels",
-         .kind = &kind_pairs,
-         .offset = offsetof(struct network, labels),
-         .doc = "notes for people"},
-        {.name = "external",
-         .kind = &kind_external_network,
-         .in_only = true,
-         .doc = "true is ignored with a warning: a network belongs to its stack"},
-        {.name = "x-berth",
-         .kind = &kind_object,
-         .arg = network_berth_fields,
-         .doc = "what only berth's networks have"},
-        {.name = "attachable", .use = FIELD_QUIET, .doc = "always"},
-        {.name = "driver_opts", .use = FIELD_IGNORED, .doc = "the driver has no options"},
-        {.name = "enable_ipv4",
-         .kind = &kind_family,
-         .unset = true,
-         .in_only = true,
-         .doc = "always; false is ignored with a warning"},
-        {.name = "enable_ipv6",
-         .kind = &kind_family,
-         .in_only = true,
-         .doc = "true is ignored with a warning: networks are IPv4 only"},
-        {0},
-};
-
-/* `external: true`, and the old `external: {name: x}`. */
-static void external_read(struct reader *r, const struct field *field, const struct node *node,
-                          void *value)
+static void external_volume_read(struct reader *r, const struct field *field,
+                                 const struct node *node, void *value)
 {
         struct volume *volume = value;
-        const struct node *name = node_get(node, "name");
 
-        if (node->kind != NODE_MAP) {
-                (void)reader_bool(r, field, node, &volume->external); /* an error is a finding */
-                return;
-        }
-        volume->external = true;
-        if (name && name->kind == NODE_STRING) {
-                reader_warn(r, &name->mark, "write 'name' beside 'external: true'");
-                free(volume->real_name);
-                volume->real_name = xstrdup(name->text);
-                check_object_name(r, name, name->text);
-        }
+        external_read(r, node, field, &volume->external, &volume->real_name);
 }
 
-static json_t *external_write(const struct field *field, const void *value)
+static json_t *external_volume_write(const struct field *field, const void *value)
 {
         const struct volume *volume = value;
 
@@ -312,12 +77,10 @@ static json_t *external_write(const struct field *field, const void *value)
         return volume->external ? json_true() : NULL;
 }
 
-static const struct kind kind_volume_external = {
-        .schema = "{'type':['boolean','string','object','null']}",
-        .form = "true or false",
-        .read = external_read,
-        .write = external_write};
-
+static const struct kind kind_external_volume = {.schema = SHAPE_EXTERNAL,
+                                                 .form = "true or false",
+                                                 .read = external_volume_read,
+                                                 .write = external_volume_write};
 static const char *const class_names[] = {"", "disk", "shared", NULL};
 
 static const struct field volume_berth_fields[] = {
@@ -344,7 +107,7 @@ const struct field volume_fields[] = {
          .check = check_object_name,
          .doc = "name of the volume; STACK_KEY when left out"},
         {.name = "external",
-         .kind = &kind_volume_external,
+         .kind = &kind_external_volume,
          .doc = "the volume exists; it is never made or removed"},
         {.name = "driver",
          .kind = &kind_driver,
@@ -390,7 +153,7 @@ static const struct field source_berth_fields[] = {
                 {.name = "external",                                                               \
                  .kind = &kind_no_external,                                                        \
                  .in_only = true,                                                                  \
-                 .arg = "there is no store of " what "s; use 'file', 'environment' or 'content'",  \
+                 .arg = what "s",                                                                  \
                  .doc = "only false: give the content"},                                           \
                 {.name = "template_driver",                                                        \
                  .use = FIELD_REFUSED,                                                             \
@@ -466,6 +229,7 @@ static const struct named named_networks = {
         .place = offsetof(struct network, place),
         .check_name = check_object_name,
         .null_ok = true,
+        .end = network_end,
 };
 static const struct named named_volumes = {
         .table = volume_fields,

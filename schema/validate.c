@@ -251,6 +251,38 @@ static void check_sources(struct reader *r, const char *section, const struct fi
         }
 }
 
+static int compare_shared(const void *a, const void *b)
+{
+        const struct network *const *x = a, *const *y = b;
+        int r = strcmp(network_shared_name(*x), network_shared_name(*y));
+
+        return r ? r : strcmp((*x)->name, (*y)->name);
+}
+
+/* A VM is on a network once. */
+static void check_networks(struct reader *r, const struct stack *stack)
+{
+        const struct network **all = xcalloc(stack->networks_len + 1, sizeof(const void *));
+        size_t n = 0;
+
+        for (size_t i = 0; i < stack->networks_len; i++)
+                if (network_shared_name(&stack->networks[i]))
+                        all[n++] = &stack->networks[i];
+        if (n)
+                qsort(all, n, sizeof(const void *), compare_shared);
+        for (size_t i = 1; i < n; i++) {
+                const struct place *place = &all[i]->place;
+                const struct mark mark = {place->file, place->line, place->column};
+
+                if (streq(network_shared_name(all[i]), network_shared_name(all[i - 1])))
+                        diags_add(r->diags, DIAG_CONFLICT, &mark,
+                                  arena_printf(r->arena, "networks.%s", all[i]->name),
+                                  "is network %s, as '%s' is; use one of the two",
+                                  network_shared_name(all[i]), all[i - 1]->name);
+        }
+        free(all);
+}
+
 /* Nothing runs then, which is seldom what was meant. */
 static void warn_all_off(struct reader *r, const struct stack_draft *draft)
 {
@@ -276,6 +308,7 @@ void validate(struct reader *r, struct stack_draft *draft)
         check_case(r, draft);
         check_ports(r, draft);
         validate_addresses(r, draft);
+        check_networks(r, &draft->stack);
         check_sources(r, "configs", draft->stack.configs, draft->stack.configs_len);
         check_sources(r, "secrets", draft->stack.secrets, draft->stack.secrets_len);
         settle_sharing(r, draft);

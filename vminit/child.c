@@ -18,6 +18,7 @@
 
 #include "vminit/launch.h"
 #include "vminit/port_probe.h"
+#include "vminit/reaper.h"
 #include "vminit/rootfs.h"
 #include "vminit/sys.h"
 #include "vminit/user.h"
@@ -299,6 +300,10 @@ static int run(const struct launch *l, struct fail *f)
                 return rc;
         if (l->join >= 0 && strcmp(l->args[0], PORT_PROBE) == 0)
                 port_probe(l->args);
+        if (l->join < 0 && l->config->flags & WIRE_F_INIT)
+                rc = reaper_become(l->tty, f);
+        if (rc)
+                return rc;
         env_build(&env, l, &u);
         (void)umask(022);
         reset_signals();

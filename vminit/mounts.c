@@ -134,9 +134,10 @@ static void fd_path(char *buf, size_t size, int fd)
 
 static int mount_tmpfs(const struct config_mount *m, const char *target, struct fail *f)
 {
-        char options[64];
-        int n = snprintf(options, sizeof(options), "mode=%o",
-                         m->mode ? (unsigned)m->mode & 07777 : 01777);
+        char options[96];
+        int n = snprintf(options, sizeof(options), "mode=%o,uid=%u,gid=%u",
+                         m->mode ? (unsigned)m->mode & 07777 : 01777, (unsigned)m->uid,
+                         (unsigned)m->gid);
         if (m->size)
                 (void)snprintf(options + n, sizeof(options) - (size_t)n, ",size=%llu",
                                (unsigned long long)m->size);

@@ -156,6 +156,11 @@ pid_t sys_clone(uint64_t flags, int cgroup_fd)
         return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
 }
 
+int sys_close_range(unsigned first)
+{
+        return (int)syscall(SYS_close_range, first, ~0u, 0);
+}
+
 int sys_close_range_cloexec(unsigned first)
 {
         return (int)syscall(SYS_close_range, first, ~0u, CLOSE_RANGE_CLOEXEC);

@@ -54,6 +54,7 @@ void sys_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 int sys_pivot_root(const char *new_root, const char *put_old);
 int sys_openat_in_root(int root_fd, const char *path, int flags, mode_t mode);
 pid_t sys_clone(uint64_t flags, int cgroup_fd);
+int sys_close_range(unsigned first);
 int sys_close_range_cloexec(unsigned first);
 int sys_capset(uint64_t permitted);
 

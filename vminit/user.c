@@ -230,6 +230,8 @@ int user_resolve(const char *spec, const char *const *more, size_t n_more, const
         } else if (name[0]) {
                 add_memberships(group, name, &u);
         }
+        /* As runc: a program that drops its group in favour of others must not lose a denial. */
+        add_group(&u, u.gid);
         for (size_t i = 0; i < n_more; i++) {
                 gid_t gid;
                 if (!find_group(group, more[i], &gid))

@@ -166,7 +166,7 @@ enum wire_config {
         WIRE_C_DOMAINNAME = 4,
         WIRE_C_DISK = 5,      /* nested: ROLE, SERIAL */
         WIRE_C_SHARE = 6,     /* nested: TAG */
-        WIRE_C_MOUNT = 7,     /* nested: KIND, PATH, NAME, SUBPATH, FLAGS, SIZE, MODE */
+        WIRE_C_MOUNT = 7,     /* nested: KIND, PATH, NAME, SUBPATH, FLAGS, SIZE, MODE, UID, GID */
         WIRE_C_FILE = 8,      /* nested: PATH, MODE, UID, GID; FILE_DATA follows */
         WIRE_C_INTERFACE = 9, /* nested: MAC, ADDRESS..., GATEWAY..., MTU */
         WIRE_C_NAMESERVER = 10,
@@ -234,6 +234,7 @@ enum wire_mount {
 #define WIRE_F_TTY          4u  /* pty for the service; all its output is stdout */
 #define WIRE_F_STDIN        8u  /* DATA with id 0 feeds it; otherwise stdin is /dev/null */
 #define WIRE_F_PRIVILEGED   16u /* all capabilities, nothing masked */
+#define WIRE_F_INIT         32u /* pid 1 is vminit's (reaper.h), the service its child */
 
 /* Items of EXEC. */
 enum wire_exec {

@@ -57,6 +57,7 @@ struct guest_mount {
         unsigned flags;      /* WIRE_M_READ_ONLY, WIRE_M_SEED, WIRE_M_NOEXEC */
         uint64_t size;       /* tmpfs, bytes; 0: half of the memory */
         unsigned mode;       /* tmpfs; 0: 01777 */
+        uint32_t uid, gid;   /* tmpfs */
 };
 
 /* A configuration or secret: lives in guest memory only, bound read-only at path. */
@@ -130,6 +131,7 @@ struct guest_config {
         uint64_t caps;   /* bit n: capability n; bounding set, and what root has */
         bool privileged; /* all capabilities, /proc and /sys writable */
         bool no_new_privs;
+        bool init;       /* pid 1 passes signals on and buries zombies; argv is its child */
         bool read_only;  /* root file system; mounts keep their own flag */
         bool tty;        /* a pty: all output is stdout, stdin is open */
         bool stdin_open; /* guest_exec_write(0) feeds the service; otherwise it reads /dev/null */

@@ -111,6 +111,8 @@ static void put_mounts(struct encoder *e, const struct guest_config *c)
                 wire_put_u64(&e->w, WIRE_I_FLAGS, m->flags);
                 wire_put_u64(&e->w, WIRE_I_SIZE, m->size);
                 wire_put_u64(&e->w, WIRE_I_MODE, m->mode);
+                wire_put_u64(&e->w, WIRE_I_UID, m->uid);
+                wire_put_u64(&e->w, WIRE_I_GID, m->gid);
                 wire_nest_end(&e->w, mark);
                 end(e, "mount", m->path ? m->path : "");
         }
@@ -218,7 +220,7 @@ static void put_process(struct encoder *e, const struct guest_config *c)
         unsigned flags = (c->read_only ? WIRE_F_READ_ONLY : 0) |
                          (c->no_new_privs ? WIRE_F_NO_NEW_PRIVS : 0) | (c->tty ? WIRE_F_TTY : 0) |
                          (c->stdin_open ? WIRE_F_STDIN : 0) |
-                         (c->privileged ? WIRE_F_PRIVILEGED : 0);
+                         (c->privileged ? WIRE_F_PRIVILEGED : 0) | (c->init ? WIRE_F_INIT : 0);
         if (c->n_argv == 0)
                 fail(e, EINVAL, "command", "");
         put_string(e, WIRE_C_USER, "user", c->user);

@@ -256,9 +256,14 @@ static struct instance *find_target(const struct daemon *d, const json_t *body, 
         in = daemon_instance(d, stack, service, (unsigned)json_int(body, "replica", 0));
         if (!in)
                 err_set(err, ENOENT, "%s/%s has no VM; see `berth ps -a`", stack, service);
-        else if (in->state != VM_RUNNING || !in->guest || !guest_is_live(in->guest))
+        else if (in->state != VM_RUNNING)
                 err_set(err, EBUSY, "%s/%s is %s, not running; see `berth ps -a`", stack, service,
                         vm_state_name(in->state));
+        else if (!in->guest || !guest_is_live(in->guest))
+                err_set(err, EBUSY,
+                        "%s/%s is running, but its VM has not spoken with this berthd yet; try "
+                        "again",
+                        stack, service);
         else
                 return in;
         return NULL;

@@ -43,7 +43,7 @@ void handle_stack_get(struct request *req, void *ctx)
         if (!desired)
                 return;
         j = view_stack(d, desired);
-        json_object_set(j, "manifest", desired->manifest);
+        json_object_set_new(j, "manifest", desired_manifest(desired));
         response_json(req, 200, j);
 }
 

@@ -15,7 +15,12 @@ void handle_df(struct request *req, void *ctx);
 void handle_shutdown(struct request *req, void *ctx);
 void handle_volumes(struct request *req, void *ctx);
 void handle_volume_delete(struct request *req, void *ctx);
+
+/** handle_network.c; the routes of each in api/wire.h. */
 void handle_networks(struct request *req, void *ctx);
+void handle_network_get(struct request *req, void *ctx);
+void handle_network_create(struct request *req, void *ctx);
+void handle_network_delete(struct request *req, void *ctx);
 
 /** handle_stack.c; the routes of each in api/wire.h. */
 void handle_stacks(struct request *req, void *ctx);

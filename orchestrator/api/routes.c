@@ -37,6 +37,9 @@ const struct route api_routes[] = {
         {"GET", "/v1/volumes", handle_volumes, 0},
         {"DELETE", "/v1/volumes/:volume", handle_volume_delete, 0},
         {"GET", "/v1/networks", handle_networks, 0},
+        {"POST", "/v1/networks", handle_network_create, 0},
+        {"GET", "/v1/networks/:network", handle_network_get, 0},
+        {"DELETE", "/v1/networks/:network", handle_network_delete, 0},
 };
 
 const size_t api_routes_len = ARRAY_SIZE(api_routes);

@@ -58,7 +58,10 @@
  *   DELETE /v1/images?ref=R           {}
  *   GET    /v1/volumes                [{name, stack, size_bytes, used_bytes, created, in_use}]
  *   DELETE /v1/volumes/NAME           {}
- *   GET    /v1/networks               [{stack, name, subnet, gateway, pid, up, members}]
+ *   GET    /v1/networks               [NETWORK]
+ *   POST   /v1/networks               {name, subnet, internal, labels: {}} -> NETWORK, which stacks share
+ *   GET    /v1/networks/NAME?stack=S  NETWORK; without stack: one that stacks share
+ *   DELETE /v1/networks/NAME          {}
  *
  * STATUS  {name, revision, undoes: the revision whose update failed and that this one takes back, settled, ok, services: [{service, phase, why, settled, ok, replicas_wanted,
  *          replicas_ready, failures, retry_at, one_shot, replicas: [REPLICA]}]}
@@ -67,6 +70,9 @@
  *          addresses: {network: ip}, ports: [{host_ip, host_port, target, protocol}], image, digest,
  *          isolation: "tcg"|"kvm", pid, restarts, exit_reason, exit_code, message,
  *          phases_ms: {prepare, qemu, kernel, vminit, configure, exec, total}}
+ * NETWORK {stack, name, shared, subnet, gateway, pid, up, message, internal, labels: {},
+ *          members: [{name: "shop/web/1", address, aliases}]}; shared: no stack, but made_by: the
+ *          stack whose manifest names it, created, users: ["shop/web"]
  * EVENT   {seq, time, stack, service, replica, type, reason, message}
  * LOGLINE {time, stack, service, replica, stream: "stdout"|"stderr"|"boot", text}, and partial: true
  *          when the line is longer than 16 KiB and goes on in the next LOGLINE of that stream

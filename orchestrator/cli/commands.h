@@ -16,7 +16,8 @@ extern const struct command cmd_image_pull, cmd_image_push, cmd_image_tag, cmd_i
 extern const struct command cmd_image_save, cmd_image_prune;
 extern const struct command cmd_registry_login, cmd_registry_logout;
 extern const struct command cmd_image_load, cmd_image_import, cmd_image_ls, cmd_image_rm;
-extern const struct command cmd_volume_ls, cmd_volume_rm, cmd_network_ls;
+extern const struct command cmd_volume_ls, cmd_volume_rm;
+extern const struct command cmd_network_ls, cmd_network_create, cmd_network_inspect, cmd_network_rm;
 extern const struct command cmd_system_df, cmd_system_info, cmd_system_start, cmd_system_stop,
         cmd_system_status;
 extern const struct command cmd_version;

@@ -39,8 +39,13 @@ static const struct command *const image_commands[] = {&cmd_image_pull,
                                                        &cmd_registry_login,
                                                        &cmd_registry_logout,
                                                        NULL};
-static const struct command *const object_commands[] = {&cmd_volume_ls, &cmd_volume_rm,
-                                                        &cmd_network_ls, NULL};
+static const struct command *const object_commands[] = {&cmd_volume_ls,
+                                                        &cmd_volume_rm,
+                                                        &cmd_network_ls,
+                                                        &cmd_network_create,
+                                                        &cmd_network_inspect,
+                                                        &cmd_network_rm,
+                                                        NULL};
 static const struct command *const system_commands[] = {&cmd_system_info,
                                                         &cmd_system_df,
                                                         &cmd_system_status,

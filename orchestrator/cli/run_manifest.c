@@ -173,18 +173,29 @@ static bool add_command(const struct args *args, json_t *service)
         return ok;
 }
 
-static int add_network(const struct args *args, json_t *service)
+/* none, or one that is shared: networks that are the stack's own are all alike here. */
+static int add_network(const struct args *args, json_t *service, json_t *stack)
 {
         const char *network = args_value(args, "network");
+        json_t *outer;
 
         if (!network || streq(network, "bridge") || streq(network, "default"))
                 return CLI_OK;
-        if (!streq(network, "none"))
+        if (streq(network, "none")) {
+                json_set_str(service, "network_mode", "none");
+                return CLI_OK;
+        }
+        if (streq(network, "host") || strchr(network, ':'))
                 return cli_usage(args->command,
-                                 "--network %s: networks of other stacks cannot be joined yet; "
-                                 "bridge or none, or write a stack with both services",
+                                 "--network %s: a VM has a network of its own; bridge, none, or "
+                                 "one of `berth network ls`",
                                  network);
-        json_set_str(service, "network_mode", "none");
+        outer = json_object();
+        json_set_bool(outer, "external", true);
+        if (json_object_set_new(outer, "name", literal(network)) < 0)
+                return cli_usage(args->command, "the command line is not valid UTF-8");
+        json_object_set_new(stack, "networks", json_pack("{s:o}", "outer", outer));
+        json_object_set_new(service, "networks", json_pack("[s]", "outer"));
         return CLI_OK;
 }
 
@@ -236,7 +247,7 @@ static int build(const struct args *args, const struct run_manifest *m, json_t *
              add_command(args, service);
         if (!ok)
                 return cli_usage(args->command, "the command line is not valid UTF-8");
-        r = add_network(args, service);
+        r = add_network(args, service, stack);
         if (r == CLI_OK)
                 *ret = STEAL(stack);
         return r;

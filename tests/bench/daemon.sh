@@ -25,8 +25,9 @@ middle() {
         sort -n | awk '{ n[NR] = $1 } END { printf "%s ms (median of %d; best %s)", n[int((NR + 1) / 2)], NR, n[1] }'
 }
 
-# anon_kib: memory of the daemon that is its own
+# anon_kib: memory of the daemon that is its own, once it idles (DAEMON_QUIET_S)
 anon_kib() {
+        sleep 2
         awk '$1 == "RssAnon:" { print $2 }' "/proc/$(berth version -o json | jq -r .server.pid)/status"
 }
 

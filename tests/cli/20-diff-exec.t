@@ -43,6 +43,8 @@ is "$out" "65534:65534 /tmp blue" "user, folder, variable"
 is "$(berth exec hello/web -- sh -c 'while echo y; do :; done' | head -n 1)" y "a reader that leaves ends it"
 
 mkfifo "$test_dir/in"
+: >"$test_dir/out" # tail needs them before their writers have begun
+: >"$test_dir/tty"
 berth exec hello/web -- sh -c 'trap "exit 9" INT; echo ready; while :; do sleep 0.1; done' >"$test_dir/out" &
 pid=$!
 tail -n +1 --pid=$pid -f "$test_dir/out" | grep -q -m1 ready

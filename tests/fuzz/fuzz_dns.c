@@ -23,7 +23,9 @@ static struct dns_zone *make_zone(void)
         const struct zone zone = {records, RECORDS, &client, 1};
 
         for (uint32_t i = 0; i < RECORDS; i++)
-                records[i] = (struct zone_record){names, 2, 0x0a000002 + i, networks[i % 2], i & 2};
+                records[i] = (struct zone_record){names,           2,     0x0a000002 + i,
+                                                  networks[i % 2], i & 2, i % 3 ? NULL : "wiki",
+                                                  i % 3 == 0};
         return dns_zone_new("shop", "front", &zone);
 }
 

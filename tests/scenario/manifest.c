@@ -298,6 +298,10 @@ void world_network(struct stack *stack, char **words, size_t len)
         for (size_t i = 1; i < len; i++)
                 if (streq(words[i], "internal"))
                         network->internal = true;
+                else if (streq(words[i], "external"))
+                        network->external = true;
+                else if (has_prefix(words[i], "name="))
+                        network->real_name = xstrdup(words[i] + strlen("name="));
 }
 
 void world_source(struct stack *stack, bool secret, const char *text)

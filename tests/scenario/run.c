@@ -99,6 +99,10 @@ static int do_network(struct scenario *s, struct err *err)
                 world_net_gone(&s->world, network);
                 return 0;
         }
+        if (streq(word(s, 3), "guests")) {
+                network->guests = (unsigned)strtoul(word(s, 4), NULL, 10);
+                return 0;
+        }
         network->up = streq(word(s, 3), "up");
         network->removing = streq(word(s, 3), "removing");
         network->failed_ms = streq(word(s, 3), "failed") ? s->world.now_ms : 0;
@@ -405,6 +409,14 @@ static int do_stack(struct scenario *s, struct err *err)
         return 0;
 }
 
+/* The networks that stacks share: a revision of their own. */
+static int do_shared(struct scenario *s, struct err *err)
+{
+        (void)err;
+        s->stack = world_stack(&s->world, STACK_SHARED);
+        return 0;
+}
+
 static int do_part(struct scenario *s, struct err *err)
 {
         const char *wrong = NULL;
@@ -512,7 +524,7 @@ static const struct verb {
         {"failures", do_failures}, {"forget", do_forget},     {"network", do_part},
         {"passes", do_time},       {"secret", do_part},       {"service", do_part},
         {"stack", do_stack},       {"status", do_status},     {"wake", do_wake},
-        {"seed", do_seed},         {"wish", do_wish},
+        {"seed", do_seed},         {"wish", do_wish},         {"shared", do_shared},
 };
 
 static void split_words(struct scenario *s, char *line)

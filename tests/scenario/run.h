@@ -3,7 +3,8 @@
  * Scenarios: text files with a virtual clock. A line is one verb; what follows a `;` is a comment.
  *
  *   stack NAME                    a new revision, filled by the lines that follow
- *   network NAME [internal]       ... declared so; others are declared by use
+ *   shared                        the networks that stacks share, as a stack: /NAME in facts
+ *   network NAME [internal] [external] [name=X]   ... declared so; others are declared by use
  *   secret|config NAME:TEXT
  *   service NAME WORD...          see world_service()
  *   drop STACK [unknown]          deleted; unknown: its last revision is not known any more
@@ -15,7 +16,7 @@
  *   incomplete SERVICE
  *   fact image REF STATE [TEXT]   unknown, ready, missing, busy
  *   fact images ready             all that are wanted
- *   fact network STACK/NET STATE [TEXT]   up, coming, failed, removing, gone
+ *   fact network STACK/NET STATE [TEXT]   up, coming, failed, removing, gone, guests N
  *   fact networks up              all that are known
  *   fact vm WHICH STATE [TEXT]    preparing, booting, running, healthy, unhealthy, starting
  *                                 (health), stopping, gone, exited CODE, failed REASON

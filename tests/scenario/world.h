@@ -63,7 +63,7 @@ struct stack *world_find_stack(const struct world *world, const char *name);
  */
 const char *world_service(struct stack *stack, char **words, size_t len);
 
-/** A declared network: name and optional "internal". */
+/** A declared network: name and optional "internal", "external", "name=X". */
 void world_network(struct stack *stack, char **words, size_t len);
 
 /** A config or secret with its content: "NAME:TEXT". */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What happens: one table of verbs, from which events are drawn, written, read and run. */
 #include <assert.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +33,8 @@ static const struct verb {
         [VERB_GUEST_LOST] = {"guest-lost", 40, {ARG_NUMBER}, {20}},
         [VERB_TWICE] = {"twice", 30, {ARG_NUMBER}, {20}},
         [VERB_NET_DIES] = {"net-dies", 30, {ARG_NUMBER}, {20}},
+        [VERB_NET_CREATE] = {"net-create", 45, {ARG_NUMBER}, {2}},
+        [VERB_NET_RM] = {"net-rm", 20, {0}, {0}},
         [VERB_IMAGE_GONE] = {"image-gone", 20, {ARG_NUMBER}, {SIM_IMAGES}},
         [VERB_IMAGE_NEW] = {"image-new", 25, {ARG_NUMBER}, {SIM_IMAGES}},
         [VERB_FAULT] = {"fault", 200, {ARG_CALL, ARG_HOW, ARG_NUMBER}, {0, 0, 4}},
@@ -89,6 +92,8 @@ void sim_event_draw(uint64_t seed, unsigned i, struct sim_event *ret)
         for (unsigned k = 0; k < 4; k++)
                 (void)sim_roll(&state, 2);
         *ret = (struct sim_event){.verb = i < 2 ? VERB_APPLY : draw_verb(&state)};
+        if (i == 0 && seed % 2)
+                ret->verb = VERB_NET_CREATE;
         ret->wait_ms = sim_roll(&state, 4) ? sim_roll(&state, 400) : sim_roll(&state, 8000);
         if (sim_roll(&state, 40) == 0)
                 ret->wait_ms = 90000;
@@ -272,6 +277,28 @@ static void run_change(const struct sim_event *event)
                 note_answer(event->a % SIM_STACKS);
 }
 
+/* The network x, that stacks share: a client makes it, internal or not, or removes it. */
+static void run_network(const struct sim_event *event)
+{
+        struct network spec = {.internal = event->a};
+        struct err err = ERR_INIT;
+        int r;
+
+        if (event->verb == VERB_NET_CREATE) {
+                r = daemon_network_create(sim_daemon, "x", &spec, &err);
+                sim->promised_net = sim->promised_net || r == 0;
+        } else {
+                bool before = sim->promised_net;
+
+                sim->promised_net = false; /* half of it may be done */
+                r = daemon_network_delete(sim_daemon, "x", &err);
+                sim->promised_net = before && r == -EBUSY;
+        }
+        sim->shared += r == 0;
+        if (r < 0)
+                sim_trace("refused: %s", err.msg);
+}
+
 static void run_vm(const struct sim_event *event)
 {
         struct sim_vm *vm = sim_vm_pick(event->a);
@@ -407,6 +434,10 @@ void sim_event_run(const struct sim_event *event)
         case VERB_SICK:
         case VERB_WELL:
                 *sim_sick(stack, service) = event->verb == VERB_SICK;
+                return;
+        case VERB_NET_CREATE:
+        case VERB_NET_RM:
+                run_network(event);
                 return;
         case VERB_IMAGE_GONE:
         case VERB_IMAGE_NEW:

@@ -83,6 +83,10 @@ void sim_manifest_draw(uint64_t *state, struct sim_manifest *ret)
 
         *ret = (struct sim_manifest){.stack = (uint8_t)sim_roll(state, SIM_STACKS),
                                      .internal = (uint8_t)sim_roll(state, 8)};
+        ret->external = sim_roll(state, 4) ? 0 : (uint8_t)(1 + sim_roll(state, 3));
+        ret->named = sim_roll(state, 3) ? 0 : (uint8_t)(1 + sim_roll(state, 3));
+        if (ret->named == ret->external)
+                ret->named = 0;
         for (unsigned i = 0; i < n; i++)
                 if (sim_roll(state, 6))
                         draw_service(state, ret, i);
@@ -167,6 +171,19 @@ static json_t *service_json(const struct sim_manifest *m, unsigned i)
         return j;
 }
 
+static json_t *network_json(const struct sim_manifest *m, unsigned i)
+{
+        json_t *j = json_object();
+
+        if (m->external == i + 1)
+                return json_pack("{s:b, s:s}", "external", 1, "name", "x");
+        if (m->named == i + 1)
+                json_set_str(j, "name", "y");
+        if (m->internal & (1u << i))
+                json_set_bool(j, "internal", true);
+        return j;
+}
+
 json_t *sim_manifest_json(const struct sim_manifest *m)
 {
         char name[] = {(char)('a' + m->stack), '\0'};
@@ -181,9 +198,7 @@ json_t *sim_manifest_json(const struct sim_manifest *m)
         for (unsigned i = 0; i < 3; i++) {
                 char network[] = {'n', (char)('0' + i), '\0'};
 
-                json_object_set_new(networks, network,
-                                    m->internal & (1u << i) ? json_pack("{s:b}", "internal", 1)
-                                                            : json_object());
+                json_object_set_new(networks, network, network_json(m, i));
         }
         return json_pack("{s:s, s:o, s:o, s:{s:{}, s:{}, s:{s:s}, s:{s:{s:s}}}}", "name", name,
                          "services", services, "networks", networks, "volumes", "v0", "v1",
@@ -195,6 +210,10 @@ json_t *sim_manifest_json(const struct sim_manifest *m)
 void sim_manifest_text(const struct sim_manifest *m, struct strbuf *sb)
 {
         strbuf_addf(sb, "%c internal=%u", 'a' + m->stack, m->internal);
+        if (m->external)
+                strbuf_addf(sb, " external=%u", m->external);
+        if (m->named)
+                strbuf_addf(sb, " named=%u", m->named);
         for (unsigned i = 0; i < SIM_SERVICES; i++) {
                 struct sim_service s = m->services[i];
 
@@ -256,6 +275,10 @@ const char *sim_manifest_parse(char *words, struct sim_manifest *ret)
                 *value++ = '\0';
                 if (streq(word, "internal")) {
                         ret->internal = (uint8_t)strtoul(value, NULL, 10);
+                } else if (streq(word, "external")) {
+                        ret->external = (uint8_t)(strtoul(value, NULL, 10) % 4);
+                } else if (streq(word, "named")) {
+                        ret->named = (uint8_t)(strtoul(value, NULL, 10) % 4);
                 } else if (streq(word, "service")) {
                         s = &ret->services[strtoul(value, NULL, 10) % SIM_SERVICES];
                         s->used = 1;
@@ -272,6 +295,10 @@ bool sim_manifest_simplify(struct sim_manifest *m, unsigned n)
 
         if (n == SIM_SERVICES * (ARRAY_SIZE(fields) + 1)) {
                 m->internal = 0;
+                return true;
+        }
+        if (n == SIM_SERVICES * (ARRAY_SIZE(fields) + 1) + 1) {
+                m->external = m->named = 0;
                 return true;
         }
         if (i >= SIM_SERVICES)

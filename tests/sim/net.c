@@ -47,11 +47,18 @@ struct sim_net *sim_net_pick(unsigned n)
         return NULL;
 }
 
-unsigned sim_net_birth(const char *stack, const char *name)
+/* Whether it is STACK/NAME. */
+static bool is_called(const struct sim_net *in, const char *name)
+{
+        size_t n = strlen(in->stack);
+
+        return strncmp(name, in->stack, n) == 0 && name[n] == '/' && streq(name + n + 1, in->name);
+}
+
+unsigned sim_net_birth(const char *name)
 {
         for (size_t i = 0; i < SIM_NETS; i++)
-                if (sim->nets[i].alive && streq(sim->nets[i].stack, stack) &&
-                    streq(sim->nets[i].name, name))
+                if (sim->nets[i].alive && is_called(&sim->nets[i], name))
                         return sim->nets[i].birth;
         return 0;
 }
@@ -208,9 +215,7 @@ void net_stop(struct net *net)
                 sim_trace("network %s/%s ends", net->in->stack, net->in->name);
                 for (size_t i = 0; i < SIM_VMS; i++)
                         for (size_t k = 0; sim->vms[i].alive && k < VM_NICS_MAX; k++)
-                                if (!sim->vms[i].dying &&
-                                    streq(sim->vms[i].stack, net->in->stack) &&
-                                    streq(sim->vms[i].nets[k], net->in->name))
+                                if (!sim->vms[i].dying && is_called(net->in, sim->vms[i].nets[k]))
                                         sim_broken("a network taken from a VM: %s of %s/%s/%u",
                                                    net->in->name, sim->vms[i].stack,
                                                    sim->vms[i].service, sim->vms[i].replica);

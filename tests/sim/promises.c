@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "tests/sim/sim.h"
@@ -279,6 +280,8 @@ static void check_answers(void)
                 if (!desired)
                         p->delete_asked = false;
         }
+        if (sim->promised_net && !shared_find(sim_daemon->shared, "x"))
+                sim_broken("a network that was made is forgotten");
 }
 
 void sim_check_step(void)
@@ -297,13 +300,20 @@ uint64_t sim_wanted(void)
 
         for (size_t i = 0; i < sim_daemon->desired_len; i++) {
                 const struct desired *desired = sim_daemon->desired[i];
-                AUTO_FREE char *manifest = json_dumps(desired->manifest, JSON_SORT_KEYS);
+                AUTO_JSON json_t *json = desired_manifest(desired);
+                AUTO_FREE char *manifest = json_dumps(json, JSON_SORT_KEYS);
 
                 strbuf_addf(&sb, "%s %u %d %s", desired->stack->name, desired->revision,
                             desired->wanted, manifest);
                 for (size_t s = 0; s < desired->wishes.services_len; s++)
                         strbuf_addf(&sb, " %d/%u", desired->wishes.services[s].stopped,
                                     desired->wishes.services[s].generation);
+        }
+        for (size_t i = 0; i < shared_stack(sim_daemon->shared)->networks_len; i++) {
+                const struct network *network = &shared_stack(sim_daemon->shared)->networks[i];
+
+                if (!*shared_maker(sim_daemon->shared, network->name)) /* else it follows */
+                        strbuf_addf(&sb, " %s", network->name);
         }
         for (const char *p = strbuf_str(&sb); *p; p++)
                 hash = (hash ^ (unsigned char)*p) * UINT64_C(0x100000001b3);
@@ -358,12 +368,15 @@ bool sim_is_settled(char *why, size_t size)
         return !*why;
 }
 
-/* Its update is paused: a replica failed for good with the present spec, or its successors wait. */
+/* Its update is paused: a replica failed for good with the present spec, its successors wait, or
+ * their network was removed before a rollback brought it back. */
 static bool has_given_up(const char *stack, const struct service *service, const char *hash)
 {
         const struct service_status *status = view_find_status(sim_daemon, stack, service->name);
 
         if (status && status->phase == PHASE_WAITING && status->settled)
+                return true;
+        if (status && status->phase == PHASE_FAILED && strstr(status->why, "is external"))
                 return true;
         for (size_t i = 0; i < sim_daemon->replicas_len; i++) {
                 const struct replica_fact *fact = &sim_daemon->replicas[i];
@@ -381,7 +394,7 @@ static bool vm_is_as_wanted(const struct sim_vm *vm, char *why, size_t size)
         const struct service *service = sim_service(vm->stack, vm->service, &hash);
 
         for (size_t i = 0; i < VM_NICS_MAX && vm->nets[i][0]; i++)
-                if (vm->net_births[i] != sim_net_birth(vm->stack, vm->nets[i])) {
+                if (vm->net_births[i] != sim_net_birth(vm->nets[i])) {
                         (void)snprintf(why, size, "VM %s of %s/%s/%u is cut off from %s", vm->id,
                                        vm->stack, vm->service, vm->replica, vm->nets[i]);
                         return false;
@@ -439,8 +452,8 @@ static bool store_is_right(char *why, size_t size)
                      stacks.len == sim_daemon->desired_len;
 
         for (size_t i = 0; right && i < stacks.len; i++) {
-                AUTO_FREE char *manifest =
-                        json_dumps(sim_daemon->desired[i]->manifest, JSON_COMPACT | JSON_SORT_KEYS);
+                AUTO_JSON json_t *json = desired_manifest(sim_daemon->desired[i]);
+                AUTO_FREE char *manifest = json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS);
 
                 right = stacks.items[i].revision == sim_daemon->desired[i]->revision &&
                         strlen(stacks.items[i].manifest) == strlen(manifest);
@@ -475,14 +488,18 @@ static bool store_is_empty(void)
         struct stored_stacks stacks = {0};
         struct stored_replicas replicas = {0};
         struct stored_leases leases = {0};
+        struct stored_networks networks = {0};
         bool empty = store_list_stacks(sim_daemon->store, &stacks, NULL) == 0 &&
                      store_list_replicas(sim_daemon->store, &replicas, NULL) == 0 &&
                      store_list_leases(sim_daemon->store, &leases, NULL) == 0 && stacks.len == 0 &&
-                     replicas.len == 0 && leases.subnets_len == 0 && leases.leases_len == 0;
+                     replicas.len == 0 && leases.subnets_len == 0 && leases.leases_len == 0 &&
+                     store_list_networks(sim_daemon->store, &networks, NULL) == 0 &&
+                     networks.len == 0;
 
         stored_stacks_release(&stacks);
         stored_replicas_release(&replicas);
         stored_leases_release(&leases);
+        stored_networks_release(&networks);
         return empty;
 }
 

@@ -114,7 +114,18 @@ static void begin_deleting(void)
                 sim->promised[i].delete_asked = true;
                 (void)daemon_delete(sim_daemon, name, true, &err); /* unknown ones, too */
         }
+        sim->promised_net = false;
         enter(PHASE_DELETE);
+}
+
+/* The network that was made for itself stays with the last of its users. */
+static void remove_shared(void)
+{
+        struct err err = ERR_INIT;
+
+        if (shared_find(sim_daemon->shared, "x"))
+                (void)daemon_network_delete(sim_daemon, "x",
+                                            &err); /* in use: with the next quiet */
 }
 
 /* Nothing more is due now. */
@@ -137,6 +148,7 @@ static void on_quiet(void)
                         sim_broken("does not become as wanted: %s", why);
                 return;
         case PHASE_DELETE:
+                remove_shared();
                 if (sim_nothing_left(why, sizeof(why)))
                         enter(PHASE_OVER);
                 else if (late)

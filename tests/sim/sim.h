@@ -58,7 +58,7 @@ struct sim_vm {
         char id[16], dir[128], stack[8], service[8], hash[72];
         unsigned replica;
         char disks[VM_DISKS_MAX][64]; /* volumes attached read-write that are disks */
-        char nets[VM_NICS_MAX][8];
+        char nets[VM_NICS_MAX][8];    /* STACK/NAME */
         unsigned net_births[VM_NICS_MAX];
         uint32_t ips[VM_NICS_MAX];
         int64_t up_ms, started_ms, exit_ms, death_ms; /* SIM_NEVER: not by itself */
@@ -106,6 +106,7 @@ struct world {
         } images[SIM_IMAGES];
         struct sim_truth truth[SIM_STACKS][SIM_SERVICES][SIM_REPLICAS + 1];
         struct sim_promise promised[SIM_STACKS];
+        bool promised_net; /* a client was told that x is there */
         bool sick[SIM_STACKS][SIM_SERVICES];
 
         struct {
@@ -124,7 +125,7 @@ struct world {
         unsigned starts; /* of VMs in this phase */
         unsigned effects, steps, created, stopped, surges, undone, calls;
         unsigned faults[HOW_COUNT], crashes, deaths, net_deaths, fulls, jumps, reboots, lost;
-        unsigned edits, deletes, changes, refused, unable;
+        unsigned edits, deletes, changes, refused, unable, shared;
         uint64_t opened;  /* what the second life found wanted: a hash */
         bool only_events; /* end with them, without settling */
         char broken[300]; /* the first broken promise */
@@ -141,6 +142,7 @@ struct sim_service {
 
 struct sim_manifest {
         uint8_t stack, internal; /* internal: bit per network */
+        uint8_t external, named; /* 1 + which network is the shared x, y; 0: none */
         struct sim_service services[SIM_SERVICES];
 };
 
@@ -159,6 +161,8 @@ enum sim_verb {
         VERB_GUEST_LOST,
         VERB_TWICE,
         VERB_NET_DIES,
+        VERB_NET_CREATE,
+        VERB_NET_RM,
         VERB_IMAGE_GONE,
         VERB_IMAGE_NEW,
         VERB_FAULT,
@@ -277,8 +281,8 @@ struct sim_vm *sim_vm_pick(unsigned n);
 struct sim_net *sim_net_pick(unsigned n);
 struct sim_vm *sim_vm_of_dir(const char *dir);
 
-/** Which netd of that name lives; 0: none. */
-unsigned sim_net_birth(const char *stack, const char *name);
+/** Which netd of that name, STACK/NAME, lives; 0: none. */
+unsigned sim_net_birth(const char *name);
 
 struct sim_truth *sim_truth(const char *stack, const char *service, unsigned replica);
 bool *sim_sick(const char *stack, const char *service);

@@ -212,9 +212,10 @@ static struct sim_vm *new_entry(const struct vm_spec *spec)
         for (size_t i = 0; i < spec->disks_len; i++)
                 note_disk(vm, &spec->disks[i], i);
         for (size_t i = 0; i < in->nics_len; i++) {
-                (void)snprintf(vm->nets[i], sizeof(vm->nets[i]), "%s", in->nics[i].network);
+                (void)snprintf(vm->nets[i], sizeof(vm->nets[i]), "%s/%s",
+                               nic_stack(in, &in->nics[i]), nic_network(&in->nics[i]));
                 vm->ips[i] = in->nics[i].ip;
-                vm->net_births[i] = sim_net_birth(in->stack, in->nics[i].network);
+                vm->net_births[i] = sim_net_birth(vm->nets[i]);
         }
         return vm;
 }
@@ -373,7 +374,7 @@ bool vm_tap_lost(pid_t pid)
         const struct sim_vm *vm = at < SIM_VMS ? &sim->vms[at] : NULL;
 
         for (size_t i = 0; vm && vm->alive && i < VM_NICS_MAX && vm->nets[i][0]; i++)
-                if (vm->net_births[i] != sim_net_birth(vm->stack, vm->nets[i]))
+                if (vm->net_births[i] != sim_net_birth(vm->nets[i]))
                         return true;
         return false;
 }

@@ -34,7 +34,10 @@ run berth run --rm -p 70000 hello-web true
 is "$code" 125 "a port that is none: 125"
 like "$out" 'ports.*70000' "names the port"
 run berth run --rm --network shop_default hello-web true
-is "$code" 64 "a network of others is refused"
+is "$code" 125 "a network that is not shared is refused"
+like "$out" 'network shop_default declared as external, but could not be found' "with what to do"
+run berth run --rm --network host hello-web true
+is "$code" 64 "the host's network is refused"
 is "$(remains)" "" "nothing is left of all these"
 
 is "$(printf 'a b\nc\n' | berth run --rm -i hello-web wc -w | tr -d ' ')" 3 "-i: standard input and its end"

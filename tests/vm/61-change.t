@@ -37,7 +37,7 @@ db=$(field_of shop db 1 .id)
 run berth stop shop/web
 is "$code" 0 "stop" || printf '%s\n' "$out" | sed 's/^/# /'
 is "$(berth ps shop -q)" shop/db/1 "only web is gone"
-like "$(berth why shop/web)" 'web: stopped: stopped on request' "why tells"
+like "$(berth why shop/web)" '^web: stopped on request' "why tells"
 run berth diff -f "$test_dir/s.yaml"
 run berth start shop/web
 is "$code" 0 "start"

@@ -31,6 +31,7 @@ like "$out" 'no such image: .*127.0.0.1:9/app:1' "an image that is not there"
 
 # Nobody applies or asks: the daemon that waits hears of it.
 other image tag one 127.0.0.1:9/app:1
+# shellcheck disable=SC2016 # evaluated by wait_for
 wait_for '[ "$(field_of shared web 1 .state)" = running ]'
 is "$(field_of shared web 1 .state)" running "the other daemon brings it: the stack starts"
 is "$(runs)" "$one" "with that image"

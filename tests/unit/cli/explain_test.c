@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * docs/explain.md: what `why`, `events` and `diff` say in ten situations. Each is played with a
- * virtual clock; the words are those of the reconciler and of the command line. To write the page
- * anew: UPDATE=1 build/bin/tests/unit/cli/explain_test
+ * docs/explain.md: what `why`, `events`, `diff` and `apply` say in fourteen situations. Each is
+ * played with a virtual clock; the words are those of the reconciler and of the command line. To
+ * write the page anew: UPDATE=1 build/bin/tests/unit/cli/explain_test
  */
 #include <fcntl.h>
 #include <stdarg.h>
@@ -19,6 +19,7 @@
 #include "base/strbuf.h"
 #include "orchestrator/cli/changes.h"
 #include "orchestrator/cli/explain_text.h"
+#include "reconciler/admission.h"
 #include "reconciler/diff.h"
 #include "schema/load.h"
 #include "tests/scenario/world.h"
@@ -545,6 +546,75 @@ static void ended_for_health(void)
         end();
 }
 
+/* A VM that could not be prepared is tried again until what it lacks is there. */
+static void lacking(const char *title, const char *text, const char *message)
+{
+        begin(title, text);
+        apply("web restart=always", NULL);
+        turn();
+        for (unsigned i = 0; i < 2; i++) {
+                world_vm_ends(&world, vm_of("web", 1), VM_FAILED, EXIT_PREPARE, 0, message);
+                tell("web", 1, "failed", exit_reason_name(EXIT_PREPARE), message);
+                turn();
+                gone("web", 1);
+                passes(i ? 0 : 200);
+                turn();
+        }
+        show_why(NULL, NULL);
+        show_events();
+        end();
+}
+
+static void wrong_test(void)
+{
+        begin("13. A healthcheck that cannot run", "The image has no `curl`.");
+        apply("web restart=always health", NULL);
+        turn();
+        runs("web", 1);
+        passes(90000);
+        health("web", 1, HEALTH_UNHEALTHY,
+               "healthcheck could not run: exec: \"curl\": executable file not found in $PATH");
+        passes(5000);
+        show_why(NULL, NULL);
+        end();
+}
+
+static int64_t memory_of(const struct service *service)
+{
+        return service->vm_memory_bytes;
+}
+
+static void refused(void)
+{
+        static const char manifest[] = "name: shop\n"
+                                       "services:\n"
+                                       "  db:\n"
+                                       "    image: db:16\n"
+                                       "    scale: 3\n"
+                                       "    x-berth: {memory: 3g}\n";
+        AUTO(stack) struct stack *stack = load(manifest, NULL);
+        const struct admission_input input = {.wanted = {.stack = stack},
+                                              .vm_memory = memory_of,
+                                              .overcommit = ADMISSION_OVERCOMMIT,
+                                              .memory_bytes = INT64_C(4) << 30,
+                                              .memory_free_bytes = INT64_C(3) << 30,
+                                              .disk = "/var/lib/berth",
+                                              .disk_free_bytes = INT64_C(100) << 30};
+        struct admission admission;
+
+        begin("14. Refused", "What does not fit is refused before anything is stored or started.");
+        strbuf_adds(&page, "\n");
+        indent(manifest);
+        admission_check(&input, &admission);
+        is_int((long long)admission.len, 1, "one reason");
+        strbuf_adds(&page, "\n    $ berth apply -f shop.yaml\n");
+        for (size_t i = 0; i < admission.len; i++)
+                strbuf_addf(&page, "    error: stack shop was not changed: %s\n",
+                            admission.refusals[i]);
+        admission_release(&admission);
+        end();
+}
+
 static void check_page(void)
 {
         AUTO_FREE char *there = NULL;
@@ -562,7 +632,8 @@ static void check_page(void)
 int main(void)
 {
         strbuf_adds(&page, "# What berth says\n\n"
-                           "`why`, `events` and `diff` in ten situations. This page is written by "
+                           "`why`, `events`, `diff` and `apply` in fourteen situations. This page "
+                           "is written by "
                            "a test (tests/unit/cli/explain_test.c),\nwhich fails when the words "
                            "change; times are those of a virtual clock.\n");
         waiting_for_health();
@@ -575,6 +646,14 @@ int main(void)
         network_fails();
         stopped();
         ended_for_health();
+        lacking("11. A port that another program has", "Nothing runs until it can be published.",
+                "port 8080 cannot be published: 127.0.0.1:8080/tcp: Address already in use; held "
+                "by nginx (process 812); stop what uses it, or publish another port");
+        lacking("12. A volume in use", "A disk is of one VM at a time.",
+                "volume common is a disk that blog/db/1 has; stop that one, or set the volume's "
+                "x-berth.class to shared in both stacks");
+        wrong_test();
+        refused();
         check_page();
         strbuf_release(&page);
         strbuf_release(&events);

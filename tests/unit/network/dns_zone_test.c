@@ -9,14 +9,15 @@
         (const char *const[]){__VA_ARGS__}, ARRAY_SIZE(((const char *const[]){__VA_ARGS__}))
 
 static const struct zone_record records[] = {
-        {NAMES("web", "web-1", "www"), IP(2), "front", true},
-        {NAMES("web", "web-2", "www"), IP(3), "front", true},
-        {NAMES("web", "web-3", "www"), IP(4), "front", false},
-        {NAMES("db", "db-1"), IP(0x102), "back", true},
-        {NAMES("slow", "slow-1"), IP(5), "front", false},
-        {NAMES("shop", "shop-1"), IP(6), "front", true},
-        {NAMES("test"), IP(7), "front", true},
-        {NAMES("My_App.One", "My_App.One-1", "cloud.example.org"), IP(8), "front", true},
+        {NAMES("web", "web-1", "www"), IP(2), "front", true, NULL, false},
+        {NAMES("web", "web-2", "www"), IP(3), "front", true, NULL, false},
+        {NAMES("web", "web-3", "www"), IP(4), "front", false, NULL, false},
+        {NAMES("db", "db-1"), IP(0x102), "back", true, NULL, false},
+        {NAMES("slow", "slow-1"), IP(5), "front", false, NULL, false},
+        {NAMES("shop", "shop-1"), IP(6), "front", true, NULL, false},
+        {NAMES("test"), IP(7), "front", true, NULL, false},
+        {NAMES("My_App.One", "My_App.One-1", "cloud.example.org"), IP(8), "front", true, NULL,
+         false},
 };
 
 static const struct zone_client clients[] = {
@@ -113,6 +114,43 @@ static void test_views(const struct dns_zone *z)
         is_str(ask(z, IP(99), "db"), "nx", "and no other");
 }
 
+/* What the netd of shop's network "default" knows when web is on the shared "proxy", too. */
+static void test_shared(void)
+{
+        const struct zone_record some[] = {
+                {NAMES("web", "web-1"), IP(2), "default", true, "shop", false},
+                {NAMES("db", "db-1"), IP(3), "default", false, "shop", false},
+                {NAMES("web", "web-1"), IP(0x102), "/proxy", true, "shop", true},
+                {NAMES("web", "web-1", "site"), IP(0x103), "/proxy", true, "wiki", true},
+                {NAMES("db", "db-1"), IP(0x104), "/proxy", true, "wiki", true},
+                {NAMES("lb", "lb-1"), IP(0x105), "/proxy", true, "edge", true},
+        };
+        const struct zone_client who[] = {
+                {IP(2), NAMES("default", "/proxy"), true, {0}, 0},
+                {IP(3), NAMES("default"), true, {0}, 0},
+                {IP(5), NAMES("/proxy"), true, {0}, 0},
+        };
+        const struct zone shared = {some, ARRAY_SIZE(some), who, ARRAY_SIZE(who)};
+        AUTO(dns_zone) struct dns_zone *z = dns_zone_new("shop", "default", &shared);
+
+        is_str(ask(z, IP(2), "web"), "2", "a stack's own network comes before a shared one");
+        is_str(ask(z, IP(2), "db"), "3", "also when it is not ready there");
+        is_str(ask(z, IP(2), "site"), "259", "what only another stack has is found");
+        is_str(ask(z, IP(2), "web.wiki.test"), "259", "a full name is of that stack");
+        is_str(ask(z, IP(2), "web.shop.test"), "2", "its own full name is nearer");
+        is_str(ask(z, IP(2), "lb.edge.test"), "261", "of a third stack");
+        is_str(ask(z, IP(2), "db.edge.test"), "nx", "which has no such service");
+        is_str(ask(z, IP(2), "edge.test"), "-", "a stack that is seen exists");
+        is_str(ask(z, IP(2), "other.test"), "nx", "another does not");
+        is_str(ask(z, IP(5), "web"), "258 259", "a name that two stacks have: both");
+        is_str(ask(z, IP(5), "web.shop.test"), "258", "of one of them");
+        is_str(ask(z, IP(3), "site"), "nx", "who is not on it does not see it");
+        is_str(ask(z, IP(3), "lb.edge.test"), "nx", "by full names neither");
+        is_str(ask(z, IP(3), "edge.test"), "nx", "nor its stacks");
+        is_str(ask_type(z, IP(5), "3.1.0.10.in-addr.arpa", DNS_TYPE_PTR, 0).pointer,
+               "web.wiki.test", "PTR: below the stack whose it is");
+}
+
 static void test_servers(const struct dns_zone *z)
 {
         struct dns_result r = ask_type(z, IP(2), "web.example.org", DNS_TYPE_A, 0);
@@ -196,7 +234,7 @@ static void test_many(void)
         int missing = 0;
 
         for (uint32_t i = 0; i <= MANY; i++)
-                many[i] = (struct zone_record){web, 1, IP(i % MANY), "front", true};
+                many[i] = (struct zone_record){web, 1, IP(i % MANY), "front", true, NULL, false};
         AUTO(dns_zone) struct dns_zone *z = dns_zone_new("shop", "front", &big);
         AUTO(dns_zone) struct dns_zone *empty = dns_zone_new("shop", "front", &none);
 
@@ -256,6 +294,7 @@ int main(void)
 
         test_names(z);
         test_views(z);
+        test_shared();
         test_servers(z);
         test_types(z);
         test_reverse(z);

@@ -6,8 +6,10 @@
 
 static void test_zone(void)
 {
-        static const char *const names[] = {"web", "web-1"}, *const nets[] = {"front", "back"};
-        static const struct zone_record record = {names, 2, 0x0a000002, "front", true};
+        static const char *const names[] = {"web", "web-1"}, *const nets[] = {"/front",
+                                                                              "shop/back"};
+        static const struct zone_record record = {names, 2,      0x0a000002, "/front",
+                                                  true,  "wiki", true};
         static const struct zone_client client = {
                 0x0a000002, nets, 2, true, {0x01010101, 0x0a000005}, 2};
         static const struct zone zone = {&record, 1, &client, 1};
@@ -24,7 +26,9 @@ static void test_zone(void)
         is_int(back.records[0].names_len, 2, "its names");
         is_str(back.records[0].names[1], "web-1", "the second");
         is_int(back.records[0].ip, 0x0a000002, "its address");
-        is_str(back.records[0].network, "front", "its network");
+        is_str(back.records[0].network, "/front", "its network");
+        is_str(back.records[0].stack, "wiki", "its stack");
+        ok(back.records[0].shared, "it is shared");
         ok(back.records[0].ready, "it is ready");
         is_int(back.clients_len, 1, "one client");
         is_int(back.clients[0].networks_len, 2, "its networks");
@@ -93,6 +97,13 @@ static const struct bad {
                 {"{\"records\":[],\"clients\":[{}]}", "clients[0]: client: ip: is missing"},
                 {"{\"records\":[],\"clients\":[{\"ip\":\"1.2.3.4\",\"networks\":[7]}]}",
                  "networks[0]"},
+                {"{\"records\":[],\"clients\":[{\"ip\":\"1.2.3.4\",\"networks\":[\"a/b/c\"]}]}",
+                 "networks[0]: not a name"},
+                {"{\"records\":[],\"clients\":[{\"ip\":\"1.2.3.4\",\"networks\":[\"/\"]}]}",
+                 "networks[0]: not a name"},
+                {"{\"records\":[{\"names\":[],\"ip\":\"1.2.3.4\",\"network\":\"a\","
+                 "\"stack\":\"A.b\"}],\"clients\":[]}",
+                 "records[0]: record: stack: not a name"},
                 {"{\"records\":[],\"clients\":[{\"ip\":\"1.2.3.4\",\"servers\":[\"1.1.1.1\",\"x\"]}"
                  "]}",
                  "clients[0]: servers[1]: not an address"},

@@ -25,7 +25,8 @@ static struct desired *desired_of(const char *text)
 static struct desired *stored(const struct desired *desired)
 {
         AUTO_JSON json_t *wishes = desired_wishes_json(desired);
-        AUTO_FREE char *manifest = json_text(desired->manifest);
+        AUTO_JSON json_t *json = desired_manifest(desired);
+        AUTO_FREE char *manifest = json_text(json);
         struct desired *read = desired_of(manifest);
 
         desired_read_wishes(read, wishes);

@@ -214,6 +214,51 @@ static void test_leases(void)
         store_close(store);
 }
 
+static void test_networks(void)
+{
+        char proxy_name[] = "proxy", front_name[] = "front", subnet[] = "10.7.0.0/24";
+        char labels[] = "{\"a\":\"b\"}", none[] = "{}", nobody[] = "", maker[] = "shop";
+        struct stored_network proxy = {.name = proxy_name,
+                                       .subnet = subnet,
+                                       .internal = true,
+                                       .labels = labels,
+                                       .maker = nobody,
+                                       .created_ms = 7};
+        struct stored_network front = {
+                .name = front_name, .egress = true, .labels = none, .maker = maker};
+        struct stored_networks list = {0};
+        struct stored_leases leases = {0};
+        struct store_report report;
+        struct err err = ERR_INIT;
+        struct store *store = open_store(&report);
+
+        is_int(store_put_network(store, &proxy, &err), 0, "put a network");
+        is_int(store_put_network(store, &front, &err), 0, "and one of a manifest");
+        store_put_subnet(store, "", "proxy", 0x0a070000, 24, &err);
+        store_put_lease(store, "", "proxy", "shop/web", 1, 0x0a070002, &err);
+        store_put_lease(store, "", "proxy", "shop2/web", 1, 0x0a070003, &err);
+        is_int(store_list_networks(store, &list, &err), 0, "list");
+        ok(list.len == 2 && streq(list.items[0].name, "front"), "both, sorted");
+        is_str(list.items[0].subnet, NULL, "no subnet");
+        is_str(list.items[0].maker, "shop", "its maker");
+        is_str(list.items[1].labels, "{\"a\":\"b\"}", "labels");
+        ok(list.items[1].internal && !list.items[1].egress, "internal");
+        is_int(list.items[1].created_ms, 7, "when it was made");
+        stored_networks_release(&list);
+        store_delete_stack(store, "shop", &err);
+        store_list_leases(store, &leases, &err);
+        ok(leases.leases_len == 1 && streq(leases.leases[0].service, "shop2/web"),
+           "a stack that goes leaves its addresses on shared networks, and nobody else's");
+        is_int(leases.subnets_len, 1, "the subnet stays");
+        stored_leases_release(&leases);
+        is_int(store_delete_network(store, "proxy", &err), 0, "delete a network");
+        store_list_leases(store, &leases, &err);
+        ok(leases.leases_len == 0 && leases.subnets_len == 0, "its leases went with it");
+        stored_leases_release(&leases);
+        store_delete_network(store, "front", &err);
+        store_close(store);
+}
+
 static void test_events(void)
 {
         static char web[] = "web", shop_name[] = "shop", type[] = "started";
@@ -272,6 +317,7 @@ static void test_quarantine(void)
         struct stored_stacks stacks = {0};
         struct stored_replicas replicas = {0};
         struct stored_leases leases = {0};
+        struct stored_networks networks = {0};
         struct quarantined_list list = {0};
         struct store_report report;
         struct err err = ERR_INIT;
@@ -286,7 +332,9 @@ static void test_quarantine(void)
                " ('y', 1, '', '{}', 'auto', 'up', 0, 0, 'wish')");
         tamper("INSERT INTO replicas VALUES ('s', 'x', 99999, 0, 0, 0, 'none', 0, NULL, 0, 0, 0,"
                " NULL), ('s', 'x', 1, 0, 0, 0, 'bored', 0, NULL, 0, 0, 0, NULL)");
-        tamper("INSERT INTO leases VALUES ('s', 'n', 'x', 1, -5)");
+        tamper("INSERT INTO leases VALUES ('s', 'n', 'x', 1, -5), ('', 'n', 'x', 1, 5)");
+        tamper("INSERT INTO networks VALUES ('a', 'x', 0, 1, '{}', '', 0), ('b', NULL, 0, 1, '{}', "
+               "'no/stack', 0), ('c', NULL, 0, 1, '[', '', 0), ('../d', NULL, 0, 1, '{}', '', 0)");
         store = open_store(&report);
         quarantined = 0;
         is_int(store_list_stacks(store, &stacks, &err), 0, "bad stacks do not stop the list");
@@ -302,10 +350,13 @@ static void test_quarantine(void)
         has_str(last_quarantined, "replicas s/x/", "named with table and key");
         stored_replicas_release(&replicas);
         store_list_leases(store, &leases, &err);
-        is_int(quarantined, 3, "bad lease");
+        is_int(quarantined, 4, "bad leases");
         stored_leases_release(&leases);
+        store_list_networks(store, &networks, &err);
+        is_int(quarantined, 8, "bad networks");
+        stored_networks_release(&networks);
         is_int(store_list_quarantine(store, &list, &err), 0, "list the quarantine");
-        is_int(list.len, 8, "all are kept");
+        is_int(list.len, 13, "all are kept");
         is_str(list.items[1].table, "stacks", "table");
         has_str(list.items[1].record, "{oops", "with their content");
         quarantined_list_release(&list);
@@ -388,6 +439,7 @@ static void test_upgrade(void)
 
                 tamper(sql);
         }
+        tamper("DROP TABLE networks");
         tamper("ALTER TABLE replicas DROP COLUMN started_ms");
         tamper("ALTER TABLE replicas DROP COLUMN last_message");
         tamper("INSERT OR REPLACE INTO replicas VALUES ('shop', 'web', 1, 3, 4, 5, 'exit-code', 1,"
@@ -467,6 +519,7 @@ int main(void)
         test_stacks();
         test_replicas();
         test_leases();
+        test_networks();
         test_upgrade();
         test_events();
         test_quarantine();

@@ -205,6 +205,62 @@ static void test_subnets(void)
         refuses("", "what it had before is no news");
 }
 
+static void test_externals(void)
+{
+        static char outer[] = "outer", proxy[] = "proxy", private[] = "blog_back";
+        struct network_ref ref = {.network = outer};
+        struct network made = {.name = proxy};
+        struct stack shared = {.networks = &made, .networks_len = 1}, before;
+        struct network known;
+
+        begin();
+        shop_network = (struct network){.name = outer, .real_name = proxy, .external = true};
+        refuses("", "an external network that nobody uses");
+        shop_services[0].networks = &ref;
+        shop_services[0].networks_len = 1;
+        refuses("network proxy declared as external, but could not be found; make it with `berth "
+                "network create proxy`",
+                "one that is not there");
+        input.shared = &shared;
+        refuses("", "one that was made");
+        input.shared = NULL;
+        blog_network.real_name = proxy;
+        refuses("", "one that another stack names");
+        blog_network.external = true;
+        refuses("network proxy declared as external, but could not be found; make it with `berth "
+                "network create proxy`",
+                "but not one that it refers to");
+        blog_network = (struct network){.name = back};
+        shop_network.real_name = private;
+        refuses("network blog_back declared as external, but could not be found; stack blog has "
+                "one of its own that it shares with `name: blog_back` in its manifest",
+                "another stack's own, by Compose's name");
+        known = shop_network;
+        before = shop_stack;
+        before.networks = &known;
+        input.before.stack = &before;
+        refuses("", "what the stack had before is no reason to refuse it");
+}
+
+static void test_shared_subnets(void)
+{
+        static char proxy[] = "proxy";
+        struct admission_subnet has = {"", "proxy", 0x0a010200, 24};
+
+        begin();
+        input.subnets = &has;
+        input.subnets_len = 1;
+        shop_network.subnet = narrow;
+        refuses("subnet 10.1.2.0/24 of network front overlaps 10.1.2.0/24 of network proxy; choose "
+                "another, or none",
+                "the subnet of a shared network");
+        shop_network.real_name = proxy;
+        refuses("", "which it is itself");
+        blog_network.real_name = proxy;
+        blog_network.subnet = narrow;
+        refuses("", "also where another stack names it");
+}
+
 static void test_all(void)
 {
         struct admission a;
@@ -233,6 +289,8 @@ int main(void)
         test_disk();
         test_ports();
         test_subnets();
+        test_externals();
+        test_shared_subnets();
         test_all();
         return tap_done();
 }

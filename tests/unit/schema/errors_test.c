@@ -195,8 +195,6 @@ static const struct {
            "x}]}}}\n",
          "stack.yaml:4:19: error: services.web.network_mode: a VM cannot share the host's network; "
          "publish the ports it serves with 'ports', and reach the host as host.docker.internal\n"
-         "stack.yaml:5:26: warning: networks.n.external: ignored: a network belongs to one stack; "
-         "services of other stacks reach this one's by published ports\n"
          "stack.yaml:5:45: error: networks.o.driver: driver 'macvlan' does not exist; leave it out "
          "(bridge)\n"
          "stack.yaml:5:84: error: networks.p.ipam.config[0].subnet: 10.0.0.0/8: a subnet is from "
@@ -273,8 +271,9 @@ static const struct {
          "environment or in .env\n"
          "stack.yaml:5:32: error: configs.c.environment: the content is given twice; keep one of "
          "file, environment, content\n"
-         "stack.yaml:6:17: error: configs.d.external: there is no store of configs; use 'file', "
-         "'environment' or 'content'\n"},
+         "stack.yaml:6:17: error: configs.d.external: there is no store of configs to take it "
+         "from, nor has Docker one without a swarm; in place of it write file: ./d, or "
+         "environment: VARIABLE\n"},
         {"variables",
          S "hostname: ${NEED:?say who}\n    user: ${bad!}\n    domainname: ${open\n"
            "    working_dir: /$GONE\n    stop_signal: SIG$GONE\n",

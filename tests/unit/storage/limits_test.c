@@ -60,15 +60,15 @@ static void test_taken(void)
                                                    .entries = 5,
                                                    .layers = 6,
                                                    .depth = 7};
+        static const char all[] =
+                "{\"limits\": {\"layer_size\": \"128g\", \"image_size\": \"1m\", \"ratio\": 1000, "
+                "\"entries\": 5, \"layers\": 6, \"depth\": 7}}";
         struct image_limits limits;
         struct err err;
 
         is_int(load("{}", &limits, &err), 0, "none are said");
         ok(memcmp(&limits, &image_limits_default, sizeof(limits)) == 0, "so they are the defaults");
-        is_int(load("{\"limits\": {\"layer_size\": \"128g\", \"image_size\": \"1m\", \"ratio\": 1000,"
-                    " \"entries\": 5, \"layers\": 6, \"depth\": 7}}",
-                    &limits, &err),
-               0, "each is said");
+        is_int(load(all, &limits, &err), 0, "each is said");
         ok(memcmp(&limits, &wanted, sizeof(limits)) == 0, "and taken");
 }
 

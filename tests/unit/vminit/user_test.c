@@ -31,6 +31,7 @@ static void expect(const char *spec, unsigned uid, unsigned gid, size_t groups, 
         ok(resolve(spec, &u, &f) == 0, "user '%s' exists", spec ? spec : "(none)");
         ok(u.uid == uid && u.gid == gid && u.n_groups == groups, "as %u:%u with %zu groups", uid,
            gid, groups);
+        is_int(u.groups[groups - 1], gid, "the last of which is its own");
         is_str(u.home, home, "with its home");
 }
 
@@ -38,15 +39,15 @@ static void test_ordinary(void)
 {
         struct user u;
         struct fail f;
-        expect(NULL, 0, 0, 0, "/root");
-        expect("", 0, 0, 0, "/root");
-        expect("bob", 1000, 1001, 2, "/home/bob");
-        expect("1000", 1000, 1001, 2, "/home/bob");
-        expect("bob:web", 1000, 33, 0, "/home/bob");
-        expect("bob:7", 1000, 7, 0, "/home/bob");
-        expect("4242", 4242, 0, 0, "/");
-        expect("4242:4243", 4242, 4243, 0, "/");
-        expect("last", 7, 8, 0, "/");
+        expect(NULL, 0, 0, 1, "/root");
+        expect("", 0, 0, 1, "/root");
+        expect("bob", 1000, 1001, 3, "/home/bob");
+        expect("1000", 1000, 1001, 3, "/home/bob");
+        expect("bob:web", 1000, 33, 1, "/home/bob");
+        expect("bob:7", 1000, 7, 1, "/home/bob");
+        expect("4242", 4242, 0, 1, "/");
+        expect("4242:4243", 4242, 4243, 1, "/");
+        expect("last", 7, 8, 1, "/");
         ok(resolve("nobody", &u, &f) < 0, "an unknown name fails");
         has_str(f.text, "user \"nobody\" is not in the image's /etc/passwd",
                 "and says where it is missing");

@@ -55,7 +55,8 @@ static int do_network(struct scenario *s, struct err *err)
         network->failures = network->failed_ms ? network->failures + 1
                             : network->up      ? 0
                                                : network->failures;
-        if (network->up || network->removing || network->failed_ms || streq(line_word(s, 3), "coming"))
+        if (network->up || network->removing || network->failed_ms ||
+            streq(line_word(s, 3), "coming"))
                 return 0;
         return err_set(err, EINVAL, "unknown network state %s", line_word(s, 3));
 }

@@ -4,6 +4,7 @@
  * the parts of daemon.c, which know nothing of these.
  */
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/file.h>
@@ -14,11 +15,14 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/value.h"
 #include "orchestrator/api/wire.h"
 #include "orchestrator/daemon.h"
 
 /* How long clients may take to read their last answer. */
 #define GOODBYE_MS 1000
+/* How long a berthd that was killed may take to be gone. */
+#define DYING_MS 2000
 /* How long processes that were killed may take to be gone. */
 #define LAST_ENDS_S 2.0
 
@@ -185,17 +189,39 @@ static int find_programs(struct daemon *d, struct err *err)
         return 0;
 }
 
+/* The lock holds its owner's pid. One that was killed still has it for a moment. */
+static void await_owner(int fd)
+{
+        AUTO_CLOSE int pidfd = -1;
+        struct pollfd p = {.events = POLLIN};
+        char text[16] = "";
+        int64_t pid;
+
+        if (pread(fd, text, sizeof(text) - 1, 0) <= 0 ||
+            value_int(text, 1, INT32_MAX, &pid, NULL) < 0 ||
+            fd_pidfd_open((pid_t)pid, &pidfd, NULL) < 0)
+                return;
+        p.fd = pidfd;
+        (void)poll(&p, 1, DYING_MS); /* whoever holds the lock then is alive */
+}
+
 /* One daemon a root. */
 static int take_lock(struct daemon *d, struct err *err)
 {
         AUTO_FREE char *path = roots_run_path(&d->roots, "berthd.lock");
+        AUTO_FREE char *pid = xasprintf("%d", (int)getpid());
 
         d->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
         if (d->lock_fd < 0)
                 return err_errno(err, errno, "%s", path);
-        if (flock(d->lock_fd, LOCK_EX | LOCK_NB) < 0)
-                return err_set(err, EBUSY, "another berthd serves %s", d->roots.run);
-        return 0;
+        if (flock(d->lock_fd, LOCK_EX | LOCK_NB) < 0) {
+                await_owner(d->lock_fd);
+                if (flock(d->lock_fd, LOCK_EX | LOCK_NB) < 0)
+                        return err_set(err, EBUSY, "another berthd serves %s", d->roots.run);
+        }
+        if (ftruncate(d->lock_fd, 0) < 0)
+                return err_errno(err, errno, "%s", path);
+        return fd_write_all(d->lock_fd, pid, strlen(pid), err);
 }
 
 static int serve(struct daemon *d, struct err *err)

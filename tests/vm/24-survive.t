@@ -159,4 +159,18 @@ berth system stop --vms >/dev/null 2>&1
 wait
 await_ends
 umount -l "$test_dir/r" # a process that is ending may still have a file open
+
+# The lock of a berthd that was killed is not free at once.
+berth system stop --vms >/dev/null 2>&1
+mkfifo "$test_dir/dying" "$test_dir/locked"
+# shellcheck disable=SC2016 # the inner shell expands
+sh -c 'exec 8>"$1"; flock 8; printf %s $$ >&8; echo >"$3"; read -r _ <"$2"' sh \
+        "$BERTH_ROOT/run/berthd.lock" "$test_dir/dying" "$test_dir/locked" &
+read -r _ <"$test_dir/locked"
+berth system start >"$test_dir/started" 2>&1 &
+starter=$!
+timeout 20 sh -c "until grep -qsa 'BERTH_TEST=$test_dir' \$(pgrep -x berthd | sed 's#.*#/proc/&/environ#') /dev/null; do :; done"
+echo >"$test_dir/dying"
+wait "$starter"
+is "$?" 0 "a start waits for the lock of one that is ending" || sed 's/^/# /' "$test_dir/started"
 finish

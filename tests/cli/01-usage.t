@@ -21,7 +21,7 @@ for name in $(echo "$names" | tr ' ' _); do
         echo "$help" | grep -q "^Usage: berth $words" || bad="$bad $name"
 done
 is "$bad" "" "--help of each command"
-is "$(echo "$names" | wc -l)" 44 "of which there are 44"
+is "$(echo "$names" | wc -l)" 47 "of which there are 47"
 
 run berth aply
 is "$code" 64 "an unknown command"

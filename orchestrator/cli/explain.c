@@ -132,16 +132,17 @@ static const struct field *follow(const char *key, struct strbuf *path)
 /* The longest beginning of a path that is a key, to be looked at instead; empty: none. */
 static char *known_part(const char *key)
 {
-        AUTO_FREE char *part = xstrdup(key);
+        char *part = xstrdup(key);
+        bool known = false;
 
-        for (char *point = strrchr(part, '.'); point; point = strrchr(part, '.')) {
+        while (*part && !known) {
                 AUTO_STRBUF struct strbuf unused = STRBUF_INIT(PATH_MAX_);
+                char *point = strrchr(part, '.');
 
-                *point = '\0';
-                if (follow(part, &unused))
-                        return STEAL(part);
+                *(point ? point : part) = '\0';
+                known = *part && follow(part, &unused);
         }
-        return xstrdup("");
+        return part;
 }
 
 struct search {

@@ -139,7 +139,7 @@ static char *known_part(const char *key)
 
                 *point = '\0';
                 if (follow(part, &unused))
-                        return STEAL(part);
+                        return xstrdup(part);
         }
         return xstrdup("");
 }

@@ -42,8 +42,8 @@ static char *random_dependency(struct sim *sim, unsigned i)
         bool job = on % 3 == 2;
 
         return xasprintf("depends=%c%u:%s%s%s", job ? 'j' : 's', on,
-                         conditions[job ? 2 * sim_roll(sim, 2) : sim_roll(sim, 2)], sim_roll(sim, 8) ? "" : "?",
-                         sim_roll(sim, 4) ? "" : "!");
+                         conditions[job ? 2 * sim_roll(sim, 2) : sim_roll(sim, 2)],
+                         sim_roll(sim, 8) ? "" : "?", sim_roll(sim, 4) ? "" : "!");
 }
 
 /* Mostly as it is without: the rest makes sure that all ways to replace are taken. */
@@ -166,7 +166,8 @@ static void fail_vm(struct sim *sim, struct vm_fact *vm)
         sim->failed++;
         world_vm_ends(&sim->world, vm,
                       reason == EXIT_CODE || reason == EXIT_SIGNAL ? VM_EXITED : VM_FAILED, reason,
-                      reason == EXIT_CODE ? (int)sim_roll(sim, 3) : 137, sim_roll(sim, 2) ? "why" : NULL);
+                      reason == EXIT_CODE ? (int)sim_roll(sim, 3) : 137,
+                      sim_roll(sim, 2) ? "why" : NULL);
         vm->reusable = vm->state == VM_EXITED && sim_roll(sim, 2);
 }
 
@@ -237,7 +238,8 @@ static void odd_vm(struct sim *sim)
         char stack[] = {(char)('a' + sim_roll(sim, 4)), '\0'};
         char service[] = {sim_roll(sim, 2) ? 's' : 'j', (char)('0' + sim_roll(sim, 6)), '\0'};
 
-        (void)world_vm(&sim->world, stack, service, sim_roll(sim, 5), sim_roll(sim, 2) ? "old" : NULL);
+        (void)world_vm(&sim->world, stack, service, sim_roll(sim, 5),
+                       sim_roll(sim, 2) ? "old" : NULL);
 }
 
 void sim_event(struct sim *sim)
@@ -254,12 +256,14 @@ void sim_event(struct sim *sim)
                 return;
         case 4:
                 if (facts->networks_len)
-                        advance_network(sim,
-                                        &facts->networks[sim_roll(sim, (unsigned)facts->networks_len)]);
+                        advance_network(
+                                sim,
+                                &facts->networks[sim_roll(sim, (unsigned)facts->networks_len)]);
                 return;
         case 5:
                 if (facts->images_len)
-                        advance_image(sim, &facts->images[sim_roll(sim, (unsigned)facts->images_len)]);
+                        advance_image(sim,
+                                      &facts->images[sim_roll(sim, (unsigned)facts->images_len)]);
                 return;
         case 6:
                 sim->world.now_ms += sim_roll(sim, 8) ? sim_roll(sim, 2000) : sim_roll(sim, 100000);

@@ -162,6 +162,7 @@ umount -l "$test_dir/r" # a process that is ending may still have a file open
 
 # The lock of a berthd that was killed is not free at once.
 berth system stop --vms >/dev/null 2>&1
+mkdir -p "$BERTH_ROOT/run"
 mkfifo "$test_dir/dying" "$test_dir/locked"
 # shellcheck disable=SC2016 # the inner shell expands
 sh -c 'exec 8>"$1"; flock 8; printf %s $$ >&8; echo >"$3"; read -r _ <"$2"' sh \

@@ -136,6 +136,13 @@ static bool is_absent(const struct node *node)
                (node->kind == NODE_STRING && node->interpolated && !node->text[0]);
 }
 
+/* What is ignored or refused does not matter when it asks for nothing. */
+static bool asks_nothing(const struct field *field, const struct node *node)
+{
+        return is_absent(node) || (field->usual && streq(node->text, field->usual)) ||
+               ((node->kind == NODE_SEQ || node->kind == NODE_MAP) && node->len == 0);
+}
+
 static void read_entry(struct reader *r, const struct field *table, const struct entry *entry,
                        void *base)
 {
@@ -154,11 +161,12 @@ static void read_entry(struct reader *r, const struct field *table, const struct
         case FIELD_QUIET:
                 break;
         case FIELD_IGNORED:
-                if (!field->usual || !streq(entry->value->text, field->usual))
+                if (!asks_nothing(field, entry->value))
                         reader_fault(r, DIAG_IGNORED_KEY, &entry->mark, "ignored: %s", field->doc);
                 break;
         case FIELD_REFUSED:
-                reader_fault(r, DIAG_UNSUPPORTED_KEY, &entry->mark, "%s", field->doc);
+                if (!asks_nothing(field, entry->value))
+                        reader_fault(r, DIAG_UNSUPPORTED_KEY, &entry->mark, "%s", field->doc);
                 break;
         }
 }

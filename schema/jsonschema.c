@@ -142,7 +142,7 @@ static json_t *field_schema(const struct field *field)
                 set(schema, "description", json_sprintf("Ignored: %s", field->doc));
                 break;
         case FIELD_REFUSED:
-                schema = json_pack("{s{}}", "not");
+                schema = json_pack("{s[n[]{}]}", "enum"); /* what asks for nothing */
                 set(schema, "description", json_sprintf("Refused: %s", field->doc));
                 break;
         }

@@ -428,6 +428,18 @@ static void emit_object(struct writer *w, const json_t *json)
         emit(w, &event, yaml_mapping_end_event_initialize(&event));
 }
 
+/* 0.3 rather than 0.29999999999999999, as long as it is the same number. */
+static char *number_text(const json_t *json)
+{
+        AUTO_FREE char *text = json_dumps(json, JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
+
+        double real = json_real_value(json), read = strtod(text, NULL);
+
+        if (json_is_real(json) && (read < real || read > real))
+                return json_dumps(json, JSON_ENCODE_ANY);
+        return STEAL(text);
+}
+
 static void emit_value(struct writer *w, const json_t *json)
 {
         AUTO_FREE char *text = NULL;
@@ -450,7 +462,7 @@ static void emit_value(struct writer *w, const json_t *json)
         } else if (json_is_string(json)) {
                 emit_scalar(w, json_string_value(json), true);
         } else {
-                text = json_dumps(json, JSON_ENCODE_ANY);
+                text = number_text(json);
                 emit_scalar(w, text ? text : "null", false);
         }
 }

@@ -102,7 +102,10 @@ static int take_location(char **location, struct registry_answer *answer)
         return 0;
 }
 
-/* Where an upload stands: "Range: 0-N" of its Location. -1: it is gone. */
+/*
+ * Where an upload stands: "Range: 0-N" of its Location. -1: it is gone, or nobody knows:
+ * docker-registry says 0-0 of one that has nothing yet.
+ */
 static int64_t ask_offset(struct sending *s, char **location)
 {
         const struct registry_request request = {.method = "GET", .url = *location};
@@ -120,7 +123,7 @@ static int64_t ask_offset(struct sending *s, char **location)
                 (void)take_location(location, &answer);
         }
         registry_answer_release(&answer);
-        return last < 0 ? -1 : last + 1;
+        return last <= 0 ? -1 : last + 1;
 }
 
 static int send_part(struct sending *s, char **location, int64_t chunk, struct err *err)

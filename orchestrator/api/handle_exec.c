@@ -16,6 +16,8 @@
 
 /* Arguments and variables of one command. */
 #define EXEC_WORDS_MAX 4096
+/* How long a request waits for the guest of a VM that this berthd has found running. */
+#define GUEST_WORD_S 10.0
 
 struct exec_bridge {
         struct exec_session session; /* first: the guest's session pointer */
@@ -245,63 +247,132 @@ static int read_request(const json_t *body, struct exec_request *x, struct err *
         return 0;
 }
 
-static struct instance *find_target(const struct daemon *d, const json_t *body, struct err *err)
+/* -EINPROGRESS: a new berthd has found the VM and waits for its guest's word. */
+static int find_target(const struct daemon *d, const json_t *body, struct instance **ret,
+                       struct err *err)
 {
         const char *stack, *service;
         struct instance *in;
 
         if (json_need_str(body, "stack", "exec", &stack, err) < 0 ||
             json_need_str(body, "service", "exec", &service, err) < 0)
-                return NULL;
+                return -err->code;
         in = daemon_instance(d, stack, service, (unsigned)json_int(body, "replica", 0));
         if (!in)
-                err_set(err, ENOENT, "%s/%s has no VM; see `berth ps -a`", stack, service);
-        else if (in->state != VM_RUNNING)
-                err_set(err, EBUSY, "%s/%s is %s, not running; see `berth ps -a`", stack, service,
-                        vm_state_name(in->state));
-        else if (!in->guest || !guest_is_live(in->guest))
-                err_set(err, EBUSY,
-                        "%s/%s is running, but its VM has not spoken with this berthd yet; try "
-                        "again",
-                        stack, service);
-        else
-                return in;
-        return NULL;
+                return err_set(err, ENOENT, "%s/%s has no VM; see `berth ps -a`", stack, service);
+        if (in->state != VM_RUNNING)
+                return err_set(err, EBUSY, "%s/%s is %s, not running; see `berth ps -a`", stack,
+                               service, vm_state_name(in->state));
+        if (!in->guest || !guest_is_live(in->guest))
+                return err_set(err, EINPROGRESS, "the VM of %s/%s does not answer", stack, service);
+        *ret = in;
+        return 0;
+}
+
+/* Open the session and answer the request; on an error it is still to be answered. */
+static int exec_begin(struct daemon *d, struct request *req, struct err *err)
+{
+        struct exec_request x = {0};
+        struct exec_bridge *b;
+        struct instance *in = NULL;
+        json_t *body;
+        int r, id = -1;
+
+        r = request_json(req, &body, err);
+        if (r == 0)
+                r = read_request(body, &x, err);
+        if (r == 0)
+                r = find_target(d, body, &in, err);
+        if (r == 0 && !request_wants_upgrade(req, EXEC_UPGRADE))
+                r = err_set(err, EINVAL, "the request must ask for \"Upgrade: %s\"", EXEC_UPGRADE);
+        b = xnew(struct exec_bridge);
+        b->loop = d->loop;
+        b->instance = in;
+        b->session.on_output = on_bridge_output;
+        b->session.on_writable = on_bridge_writable;
+        b->session.on_exited = on_bridge_exited;
+        if (r == 0)
+                r = id = guest_exec_open(in->guest, &x.exec, &b->session, err);
+        exec_request_release(&x);
+        if (r < 0) {
+                free(b);
+                return r;
+        }
+        b->id = id;
+        instance_own_session(in, &b->session);
+        r = response_upgrade(
+                req, EXEC_UPGRADE,
+                &(struct upgrade_callbacks){on_client_frame, on_client_drain, on_client_close, b},
+                &b->conn, err);
+        if (r < 0)
+                bug("an upgrade that was asked for was refused");
+        return 0;
+}
+
+/* A request that came before the guest's word. */
+struct exec_wait {
+        struct follower follower;
+        struct daemon *daemon;
+        struct request *req;
+        ev_timer limit;
+};
+
+static void exec_wait_end(struct exec_wait *w)
+{
+        daemon_unfollow(w->daemon, &w->follower);
+        ev_timer_stop(w->daemon->loop, &w->limit);
+        loop_defer_free(w->daemon->loop, free, w);
+}
+
+static void exec_wait_try(struct exec_wait *w, bool last)
+{
+        struct err err = ERR_INIT;
+        int r = exec_begin(w->daemon, w->req, &err);
+
+        if (r == -EINPROGRESS && !last)
+                return;
+        if (r < 0)
+                response_error(w->req, 0, &err, NULL);
+        exec_wait_end(w);
+}
+
+static void on_exec_turn(struct follower *follower)
+{
+        exec_wait_try(container_of(follower, struct exec_wait, follower), false);
+}
+
+static void on_exec_limit(struct ev_loop *loop, ev_timer *w, int revents)
+{
+        (void)loop;
+        (void)revents;
+        exec_wait_try(container_of(w, struct exec_wait, limit), true);
+}
+
+static void on_waiter_gone(struct request *req, void *arg)
+{
+        (void)req;
+        exec_wait_end(arg);
 }
 
 void handle_exec(struct request *req, void *ctx)
 {
         struct daemon *d = ctx;
-        struct exec_request x = {0};
-        struct exec_bridge *b = xnew(struct exec_bridge);
-        const struct upgrade_callbacks callbacks = {on_client_frame, on_client_drain,
-                                                    on_client_close, b};
         struct err err = ERR_INIT;
-        json_t *body;
-        int r;
+        struct exec_wait *w;
+        int r = exec_begin(d, req, &err);
 
-        b->loop = d->loop;
-        b->session.on_output = on_bridge_output;
-        b->session.on_writable = on_bridge_writable;
-        b->session.on_exited = on_bridge_exited;
-        r = request_json(req, &body, &err);
         if (r == 0)
-                r = read_request(body, &x, &err);
-        if (r == 0) {
-                b->instance = find_target(d, body, &err);
-                r = b->instance ? 0 : -err.code;
-        }
-        if (r == 0 && !request_wants_upgrade(req, EXEC_UPGRADE))
-                r = err_set(&err, EINVAL, "the request must ask for \"Upgrade: %s\"", EXEC_UPGRADE);
-        if (r == 0)
-                r = b->id = guest_exec_open(b->instance->guest, &x.exec, &b->session, &err);
-        exec_request_release(&x);
-        if (r < 0) {
-                free(b);
+                return;
+        if (r != -EINPROGRESS) {
                 response_error(req, 0, &err, NULL);
                 return;
         }
-        instance_own_session(b->instance, &b->session);
-        if (response_upgrade(req, EXEC_UPGRADE, &callbacks, &b->conn, &err) < 0)
-                bug("an upgrade that was asked for was refused");
+        w = xnew(struct exec_wait);
+        w->daemon = d;
+        w->req = req;
+        w->follower.on_turn = on_exec_turn;
+        daemon_follow(d, &w->follower);
+        ev_timer_init(&w->limit, on_exec_limit, GUEST_WORD_S, 0.0);
+        ev_timer_start(d->loop, &w->limit);
+        request_on_close(req, on_waiter_gone, w);
 }

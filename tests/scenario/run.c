@@ -9,29 +9,17 @@
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "base/value.h"
-#include "tests/scenario/world.h"
+#include "tests/scenario/line.h"
 
 #define FILE_MAX     65536
-#define WORDS_MAX    16
 #define CONVERGE_MAX 200 /* turns; far more than any scenario needs */
 
-struct scenario {
-        struct world world;
-        struct stack *stack; /* the one that is being filled */
-        char *next;          /* rest of the text */
-        unsigned line;
-        char *words[WORDS_MAX];
-        size_t len;
-        char *rest; /* the line behind its verb */
-};
-
-static const char *word(const struct scenario *s, size_t i)
+const char *line_word(const struct scenario *s, size_t i)
 {
         return i < s->len ? s->words[i] : "";
 }
 
-/* What stands behind the first n words of the line, or NULL. */
-static const char *text_behind(const struct scenario *s, size_t n)
+const char *line_text_behind(const struct scenario *s, size_t n)
 {
         const char *p = s->rest;
 
@@ -43,8 +31,7 @@ static const char *text_behind(const struct scenario *s, size_t n)
         return *p ? p : NULL;
 }
 
-/* "shop/web/1" in place. */
-static void split_replica(char *text, const char **stack, const char **service, unsigned *replica)
+void line_split_replica(char *text, const char **stack, const char **service, unsigned *replica)
 {
         char *slash = strchr(text, '/'), *second = slash ? strchr(slash + 1, '/') : NULL;
         int64_t n = 1;
@@ -60,187 +47,6 @@ static void split_replica(char *text, const char **stack, const char **service, 
         *replica = (unsigned)n;
 }
 
-static int do_image(struct scenario *s, struct err *err)
-{
-        static const char *const states[] = {"unknown", "ready", "missing", "busy"};
-        struct image_fact *image = world_image(&s->world, word(s, 2));
-
-        for (size_t i = 0; i < ARRAY_SIZE(states); i++) {
-                if (!streq(states[i], word(s, 3)))
-                        continue;
-                image->state = (enum image_state)i;
-                free(image->message);
-                image->message = xstrdup(text_behind(s, 4));
-                return 0;
-        }
-        return err_set(err, EINVAL, "unknown image state %s", word(s, 3));
-}
-
-static void ready_images(struct world *world)
-{
-        for (size_t i = 0; i < world->stacks_len; i++)
-                for (size_t j = 0; j < world->stacks[i]->services_len; j++)
-                        if (world->stacks[i]->services[j].image)
-                                world_image(world, world->stacks[i]->services[j].image)->state =
-                                        IMAGE_READY;
-}
-
-static int do_network(struct scenario *s, struct err *err)
-{
-        struct network_fact *network;
-        const char *stack, *name;
-        unsigned n;
-
-        split_replica(s->words[2], &stack, &name, &n);
-        network = world_net(&s->world, stack, name);
-        free(network->message);
-        network->message = xstrdup(text_behind(s, 4));
-        if (streq(word(s, 3), "gone")) {
-                world_net_gone(&s->world, network);
-                return 0;
-        }
-        if (streq(word(s, 3), "guests")) {
-                network->guests = (unsigned)strtoul(word(s, 4), NULL, 10);
-                return 0;
-        }
-        network->up = streq(word(s, 3), "up");
-        network->removing = streq(word(s, 3), "removing");
-        network->failed_ms = streq(word(s, 3), "failed") ? s->world.now_ms : 0;
-        network->failures = network->failed_ms ? network->failures + 1
-                            : network->up      ? 0
-                                               : network->failures;
-        if (network->up || network->removing || network->failed_ms || streq(word(s, 3), "coming"))
-                return 0;
-        return err_set(err, EINVAL, "unknown network state %s", word(s, 3));
-}
-
-static void up_networks(struct world *world)
-{
-        for (size_t i = 0; i < world->facts.networks_len; i++)
-                if (!world->facts.networks[i].removing)
-                        world->facts.networks[i].up = true;
-}
-
-static void set_health(struct world *world, struct vm_fact *vm, enum health_state health,
-                       const char *message)
-{
-        vm->health = health;
-        vm->health_since_ms = world->now_ms;
-        free(vm->message);
-        vm->message = xstrdup(message);
-}
-
-static int set_published(const struct scenario *s, struct vm_fact *vm, struct err *err)
-{
-        int64_t delay_ms = 0;
-
-        vm->degraded = streq(word(s, 3), "unpublished");
-        if (vm->degraded && value_duration_ms(word(s, 4), &delay_ms, err) < 0)
-                return -EINVAL;
-        vm->degraded_retry_ms = delay_ms ? s->world.now_ms + delay_ms : 0;
-        free(vm->message);
-        vm->message = vm->degraded ? xstrdup(text_behind(s, 5)) : NULL;
-        return 0;
-}
-
-static int fail_vm(struct scenario *s, struct vm_fact *vm, struct err *err)
-{
-        for (int r = EXIT_CODE; r <= EXIT_STOPPED; r++) {
-                if (!streq(word(s, 4), exit_reason_name((enum exit_reason)r)))
-                        continue;
-                world_vm_ends(&s->world, vm, VM_FAILED, (enum exit_reason)r, 127,
-                              text_behind(s, 5));
-                return 0;
-        }
-        return err_set(err, EINVAL, "unknown exit reason %s", word(s, 4));
-}
-
-static int exit_vm(struct scenario *s, struct vm_fact *vm, struct err *err)
-{
-        int64_t code = 0;
-
-        if (value_int(word(s, 4), 0, 255, &code, err) < 0)
-                return -EINVAL;
-        world_vm_ends(&s->world, vm, VM_EXITED, code > 128 ? EXIT_SIGNAL : EXIT_CODE, (int)code,
-                      text_behind(s, 5));
-        return 0;
-}
-
-static int change_vm(struct scenario *s, struct vm_fact *vm, struct err *err)
-{
-        const char *state = word(s, 3);
-
-        if (streq(state, "exited") || streq(state, "ends")) {
-                vm->reusable = streq(state, "ends");
-                return exit_vm(s, vm, err);
-        }
-        if (streq(state, "failed"))
-                return fail_vm(s, vm, err);
-        if (streq(state, "gone"))
-                world_vm_gone(&s->world, vm);
-        else if (streq(state, "running"))
-                world_vm_runs(&s->world, vm);
-        else if (streq(state, "starting"))
-                set_health(&s->world, vm, HEALTH_STARTING, text_behind(s, 4));
-        else if (streq(state, "healthy"))
-                set_health(&s->world, vm, HEALTH_HEALTHY, NULL);
-        else if (streq(state, "unhealthy"))
-                set_health(&s->world, vm, HEALTH_UNHEALTHY, text_behind(s, 4));
-        else if (streq(state, "published") || streq(state, "unpublished"))
-                return set_published(s, vm, err);
-        else if (streq(state, "preparing") || streq(state, "booting") || streq(state, "stopping")) {
-                vm->state = streq(state, "preparing") ? VM_PREPARING
-                            : streq(state, "booting") ? VM_BOOTING
-                                                      : VM_STOPPING;
-                vm->since_ms = s->world.now_ms;
-                free(vm->message);
-                vm->message = xstrdup(text_behind(s, 4));
-        } else {
-                return err_set(err, EINVAL, "unknown VM state %s", state);
-        }
-        return 0;
-}
-
-static int do_vm(struct scenario *s, struct err *err)
-{
-        AUTO_FREE char *which = xstrdup(word(s, 2));
-        const char *stack, *service;
-        struct vm_fact *vm;
-        unsigned replica;
-
-        if (!strchr(which, '/')) {
-                vm = world_find_vm(&s->world, which);
-        } else {
-                split_replica(which, &stack, &service, &replica);
-                if (streq(word(s, 3), "new")) {
-                        (void)world_vm(&s->world, stack, service, replica,
-                                       streq(word(s, 4), "old") ? "sha256:old" : NULL);
-                        return 0;
-                }
-                vm = world_replica_vm(&s->world, stack, service, replica);
-        }
-        if (!vm)
-                return err_set(err, EINVAL, "no such VM: %s", word(s, 2));
-        return change_vm(s, vm, err);
-}
-
-static int do_fact(struct scenario *s, struct err *err)
-{
-        if (streq(word(s, 1), "image"))
-                return do_image(s, err);
-        if (streq(word(s, 1), "network"))
-                return do_network(s, err);
-        if (streq(word(s, 1), "vm"))
-                return do_vm(s, err);
-        if (streq(word(s, 1), "images"))
-                ready_images(&s->world);
-        else if (streq(word(s, 1), "networks"))
-                up_networks(&s->world);
-        else
-                return err_set(err, EINVAL, "unknown fact %s", word(s, 1));
-        return 0;
-}
-
 static int do_begin(struct scenario *s, struct err *err)
 {
         struct plan plan;
@@ -253,38 +59,13 @@ static int do_begin(struct scenario *s, struct err *err)
         return 0;
 }
 
-/* Everything under way comes to its good end; a service with a test gets healthy. */
-static void finish_all(struct world *world)
-{
-        ready_images(world);
-        for (size_t i = world->facts.networks_len; i-- > 0;)
-                if (world->facts.networks[i].removing)
-                        world_net_gone(world, &world->facts.networks[i]);
-        up_networks(world);
-        for (size_t i = world->facts.vms_len; i-- > 0;) {
-                struct vm_fact *vm = &world->facts.vms[i];
-                const struct stack *stack = world_find_stack(world, vm->stack);
-                const struct service *service =
-                        stack ? stack_find_service(stack, vm->service) : NULL;
-
-                if (vm->state == VM_STOPPING) {
-                        world_vm_gone(world, vm);
-                        continue;
-                }
-                if (vm->state == VM_PREPARING || vm->state == VM_BOOTING)
-                        world_vm_runs(world, vm);
-                if (service && service->has_healthcheck && vm->health == HEALTH_NONE)
-                        set_health(world, vm, HEALTH_HEALTHY, NULL);
-        }
-}
-
 static int do_converge(struct scenario *s, struct err *err)
 {
         for (unsigned turn = 0; turn < CONVERGE_MAX; turn++) {
                 struct plan plan;
                 bool done;
 
-                finish_all(&s->world);
+                facts_finish(&s->world);
                 world_plan(&s->world, &plan);
                 done = plan.steps_len == 0;
                 for (size_t i = 0; i < plan.steps_len; i++)
@@ -338,18 +119,18 @@ static char *status_text(const struct service_status *status)
 
 static int do_status(struct scenario *s, struct err *err)
 {
-        const char *expected = text_behind(s, 2);
+        const char *expected = line_text_behind(s, 2);
         AUTO_FREE char *text = NULL;
         struct plan plan;
 
         world_plan(&s->world, &plan);
         for (size_t i = 0; i < plan.services_len; i++)
-                if (!text && streq(plan.services[i].service, word(s, 1)))
+                if (!text && streq(plan.services[i].service, line_word(s, 1)))
                         text = status_text(&plan.services[i]);
         plan_release(&plan);
         if (streq(text, expected))
                 return 0;
-        return err_set(err, EINVAL, "%s: expected\n  %s\ngot\n  %s", word(s, 1), expected,
+        return err_set(err, EINVAL, "%s: expected\n  %s\ngot\n  %s", line_word(s, 1), expected,
                        text ? text : "no such service");
 }
 
@@ -360,10 +141,10 @@ static int do_failures(struct scenario *s, struct err *err)
 
         world_plan(&s->world, &plan);
         for (size_t i = 0; i < plan.services_len; i++)
-                if (streq(plan.services[i].service, word(s, 1)))
+                if (streq(plan.services[i].service, line_word(s, 1)))
                         got = plan.services[i].failures;
         plan_release(&plan);
-        if (got == (unsigned)strtoul(word(s, 2), NULL, 10))
+        if (got == (unsigned)strtoul(line_word(s, 2), NULL, 10))
                 return 0;
         return err_set(err, EINVAL, "%u failures", got);
 }
@@ -375,10 +156,10 @@ static int do_complete(struct scenario *s, struct err *err)
 
         world_plan(&s->world, &plan);
         for (size_t i = 0; i < plan.services_len; i++)
-                if (streq(plan.services[i].service, word(s, 1)))
+                if (streq(plan.services[i].service, line_word(s, 1)))
                         got = plan.services[i].complete;
         plan_release(&plan);
-        if (got == streq(word(s, 0), "complete"))
+        if (got == streq(line_word(s, 0), "complete"))
                 return 0;
         return err_set(err, EINVAL, "it is %s", got ? "complete" : "incomplete");
 }
@@ -388,8 +169,8 @@ static int do_wake(struct scenario *s, struct err *err)
         int64_t expected = 0, got;
         struct plan plan;
 
-        if (!streq(word(s, 1), "never")) {
-                if (value_duration_ms(word(s, 1), &expected, err) < 0)
+        if (!streq(line_word(s, 1), "never")) {
+                if (value_duration_ms(line_word(s, 1), &expected, err) < 0)
                         return -EINVAL;
                 expected += WORLD_BEGIN_MS;
         }
@@ -405,7 +186,7 @@ static int do_wake(struct scenario *s, struct err *err)
 static int do_stack(struct scenario *s, struct err *err)
 {
         (void)err;
-        s->stack = world_stack(&s->world, word(s, 1));
+        s->stack = world_stack(&s->world, line_word(s, 1));
         return 0;
 }
 
@@ -423,12 +204,12 @@ static int do_part(struct scenario *s, struct err *err)
 
         if (!s->stack)
                 return err_set(err, EINVAL, "no stack yet");
-        if (streq(word(s, 0), "network"))
+        if (streq(line_word(s, 0), "network"))
                 world_network(s->stack, s->words + 1, s->len - 1);
-        else if (streq(word(s, 0), "service"))
+        else if (streq(line_word(s, 0), "service"))
                 wrong = world_service(s->stack, s->words + 1, s->len - 1);
         else
-                world_source(s->stack, streq(word(s, 0), "secret"), word(s, 1));
+                world_source(s->stack, streq(line_word(s, 0), "secret"), line_word(s, 1));
         return wrong ? err_set(err, EINVAL, "%s", wrong) : 0;
 }
 
@@ -436,14 +217,14 @@ static int do_drop(struct scenario *s, struct err *err)
 {
         (void)err;
         s->stack = NULL;
-        world_drop(&s->world, word(s, 1), !streq(word(s, 2), "unknown"));
+        world_drop(&s->world, line_word(s, 1), !streq(line_word(s, 2), "unknown"));
         return 0;
 }
 
 static int do_seed(struct scenario *s, struct err *err)
 {
         int64_t seed = 0;
-        int r = value_int(word(s, 1), 1, INT64_MAX, &seed, err);
+        int r = value_int(line_word(s, 1), 1, INT64_MAX, &seed, err);
 
         s->world.seed = (uint64_t)seed;
         return r;
@@ -455,36 +236,36 @@ static int do_wish(struct scenario *s, struct err *err)
         struct service_wish *wish;
         unsigned n;
 
-        split_replica(s->words[1], &stack, &service, &n);
+        line_split_replica(s->words[1], &stack, &service, &n);
         wish = world_wish(&s->world, stack, service);
-        if (streq(word(s, 2), "once")) {
+        if (streq(line_word(s, 2), "once")) {
                 wish->once = true;
                 return 0;
         }
-        if (streq(word(s, 2), "stop") || streq(word(s, 2), "start")) {
-                wish->stopped = streq(word(s, 2), "stop");
+        if (streq(line_word(s, 2), "stop") || streq(line_word(s, 2), "start")) {
+                wish->stopped = streq(line_word(s, 2), "stop");
                 return 0;
         }
-        if (streq(word(s, 2), "good")) {
+        if (streq(line_word(s, 2), "good")) {
                 free(wish->good);
                 wish->good = world_hash(&s->world, stack, service);
                 wish->good_revision = 1;
                 return 0;
         }
-        if (streq(word(s, 2), "image")) {
+        if (streq(line_word(s, 2), "image")) {
                 free(wish->image);
-                wish->image = xstrdup(word(s, 3));
+                wish->image = xstrdup(line_word(s, 3));
                 return 0;
         }
-        if (streq(word(s, 2), "undoing")) {
+        if (streq(line_word(s, 2), "undoing")) {
                 wish->undoing = true;
                 return 0;
         }
-        if (!streq(word(s, 2), "renew"))
-                return err_set(err, EINVAL, "unknown wish %s", word(s, 2));
+        if (!streq(line_word(s, 2), "renew"))
+                return err_set(err, EINVAL, "unknown wish %s", line_word(s, 2));
         wish->generation++;
         free(wish->cause);
-        wish->cause = xstrdup(text_behind(s, 3));
+        wish->cause = xstrdup(line_text_behind(s, 3));
         return 0;
 }
 
@@ -495,7 +276,7 @@ static int do_forget(struct scenario *s, struct err *err)
         unsigned replica;
 
         (void)err;
-        split_replica(s->words[1], &stack, &service, &replica);
+        line_split_replica(s->words[1], &stack, &service, &replica);
         memory = world_memory(&s->world, stack, service, replica);
         free(memory->last_spec_hash);
         free(memory->last_message);
@@ -508,9 +289,9 @@ static int do_time(struct scenario *s, struct err *err)
 {
         int64_t ms;
 
-        if (value_duration_ms(word(s, 1), &ms, err) < 0)
+        if (value_duration_ms(line_word(s, 1), &ms, err) < 0)
                 return -EINVAL;
-        s->world.now_ms = (streq(word(s, 0), "at") ? WORLD_BEGIN_MS : s->world.now_ms) + ms;
+        s->world.now_ms = (streq(line_word(s, 0), "at") ? WORLD_BEGIN_MS : s->world.now_ms) + ms;
         return 0;
 }
 
@@ -520,7 +301,7 @@ static const struct verb {
 } verbs[] = {
         {"at", do_time},           {"complete", do_complete}, {"incomplete", do_complete},
         {"config", do_part},       {"converge", do_converge}, {"do", do_begin},
-        {"drop", do_drop},         {"expect", do_expect},     {"fact", do_fact},
+        {"drop", do_drop},         {"expect", do_expect},     {"fact", fact_change},
         {"failures", do_failures}, {"forget", do_forget},     {"network", do_part},
         {"passes", do_time},       {"secret", do_part},       {"service", do_part},
         {"stack", do_stack},       {"status", do_status},     {"wake", do_wake},
@@ -532,7 +313,7 @@ static void split_words(struct scenario *s, char *line)
         char *save = NULL;
 
         s->len = 0;
-        for (char *w = strtok_r(line, " ", &save); w && s->len < WORDS_MAX;
+        for (char *w = strtok_r(line, " ", &save); w && s->len < LINE_WORDS_MAX;
              w = strtok_r(NULL, " ", &save))
                 s->words[s->len++] = w;
 }

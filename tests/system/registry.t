@@ -278,6 +278,7 @@ cp "$work/ca.pem" "$BERTH_CERTS/$tls/ca.crt"
 cp "$work/ca.pem" "$BERTH_CERTS/$mtls/ca.crt"
 run image pull "$tls/web:1"
 is "$code" 0 'with the authority in certs.d it is pulled over TLS'
+like "$(grep -o 'manifests/1 HTTP/.* "berth' "$work/tls/log")" 'HTTP/2' 'by HTTP/2'
 run image tag "$tls/web:1" "$mtls/web:1"
 run image push "$mtls/web:1"
 [ "$code" != 0 ]

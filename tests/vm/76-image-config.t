@@ -107,6 +107,7 @@ services:
   brief: {image: "127.0.0.1:9/bad/brief:1", pull_policy: never}
 END
 berth apply --detach -f "$test_dir/stack.yaml" >/dev/null 2>&1
+# shellcheck disable=SC2016 # evaluated by wait_for
 wait_for '[ "$(field_of health long 1 .health)$(field_of health brief 1 .health)" = unhealthyhealthy ]'
 is "$(field_of health brief 1 .health)" healthy "a healthcheck of each nanosecond, that may take a hundred days"
 is "$(field_of health long 1 .health)" unhealthy "one that no frame can hold fails"

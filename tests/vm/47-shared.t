@@ -122,7 +122,7 @@ kill -9 "$pid"
 timeout 10 tail --pid="$pid" -f /dev/null
 # The next daemon has a VM's guest at hand once they have spoken, which no event tells.
 for service in edge/lb shop/web; do
-        # shellcheck disable=SC2016 # for the inner shell
+        # shellcheck disable=SC2016 # the inner shell's
         timeout 60 sh -c 'while berth exec "$1" -- true 2>&1 | grep -q "try again"; do :; done' - "$service"
 done
 check_reach "after kill -9 of berthd"

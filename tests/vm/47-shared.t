@@ -120,11 +120,6 @@ ids=$(berth ps -o json | jq -r '.[].id' | sort)
 pid=$(berth version -o json | jq -r .server.pid)
 kill -9 "$pid"
 timeout 10 tail --pid="$pid" -f /dev/null
-# The next daemon has a VM's guest at hand once they have spoken, which no event tells.
-for service in edge/lb shop/web; do
-        # shellcheck disable=SC2016 # the inner shell's
-        timeout 60 sh -c 'while berth exec "$1" -- true 2>&1 | grep -q "try again"; do :; done' - "$service"
-done
 check_reach "after kill -9 of berthd"
 is "$(berth ps -o json | jq -r '.[].id' | sort)" "$ids" "by the same VMs"
 

@@ -173,10 +173,11 @@ static json_t *service_json(const struct sim_manifest *m, unsigned i)
 
 static json_t *network_json(const struct sim_manifest *m, unsigned i)
 {
-        json_t *j = json_object();
+        json_t *j;
 
         if (m->external == i + 1)
                 return json_pack("{s:b, s:s}", "external", 1, "name", "x");
+        j = json_object();
         if (m->named == i + 1)
                 json_set_str(j, "name", "y");
         if (m->internal & (1u << i))

@@ -424,7 +424,7 @@ int net_open_tap(struct net *net, void (*cb)(void *ctx, int tap_fd, const struct
         int r = check_alive(net, err);
 
         if (r == 0)
-                r = requests_add_fd(&net->requests, proto_request("tap", 0), cb, ctx, err);
+                r = requests_add_fd(&net->requests, proto_request("tap", 0), true, cb, ctx, err);
         return r < 0 ? r : added(net, r, err);
 }
 
@@ -434,7 +434,8 @@ int net_open_namespace(struct net *net, void (*cb)(void *ctx, int netns_fd, cons
         int r = check_alive(net, err);
 
         if (r == 0)
-                r = requests_add_fd(&net->requests, proto_request("namespace", 0), cb, ctx, err);
+                r = requests_add_fd(&net->requests, proto_request("namespace", 0), false, cb, ctx,
+                                    err);
         return r < 0 ? r : added(net, r, err);
 }
 

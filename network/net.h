@@ -126,7 +126,8 @@ void net_stop(struct net *net);
 
 /**
  * A new tap device in the bridge, opened with IFF_VNET_HDR: cb gets a descriptor that is its own
- * (or -1 and err). The device lives as long as the descriptor, so a dead QEMU leaves nothing.
+ * (or -1 and err). The device lives as long as the descriptor, so a dead QEMU leaves nothing. When
+ * the network is stopped or detached before the answer, cb gets ECANCELED from the loop.
  */
 int net_open_tap(struct net *net, void (*cb)(void *ctx, int tap_fd, const struct err *err),
                  void *ctx, struct err *err);

@@ -23,6 +23,7 @@ struct request {
         json_t *message; /* until it is sent */
         int fd;          /* that goes with it; -1: none */
         bool wants_fd;   /* in the answer */
+        bool owed;       /* on_fd is called whatever happens */
         void (*on_fd)(void *ctx, int fd, const struct err *err);
         void (*on_forwards)(void *ctx, const struct forward_result *results, size_t n,
                             const struct err *err);
@@ -48,10 +49,14 @@ void requests_init(struct requests *q)
 
 void requests_release(struct requests *q)
 {
+        static const struct err canceled = {.code = ECANCELED, .msg = "nobody waits any more"};
+
         while (q->first) {
                 struct request *rq = q->first;
 
                 q->first = rq->next;
+                if (rq->owed)
+                        rq->on_fd(rq->ctx, -1, &canceled);
                 request_free(rq);
         }
         requests_init(q);
@@ -79,7 +84,7 @@ static struct request *add(struct requests *q, json_t *message, void *ctx, struc
         return rq;
 }
 
-int requests_add_fd(struct requests *q, json_t *message,
+int requests_add_fd(struct requests *q, json_t *message, bool owed,
                     void (*cb)(void *ctx, int fd, const struct err *err), void *ctx,
                     struct err *err)
 {
@@ -89,6 +94,7 @@ int requests_add_fd(struct requests *q, json_t *message,
                 return -EAGAIN;
         rq->on_fd = cb;
         rq->wants_fd = true;
+        rq->owed = owed;
         return 0;
 }
 

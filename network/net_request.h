@@ -30,13 +30,14 @@ struct requests {
 /** An empty queue; ids start at 1. */
 void requests_init(struct requests *q);
 
-/** Forget all, without callbacks. */
+/** Forget all, without callbacks but those that are owed, which get ECANCELED. */
 void requests_release(struct requests *q);
 
 /**
- * Queue a request; parameters as in net.h. message: taken; its answer has a descriptor.
+ * Queue a request; parameters as in net.h. message: taken; its answer has a descriptor. owed: cb is
+ * called whatever happens.
  * EAGAIN: too many wait. EINVAL, E2BIG: bad content. */
-int requests_add_fd(struct requests *q, json_t *message,
+int requests_add_fd(struct requests *q, json_t *message, bool owed,
                     void (*cb)(void *ctx, int fd, const struct err *err), void *ctx,
                     struct err *err);
 int requests_add_zone(struct requests *q, const struct zone *zone, struct err *err);

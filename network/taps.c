@@ -143,7 +143,7 @@ int taps_open(struct taps *t, const char *name,
                 return r;
         message = proto_request("tap", 0);
         json_set_str(message, "name", name);
-        return added(t, requests_add_fd(&t->requests, message, cb, ctx, err), err);
+        return added(t, requests_add_fd(&t->requests, message, false, cb, ctx, err), err);
 }
 
 int taps_move(struct taps *t, const char *name, int netns_fd,

@@ -29,7 +29,7 @@ static void on_tap_opened(void *ctx, int tap_fd, const struct err *err)
         } else if (tap_fd >= 0) {
                 (void)close(tap_fd); /* nobody waits: the tap goes away */
         }
-        if (in && err)
+        if (in && err && err->code != ECANCELED) /* then it is not wanted any more */
                 instance_fail(in, EXIT_PREPARE, err->msg);
         else if (in)
                 in->env->on_change(in->env, in);

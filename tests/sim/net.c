@@ -73,6 +73,8 @@ static void forget_ids(struct net *net)
 
 static void forget(struct net *net)
 {
+        static const struct err canceled = {.code = ECANCELED, .msg = "nobody waits any more"};
+
         for (struct net **p = &nets; *p; p = &(*p)->next)
                 if (*p == net) {
                         *p = net->next;
@@ -80,6 +82,8 @@ static void forget(struct net *net)
                 }
         sim_cancel(net);
         forget_ids(net);
+        for (size_t i = 0; i < net->taps_len; i++)
+                net->taps[i].cb(net->taps[i].ctx, -1, &canceled);
         free(net->taps);
         free(net);
 }

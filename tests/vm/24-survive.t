@@ -61,8 +61,11 @@ state() {
 }
 # Everything ends at once, and nothing of RUN is left.
 restart_host() {
-        for pid in $(ours); do
-                kill -9 "$pid"
+        while pids=$(ours) && [ -n "$pids" ]; do # berthd, until it is gone, starts others
+                for pid in $pids; do
+                        kill -9 "$pid" 2>/dev/null
+                        timeout 10 tail --pid="$pid" -f /dev/null
+                done
         done
         rm -rf "$BERTH_ROOT/run"
         echo 00000000-0000-0000-0000-000000000000 >"$BERTH_ROOT/boot-id"

@@ -205,3 +205,20 @@ int client_download(struct cli *cli, const char *path, const json_t *body, int f
         http_response_release(&response);
         return r;
 }
+
+int client_remove_each(struct cli *cli, const char *collection, const struct args *args)
+{
+        int result = CLI_OK;
+
+        for (size_t i = 0; i < args->operands_len; i++) {
+                AUTO_FREE char *name = http_escape(args_operand(args, i));
+                AUTO_FREE char *path = xasprintf("%s%s", collection, name);
+                struct err err = ERR_INIT;
+
+                if (client_call(cli, "DELETE", path, NULL, NULL, &err) < 0)
+                        result = cli_fail(&err);
+                else
+                        (void)printf("removed %s\n", args_operand(args, i)); /* main() checks */
+        }
+        return result;
+}

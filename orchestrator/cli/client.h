@@ -22,6 +22,12 @@
 void client_query(struct strbuf *path, const char *key, const char *value);
 
 /**
+ * Remove what each operand names in a collection of the API: a path with its last slash. What was
+ * removed and what could not be is printed; the exit code of the last that could not.
+ */
+int client_remove_each(struct cli *cli, const char *collection, const struct args *args);
+
+/**
  * One request. body may be NULL. *ret: the answer, a new reference; ret may be NULL.
  * -ENOENT: the thing is unknown (404); -EINVAL: refused input, diagnostics have been printed to
  * standard error; other codes as the daemon named them.

@@ -133,19 +133,7 @@ static int run_inspect(struct cli *cli, const struct args *args)
 
 static int run_rm(struct cli *cli, const struct args *args)
 {
-        int result = CLI_OK;
-
-        for (size_t i = 0; i < args->operands_len; i++) {
-                AUTO_FREE char *name = http_escape(args_operand(args, i));
-                AUTO_FREE char *path = xasprintf("/v1/networks/%s", name);
-                struct err err = ERR_INIT;
-
-                if (client_call(cli, "DELETE", path, NULL, NULL, &err) < 0)
-                        result = cli_fail(&err);
-                else
-                        (void)printf("removed %s\n", args_operand(args, i)); /* main() checks */
-        }
-        return result;
+        return client_remove_each(cli, "/v1/networks/", args);
 }
 
 const struct command cmd_network_ls = {

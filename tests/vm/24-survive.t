@@ -20,17 +20,6 @@ unmount() {
 }
 trap unmount EXIT
 
-# await_ends: processes of this test that were told to end are gone, helpers of netd included
-await_ends() {
-        for environ in /proc/[0-9]*/environ; do
-                pid=${environ#/proc/}
-                pid=${pid%/environ}
-                if [ "$pid" != "$$" ] && grep -qsaF "BERTH_TEST=$test_dir" "$environ"; then
-                        timeout 10 tail --pid="$pid" -f /dev/null
-                fi
-        done
-}
-
 cat >"$test_dir/stack.yaml" <<'END'
 name: boot
 services:
@@ -61,12 +50,7 @@ state() {
 }
 # Everything ends at once, and nothing of RUN is left.
 restart_host() {
-        while pids=$(ours) && [ -n "$pids" ]; do # berthd, until it is gone, starts others
-                for pid in $pids; do
-                        kill -9 "$pid" 2>/dev/null
-                        timeout 10 tail --pid="$pid" -f /dev/null
-                done
-        done
+        kill_ours
         rm -rf "$BERTH_ROOT/run"
         echo 00000000-0000-0000-0000-000000000000 >"$BERTH_ROOT/boot-id"
 }

@@ -23,17 +23,6 @@ fail_disk=/sys/fs/ext4/$(basename "$(findmnt -no SOURCE "$test_dir/r")")/trigger
         exit 0
 }
 
-# await_ends: processes of this test that were told to end are gone, helpers of netd included
-await_ends() {
-        for environ in /proc/[0-9]*/environ; do
-                pid=${environ#/proc/}
-                pid=${pid%/environ}
-                if [ "$pid" != "$$" ] && grep -qsaF "BERTH_TEST=$test_dir" "$environ"; then
-                        timeout 10 tail --pid="$pid" -f /dev/null
-                fi
-        done
-}
-
 cat >"$test_dir/stack.yaml" <<'END'
 name: shop
 services:

@@ -48,8 +48,8 @@ is "$(for n in a b; do berth exec tpl/$n -- cat /proc/sys/kernel/random/boot_id;
 ids=$(for n in a b; do berth exec tpl/$n -- cat /etc/machine-id; done)
 is "$(echo "$ids" | sort -u | grep -cxE '[0-9a-f]{12}4[0-9a-f]{3}[89ab][0-9a-f]{15}')" 2 \
         "machine ids differ"
-berth restart tpl >/dev/null
-berth wait tpl --for running --timeout 1m >/dev/null
+berth restart tpl >/dev/null 2>&1
+berth wait tpl --for running --timeout 1m >/dev/null 2>&1
 is "$(for n in a b; do berth exec tpl/$n -- cat /etc/machine-id; done)" "$ids" \
         "and stay when a replica gets another VM"
 berth delete tpl >/dev/null 2>&1

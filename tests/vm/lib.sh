@@ -95,11 +95,32 @@ hello_stack() {
         echo "$test_dir/hello/stack.yaml"
 }
 
+# await_ends: processes of this test that were told to end are gone, helpers of netd included
+await_ends() {
+        for environ in /proc/[0-9]*/environ; do
+                pid=${environ#/proc/}
+                pid=${pid%/environ}
+                if [ "$pid" != "$$" ] && grep -qsaF "BERTH_TEST=$test_dir" "$environ"; then
+                        timeout 10 tail --pid="$pid" -f /dev/null
+                fi
+        done
+}
+
+# kill_ours: until none is left; while a watcher or a berthd lives it starts others
+kill_ours() {
+        for _ in 1 2 3 4 5; do
+                pids=$(ours)
+                [ -n "$pids" ] || return
+                for pid in $pids; do
+                        kill -9 "$pid" 2>/dev/null
+                        timeout 10 tail --pid="$pid" -f /dev/null
+                done
+        done
+}
+
 cleanup() {
         berth system stop --vms >/dev/null 2>&1
-        for pid in $(ours); do
-                kill -9 "$pid" 2>/dev/null
-        done
+        kill_ours
         rm -rf "$test_dir"
 }
 trap cleanup EXIT

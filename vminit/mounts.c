@@ -210,8 +210,7 @@ static dev_t find_device(const char *name)
         return 0;
 }
 
-/* The node may be there: outside of /dev it stays on the service's disk when the VM starts again.
- */
+/* The node may be there, in the image. Another thing in its place is not replaced. */
 static int make_device(const struct config_mount *m, int root, struct fail *f)
 {
         char parent[PATH_MAX] = "/";

@@ -79,9 +79,9 @@ is "$(within all 'tunctl -t t1 >/dev/null && ip -o link show t1 | cut -d: -f2')"
 
 is "$(berth config -f "$test_dir/m/s.yaml" -o json | jq -c '.services.all.devices')" \
         '[{"permissions":"rw","source":"/dev/net/tun","target":"/dev/tunnel"}]' "config"
-run berth restart devices/files
-is "$code" 0 "restart" || printf '%s\n' "$out" | sed 's/^/# /'
-berth wait --for healthy devices/files >/dev/null 2>&1 || true
-is "$(within files 'stat -c "%F" /opt/a/fuse')" "character special file" "a node stays where it was"
+sed 's|"/dev/net/tun:/dev/tunnel:rw"|"/dev/fuse:/bin/busybox"|' "$test_dir/m/s.yaml" >"$test_dir/m/bad.yaml"
+run berth apply -f "$test_dir/m/bad.yaml" --timeout 1m
+unlike "$code" '^0$' "a device where a file of the image is"
+like "$out" 'make the device /bin/busybox: File exists' "and why not"
 
 finish

@@ -29,9 +29,9 @@ static const struct {
 };
 
 /* What /dev of each service has anyway. */
-static const char *const present[] = {"",        "/null", "/zero",  "/full",   "/random", "/urandom",
-                                      "/tty",    "/fd",   "/stdin", "/stdout", "/stderr", "/ptmx",
-                                      "/pts",    "/shm",  "/mqueue"};
+static const char *const present[] = {"",         "/null", "/zero", "/full",  "/random",
+                                      "/urandom", "/tty",  "/fd",   "/stdin", "/stdout",
+                                      "/stderr",  "/ptmx", "/pts",  "/shm",   "/mqueue"};
 
 static bool is_present(const char *path)
 {

@@ -84,4 +84,8 @@ run berth apply -f "$test_dir/m/bad.yaml" --timeout 1m
 unlike "$code" '^0$' "a device where a file of the image is"
 like "$out" 'make the device /bin/busybox: File exists' "and why not"
 
+is "$(berth run --rm --pull never --device /dev/fuse:/dev/f box:1 stat -c %t:%T /dev/f 2>/dev/null)" "a:e5" "run --device"
+run berth run --rm --pull never --device /dev/sda box:1 true
+like "$out" 'devices\[0\]: ./dev/sda. of the host cannot be passed' "none of the host"
+
 finish

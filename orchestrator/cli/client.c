@@ -10,9 +10,6 @@
 #include "orchestrator/api/wire.h"
 #include "orchestrator/cli/daemon.h"
 
-/* So often a daemon may end with our request in its door. */
-#define ATTEMPTS_MAX 5
-
 /* Codes that the daemon names in errors and that mean something to the CLI. */
 static const struct {
         const char *name;
@@ -105,7 +102,7 @@ static int perform(struct cli *cli, const struct http_request *request,
                 if (r < 0)
                         return r;
                 r = finish(http_perform(request, response, err), response, err);
-                if (attempt == ATTEMPTS_MAX || !may_ask_again(request, response, r))
+                if (attempt == CLIENT_ATTEMPTS_MAX || !may_ask_again(request, response, r))
                         return r;
                 http_response_release(response);
                 cli->have_daemon = false;

@@ -17,6 +17,8 @@
 
 /* Longest path with its query that the CLI makes. */
 #define CLIENT_PATH_MAX 8192
+/* So often a daemon may end with our request in its door. */
+#define CLIENT_ATTEMPTS_MAX 5
 
 /** Append "?key=value" or "&key=value", encoded; value NULL appends nothing. */
 void client_query(struct strbuf *path, const char *key, const char *value);

@@ -92,10 +92,9 @@ static int build(const struct args *args, const struct target *target, json_t **
 
 static int run_in(struct cli *cli, const struct args *args, const struct target *target)
 {
-        AUTO_FREE char *socket = roots_run_path(&cli->roots, API_SOCKET_NAME);
         AUTO_JSON json_t *request = NULL;
         struct session session = {
-                .socket = socket,
+                .cli = cli,
                 .path = "/v1/exec",
                 .input = args_flag(args, "interactive"),
                 .tty = args_flag(args, "tty"),

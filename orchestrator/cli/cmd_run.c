@@ -67,11 +67,10 @@ static int check_options(const struct args *args)
 static int attach(struct cli *cli, const struct args *args, const struct run_manifest *m,
                   struct err *err)
 {
-        AUTO_FREE char *socket = roots_run_path(&cli->roots, API_SOCKET_NAME);
         AUTO_JSON json_t *request = request_of(args, m);
         bool detach = args_flag(args, "detach");
         const struct session session = {
-                .socket = socket,
+                .cli = cli,
                 .path = "/v1/run",
                 .request = request,
                 .input = args_flag(args, "interactive") && !detach,

@@ -285,7 +285,7 @@ int session_run(const struct session *session, struct err *err)
                 .input_open = session->input,
                 .exit_code = -1,
         };
-        int r = upgrade(session->socket, session->path, EXEC_UPGRADE, session->request, &run.fd,
+        int r = upgrade(session->cli, session->path, EXEC_UPGRADE, session->request, &run.fd,
                         &run.in, err);
 
         if (r == 0) {

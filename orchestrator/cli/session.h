@@ -13,6 +13,7 @@
 #include "base/err.h"
 #include "base/strbuf.h"
 #include "orchestrator/api/wire.h"
+#include "orchestrator/cli/cli.h"
 
 /* A frame as it was received; body points into the buffer that was parsed. */
 struct frame {
@@ -31,7 +32,7 @@ void frame_add(struct strbuf *out, enum exec_frame type, const void *body, size_
 ssize_t frame_parse(const void *data, size_t n, struct frame *ret, struct err *err);
 
 struct session {
-        const char *socket;    /* path of berthd's socket */
+        struct cli *cli;
         const char *path;      /* that is posted to: "/v1/exec" */
         const json_t *request; /* body of the POST */
         bool input;            /* send standard input */

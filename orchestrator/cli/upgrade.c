@@ -11,7 +11,9 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/value.h"
+#include "orchestrator/api/wire.h"
 #include "orchestrator/cli/client.h"
+#include "orchestrator/cli/daemon.h"
 
 /* Longest head of an answer; berthd sends a few lines. */
 #define HEAD_MAX 16384
@@ -62,6 +64,22 @@ ssize_t upgrade_parse_head(const char *data, size_t n, long *ret_status, int64_t
         return end - data + 4;
 }
 
+/* As fd_write_all(), but a daemon that has ended is an error and not a SIGPIPE. */
+static int send_all(int fd, const char *data, size_t n, struct err *err)
+{
+        while (n) {
+                ssize_t done = send(fd, data, n, MSG_NOSIGNAL);
+
+                if (done < 0 && errno == EINTR)
+                        continue;
+                if (done < 0)
+                        return err_errno(err, errno, "write to berthd");
+                data += done;
+                n -= (size_t)done;
+        }
+        return 0;
+}
+
 static int send_request(int fd, const char *path, const char *protocol, const json_t *request,
                         struct err *err)
 {
@@ -72,7 +90,7 @@ static int send_request(int fd, const char *path, const char *protocol, const js
                                          "Content-Length: %zu\r\n\r\n%s",
                                          path, protocol, strlen(body), body);
 
-        return fd_write_all(fd, text, strlen(text), err);
+        return send_all(fd, text, strlen(text), err);
 }
 
 /* Read more into buffer. 0: the other side ended. */
@@ -103,8 +121,9 @@ static int read_refusal(int fd, long status, int64_t length, struct strbuf *buff
         return client_error(status, strbuf_str(buffer), buffer->len, err);
 }
 
-int upgrade(const char *socket, const char *path, const char *protocol, const json_t *request,
-            int *ret_fd, struct strbuf *rest, struct err *err)
+/* -ECONNRESET and -ECONNREFUSED: a daemon that was just ending has not read the request. */
+static int try(const char *socket, const char *path, const char *protocol, const json_t *request,
+               int *ret_fd, struct strbuf *rest, struct err *err)
 {
         AUTO_STRBUF struct strbuf buffer = STRBUF_INIT(HEAD_MAX + REFUSAL_MAX);
         AUTO_CLOSE int fd = -1;
@@ -113,17 +132,20 @@ int upgrade(const char *socket, const char *path, const char *protocol, const js
         ssize_t head = 0;
         int r = fd_connect_unix(socket, &fd, err);
 
-        if (r == 0)
-                r = send_request(fd, path, protocol, request, err);
+        if (r < 0)
+                return r;
+        r = send_request(fd, path, protocol, request, err);
+        if (r == -EPIPE)
+                return err_set(err, ECONNRESET, "berthd ended before it read the request");
         if (r < 0)
                 return r;
         while (head == 0) {
                 ssize_t n = read_more(fd, &buffer, err);
 
+                if (n == 0 || (n == -ECONNRESET && buffer.len > 0))
+                        return err_set(err, EPIPE, "berthd ended before it answered");
                 if (n < 0)
                         return (int)n;
-                if (n == 0)
-                        return err_set(err, EPIPE, "berthd ended before it answered");
                 head = upgrade_parse_head(strbuf_str(&buffer), buffer.len, &status, &length, err);
         }
         if (head < 0)
@@ -134,4 +156,20 @@ int upgrade(const char *socket, const char *path, const char *protocol, const js
         strbuf_add(rest, strbuf_str(&buffer), buffer.len);
         *ret_fd = steal_fd(&fd);
         return 0;
+}
+
+int upgrade(struct cli *cli, const char *path, const char *protocol, const json_t *request,
+            int *ret_fd, struct strbuf *rest, struct err *err)
+{
+        AUTO_FREE char *socket = roots_run_path(&cli->roots, API_SOCKET_NAME);
+
+        for (int attempt = 1;; attempt++) {
+                int r = daemon_ensure(cli, err); /* starts another when the last has ended */
+
+                if (r == 0)
+                        r = try(socket, path, protocol, request, ret_fd, rest, err);
+                if ((r != -ECONNREFUSED && r != -ECONNRESET) || attempt == CLIENT_ATTEMPTS_MAX)
+                        return r;
+                cli->have_daemon = false;
+        }
 }

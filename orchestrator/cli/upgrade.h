@@ -7,13 +7,15 @@
 
 #include "base/err.h"
 #include "base/strbuf.h"
+#include "orchestrator/cli/cli.h"
 
 /**
- * Connect to the socket, POST the request with an upgrade and read the answer.
- * 0: *ret_fd is the caller's and speaks frames; rest holds bytes that came behind the answer.
- * <0: refused; err carries the text and code of the answer.
+ * Connect to berthd, POST the request with an upgrade and read the answer. A daemon that ends
+ * before it has read the request is followed by the next one, as in client_call(). 0: *ret_fd is
+ * the caller's and speaks frames; rest holds bytes that came behind the answer. <0: refused; err
+ * carries the text and code of the answer.
  */
-int upgrade(const char *socket, const char *path, const char *protocol, const json_t *request,
+int upgrade(struct cli *cli, const char *path, const char *protocol, const json_t *request,
             int *ret_fd, struct strbuf *rest, struct err *err);
 
 /**

@@ -35,7 +35,12 @@ void check_stack_name(struct reader *r, const struct node *node, const char *tex
 
 void check_object_name(struct reader *r, const struct node *node, const char *text)
 {
-        if (text[0] == '_' || !value_name_valid(text))
+        if (strchr(text, '$'))
+                reader_fault(r, DIAG_BAD_NAME, &node->mark,
+                             "'%.70s': variables are not replaced in keys; write a name, and below "
+                             "it name: %.70s",
+                             text, text);
+        else if (text[0] == '_' || !value_name_valid(text))
                 reader_fault(r, DIAG_BAD_NAME, &node->mark,
                              "'%.70s' is not a name; use letters, digits, _ . and -, a letter or "
                              "digit first, at most 128",

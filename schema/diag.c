@@ -6,16 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
-#include "schema/yaml.h"
 
 void diags_release(struct diags *diags)
 {
         for (size_t i = 0; i < diags->len; i++) {
                 free(diags->items[i].place.file);
                 free(diags->items[i].path);
+                free(diags->items[i].subject);
                 free(diags->items[i].message);
         }
         free(diags->items);
@@ -36,6 +35,22 @@ static bool told_before(const struct diags *diags, const struct mark *mark, cons
                 if (d->place.line && d->place.line == mark->line &&
                     d->place.column == mark->column && streq(d->place.file, mark->file) &&
                     streq(d->message, message))
+                        return true;
+        }
+        return false;
+}
+
+/* What becomes of a text whose variable is missing is no news: the variable was told of. */
+static bool follows_variable(const struct diags *diags, enum diag_code code,
+                             const struct mark *mark)
+{
+        if (!mark || code == DIAG_BAD_VARIABLE || code == DIAG_CONFLICT)
+                return false;
+        for (size_t i = 0; i < diags->len; i++) {
+                const struct diag *d = &diags->items[i];
+
+                if (d->code == DIAG_BAD_VARIABLE && d->place.line && d->place.line == mark->line &&
+                    d->place.column == mark->column && streq(d->place.file, mark->file))
                         return true;
         }
         return false;
@@ -80,8 +95,9 @@ static enum diag_severity severity_of(enum diag_code code)
         return code < DIAG_IGNORED_KEY ? DIAG_ERROR : DIAG_WARNING;
 }
 
-void diags_addv(struct diags *diags, enum diag_code code, const struct mark *mark, const char *path,
-                const char *fmt, va_list ap)
+/* NULL: it was told before, or there are too many. */
+static struct diag *addv(struct diags *diags, enum diag_code code, const struct mark *mark,
+                         const char *path, const char *fmt, va_list ap)
 {
         enum diag_severity severity = severity_of(code);
         AUTO_FREE char *message = NULL;
@@ -89,11 +105,11 @@ void diags_addv(struct diags *diags, enum diag_code code, const struct mark *mar
 
         if (diags_full(diags)) {
                 diags->errors += severity == DIAG_ERROR;
-                return;
+                return NULL;
         }
         message = xvasprintf(fmt, ap);
-        if (told_before(diags, mark, message))
-                return;
+        if (told_before(diags, mark, message) || follows_variable(diags, code, mark))
+                return NULL;
         diags->errors += severity == DIAG_ERROR;
         d = array_push(&diags->items, &diags->len);
         d->severity = severity;
@@ -102,7 +118,7 @@ void diags_addv(struct diags *diags, enum diag_code code, const struct mark *mar
                 d->code = DIAG_LIMIT;
                 d->path = xstrdup("");
                 d->message = xasprintf("more than %d findings; the rest is not shown", DIAGS_MAX);
-                return;
+                return NULL;
         }
         if (mark) {
                 d->place.file = xstrdup(mark->file);
@@ -111,6 +127,13 @@ void diags_addv(struct diags *diags, enum diag_code code, const struct mark *mar
         }
         d->path = xstrdup(path ? path : "");
         d->message = STEAL(message);
+        return d;
+}
+
+void diags_addv(struct diags *diags, enum diag_code code, const struct mark *mark, const char *path,
+                const char *fmt, va_list ap)
+{
+        (void)addv(diags, code, mark, path, fmt, ap);
 }
 
 void diags_add(struct diags *diags, enum diag_code code, const struct mark *mark, const char *path,
@@ -119,8 +142,21 @@ void diags_add(struct diags *diags, enum diag_code code, const struct mark *mark
         va_list ap;
 
         va_start(ap, fmt);
-        diags_addv(diags, code, mark, path, fmt, ap);
+        (void)addv(diags, code, mark, path, fmt, ap);
         va_end(ap);
+}
+
+void diags_add_about(struct diags *diags, enum diag_code code, const struct mark *mark,
+                     const char *path, const char *subject, const char *fmt, ...)
+{
+        struct diag *d;
+        va_list ap;
+
+        va_start(ap, fmt);
+        d = addv(diags, code, mark, path, fmt, ap);
+        va_end(ap);
+        if (d)
+                d->subject = xstrdup(subject);
 }
 
 void diags_harden(struct diags *diags)
@@ -176,73 +212,6 @@ void diags_sort(struct diags *diags, const char *const *files, size_t file_count
         qsort(keys, n, sizeof(*keys), compare_keys);
         for (size_t i = 0; i < n; i++)
                 diags->items[i] = keys[i].diag;
-}
-
-static void print_one(const struct diag *d, FILE *f)
-{
-        if (d->place.file && d->place.line)
-                (void)fprintf(f, "%s:%u:%u: ", d->place.file, d->place.line, d->place.column);
-        else if (d->place.file)
-                (void)fprintf(f, "%s: ", d->place.file);
-        (void)fprintf(f, "%s: %s%s%s\n", d->severity == DIAG_ERROR ? "error" : "warning", d->path,
-                      d->path[0] ? ": " : "", d->message);
-}
-
-void diags_print(const struct diags *diags, FILE *f)
-{
-        for (size_t i = 0; i < diags->len; i++)
-                print_one(&diags->items[i], f);
-}
-
-/* Longer lines are cut: the caret must be found on a screen. */
-#define SHOWN_MAX 160
-
-/* The line of the file that a finding is about, and a caret below its column. */
-static void show_line(const struct place *place, const char *text, FILE *f)
-{
-        unsigned column = 1;
-        size_t n;
-
-        for (unsigned line = 1; line < place->line && text; line++) {
-                text = strchr(text, '\n');
-                text = text ? text + 1 : NULL;
-        }
-        if (!text)
-                return;
-        n = strcspn(text, "\r\n");
-        if (place->column > SHOWN_MAX)
-                return;
-        (void)fprintf(f, "%6u | %.*s\n       | ", place->line, (int)(n < SHOWN_MAX ? n : SHOWN_MAX),
-                      text);
-        for (const char *p = text; column < place->column && p < text + n; p++) {
-                if (((unsigned char)*p & 0xc0) == 0x80) /* columns count characters */
-                        continue;
-                (void)fputc(*p == '\t' ? '\t' : ' ', f);
-                column++;
-        }
-        (void)fputs("^\n", f);
-}
-
-void diags_show(const struct diags *diags, FILE *f)
-{
-        AUTO_FREE char *text = NULL;
-        const char *shown = NULL;
-
-        for (size_t i = 0; i < diags->len; i++) {
-                const struct place *place = &diags->items[i].place;
-
-                print_one(&diags->items[i], f);
-                if (!place->file || !place->line || streq(place->file, "-"))
-                        continue;
-                if (!shown || !streq(shown, place->file)) {
-                        free(STEAL(text));
-                        (void)file_read(place->file, YAML_SIZE_MAX, &text, NULL,
-                                        NULL); /* without it, no line is shown */
-                        shown = place->file;
-                }
-                if (text)
-                        show_line(place, text, f);
-        }
 }
 
 json_t *diags_to_json(const struct diags *diags)

@@ -20,6 +20,11 @@ void diags_add(struct diags *diags, enum diag_code code, const struct mark *mark
 void diags_addv(struct diags *diags, enum diag_code code, const struct mark *mark, const char *path,
                 const char *fmt, va_list ap) __attribute__((format(printf, 5, 0)));
 
+/** The same for one of several that may be shown as one line: subject is what they differ in. */
+void diags_add_about(struct diags *diags, enum diag_code code, const struct mark *mark,
+                     const char *path, const char *subject, const char *fmt, ...)
+        __attribute__((format(printf, 6, 7)));
+
 /** Turn all warnings into errors. */
 void diags_harden(struct diags *diags);
 

@@ -29,8 +29,8 @@ static void on_unset(void *arg, const char *name)
 {
         struct dotenv *d = arg;
 
-        diags_add(d->diags, DIAG_UNSET_VARIABLE, &d->mark, d->path,
-                  "variable %s is not set; an empty text is used", name);
+        diags_add_about(d->diags, DIAG_UNSET_VARIABLE, &d->mark, d->path, name,
+                        "variable %s is not set; an empty text is used", name);
 }
 
 static void skip_line(struct dotenv *d)

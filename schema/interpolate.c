@@ -65,6 +65,8 @@ static int refuse_missing(const struct interpolation *in, const char *name, cons
 
         if (r < 0)
                 return r;
+        if (in->on_missing)
+                in->on_missing(in->arg, name);
         return err_set(err, EINVAL,
                        "required variable %.60s is missing a value%s%.300s; set it in the "
                        "environment or in .env",

@@ -25,7 +25,8 @@
 
 struct interpolation {
         const struct env *env;
-        void (*on_unset)(void *arg, const char *name); /* may be NULL */
+        void (*on_unset)(void *arg, const char *name);   /* may be NULL */
+        void (*on_missing)(void *arg, const char *name); /* required; may be NULL */
         void *arg;
 };
 

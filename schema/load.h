@@ -56,6 +56,7 @@ struct diag {
         struct place place;
         char *path;    /* "services.web.ports[1]", "" for the whole file */
         char *message; /* the problem and the way out */
+        char *subject; /* the variable or the image that is missing; NULL: nothing */
 };
 
 /* All findings of a load, in file order; at most DIAGS_MAX, then one that says so. */
@@ -70,7 +71,11 @@ struct diags {
 /** Free all findings. A zeroed one is fine. */
 void diags_release(struct diags *diags);
 
-/** Print one a line (with "error: "/"warning: " text as compilers do) to f. */
+/**
+ * Print one a line (with "error: "/"warning: " text as compilers do) to f. Warnings that say the
+ * same are one line, with the lines of the others behind it; so are variables that are not set
+ * and images that are not built.
+ */
 void diags_print(const struct diags *diags, FILE *f);
 
 /** The same for people at a terminal: below each, its line of the file and a caret. */

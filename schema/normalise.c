@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "schema/normalise.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +8,7 @@
 #include "base/mem.h"
 #include "schema/assemble.h"
 #include "schema/attach.h"
+#include "schema/built_image.h"
 #include "schema/dotenv.h"
 #include "schema/kinds.h"
 
@@ -227,34 +227,6 @@ static void add_alias(struct service *s, const char *network, const char *alias)
         }
 }
 
-/* There is no builder: an image that was built elsewhere is run, by the name Compose gives it. */
-static void name_built_image(struct reader *r, const char *stack, struct service_draft *draft)
-{
-        struct service *s = &draft->service;
-        const char *path = arena_printf(r->arena, "services.%s.build", s->name);
-        const struct node *context =
-                draft->build->kind == NODE_MAP ? node_get(draft->build, "context") : draft->build;
-
-        if (s->image) {
-                diags_add(r->diags, DIAG_IGNORED_KEY, &draft->build->mark, path,
-                          "ignored: images are not built here; %.200s is run as it was loaded, or "
-                          "else pulled",
-                          s->image);
-                return;
-        }
-        s->image = xasprintf("%s-%s", stack ? stack : "", s->name);
-        for (char *p = s->image; *p; p++)
-                *p = (char)tolower((unsigned char)*p);
-        if (s->pull_policy == PULL_MISSING)
-                s->pull_policy = PULL_NEVER;
-        diags_add(r->diags, DIAG_IGNORED_KEY, &draft->build->mark, path,
-                  "images are not built here: the image %s is run; build and load it with "
-                  "`docker build -t %s %.80s && docker save %s | berth image load`",
-                  s->image, s->image,
-                  context && context->kind == NODE_STRING && context->text[0] ? context->text : ".",
-                  s->image);
-}
-
 /* "" and "." say that there is nothing to search. */
 static void drop_empty_domains(struct str_list *list)
 {
@@ -308,7 +280,7 @@ static void normalise_service(struct reader *r, const char *stack, struct servic
         struct service *s = &draft->service;
 
         if (draft->build)
-                name_built_image(r, stack, draft);
+                built_image_name(r, stack, draft);
         drop_empty_domains(&s->dns_search);
         drop_ip6(&s->dns);
         for (size_t i = 0; i < s->networks_len; i++)

@@ -70,8 +70,11 @@ static void refuse_ref(struct reader *r, const struct stack_draft *draft, const 
                 diags_add(r->diags, DIAG_UNDEFINED, &ref->mark, ref->path,
                           "%s '%.60s' does not exist; did you mean '%s'?", name, ref->name, best);
         else if (ref->kind == REF_SERVICE)
-                diags_add(r->diags, DIAG_UNDEFINED, &ref->mark, ref->path,
-                          "service '%.60s' does not exist", ref->name);
+                diags_add(
+                        r->diags, DIAG_UNDEFINED, &ref->mark, ref->path,
+                        "service '%.60s' does not exist; add it, or name the file that has it with "
+                        "another -f",
+                        ref->name);
         else
                 diags_add(r->diags, DIAG_UNDEFINED, &ref->mark, ref->path,
                           "%s '%.60s' is not declared; add it to '%ss' at the top level", name,

@@ -21,20 +21,35 @@ struct walk {
         size_t warned_len;
 };
 
-static void on_unset(void *arg, const char *name)
+/* false: it was known before. */
+static bool remember(struct walk *w, const char *name)
 {
-        struct walk *w = arg;
         const char **slot;
 
         for (size_t i = 0; i < w->warned_len; i++)
                 if (streq(w->warned[i], name))
-                        return;
+                        return false;
         if (w->warned_len < WARNED_MAX) {
                 slot = arena_push(w->arena, (void **)&w->warned, &w->warned_len, sizeof(*slot));
                 *slot = arena_strdup(w->arena, name);
         }
-        diags_add(w->diags, DIAG_UNSET_VARIABLE, &w->at->mark, path_text(&w->path, w->arena),
-                  "variable %s is not set; an empty text is used", name);
+        return true;
+}
+
+static void on_unset(void *arg, const char *name)
+{
+        struct walk *w = arg;
+
+        if (remember(w, name))
+                diags_add_about(w->diags, DIAG_UNSET_VARIABLE, &w->at->mark,
+                                path_text(&w->path, w->arena), name,
+                                "variable %s is not set; an empty text is used", name);
+}
+
+/* The error says it: no warning where it is used without the question mark. */
+static void on_missing(void *arg, const char *name)
+{
+        (void)remember(arg, name);
 }
 
 static void replace_scalar(struct walk *w, struct node *node)
@@ -77,7 +92,8 @@ void variables_replace(struct arena *arena, const struct env *env, struct diags 
 {
         struct walk w = {.arena = arena, .diags = diags};
 
-        w.in = (struct interpolation){.env = env, .on_unset = on_unset, .arg = &w};
+        w.in = (struct interpolation){
+                .env = env, .on_unset = on_unset, .on_missing = on_missing, .arg = &w};
         replace(&w, root);
 }
 

@@ -59,6 +59,9 @@ static int refuse_syntax(struct composer *c)
                 hint = "; check the indentation of this line and the lines above, and that quotes "
                        "are "
                        "closed";
+        else if (strstr(problem, "did not find expected '-' indicator"))
+                hint = "; this line is in the column of the list above it: indent it as the key "
+                       "that the list belongs to";
         else if (strstr(problem, "could not find expected ':'"))
                 hint = "; write KEY: VALUE, with a space behind the colon";
         return refuse(c, &mark, "%s%s%s%s", c->parser.context ? c->parser.context : "",

@@ -76,7 +76,7 @@ static void test_grammar(void)
 
         for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
                 char unset[64] = "";
-                const struct interpolation in = {&env, on_unset, unset};
+                const struct interpolation in = {.env = &env, .on_unset = on_unset, .arg = unset};
                 AUTO_FREE char *value = NULL;
                 struct err err = ERR_INIT;
                 int r = interpolate(&in, cases[i].text, &value, &err);

@@ -7,7 +7,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "vminit/port_probe.h"
 #include "vminit/sys.h"
+
+bool launch_is_kept(const struct launch *l)
+{
+        return l->join >= 0 && !(l->config->flags & WIRE_F_INIT) &&
+               strcmp(l->args[0], PORT_PROBE) != 0;
+}
 
 int launch_start(const struct launch *l, pid_t *ret_pid, int *ret_report, struct fail *f)
 {

@@ -20,7 +20,8 @@
  * server process that crashed, and ends without a checkpoint.
  */
 
-#define REAPER_ORDER SIGRTMAX /* of vminit to a keeper, with sigqueue: a signal; 0: kill the group */
+#define REAPER_ORDER \
+        SIGRTMAX /* of vminit to a keeper, with sigqueue: a signal; 0: kill the group */
 
 /**
  * Become it. Returns in a new child, which becomes the program; <0: there is none. tty: standard

@@ -51,6 +51,7 @@ run berth exec orphans/late -- sh -c 'kill -SEGV $$'
 is "$code" 139 "a signal that ended the program"
 run berth exec orphans/late -- sh -c 'exit 143'
 is "$code" 143 "an exit code"
+# shellcheck disable=SC2016 # as above
 is "$(inside 'id -u; grep CapEff /proc/$PPID/status | cut -f 2; ls /proc/$PPID/fd')" "0
 0000000000000020" "its parent has the right to kill, and nothing open"
 run berth delete orphans --timeout 60s

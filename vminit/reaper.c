@@ -96,14 +96,15 @@ static _Noreturn void keep(pid_t program, const sigset_t *all)
 }
 
 /* The parent becomes BECOME, which does not return; the child leads a group of its own. */
-static int split(bool tty, void (*become)(pid_t program, const sigset_t *all), struct fail *f)
+static int split(bool tty, int cgroup, void (*become)(pid_t program, const sigset_t *all),
+                 struct fail *f)
 {
         sigset_t all;
         sigfillset(&all);
         (void)sigprocmask(SIG_SETMASK, &all, NULL); /* cannot fail */
-        pid_t pid = fork();
+        pid_t pid = sys_clone(0, cgroup);
         if (pid < 0)
-                return fail_set(f, errno, "start a process below init");
+                return fail_set(f, errno, "start a process");
         if (pid > 0)
                 become(pid, &all);
         /* A group of its own: Ctrl-C is for the program, not for init. */
@@ -114,11 +115,11 @@ static int split(bool tty, void (*become)(pid_t program, const sigset_t *all), s
 
 int reaper_become(bool tty, struct fail *f)
 {
-        return split(tty, reap, f);
+        return split(tty, -1, reap, f);
 }
 
-int reaper_keep(bool tty, struct fail *f)
+int reaper_keep(bool tty, int cgroup, struct fail *f)
 {
         (void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); /* cannot fail */
-        return split(tty, keep, f);
+        return split(tty, cgroup, keep, f);
 }

@@ -31,8 +31,9 @@ int reaper_become(bool tty, struct fail *f);
 
 /**
  * Become the keeper of a session, which ends as its program does, also of a signal. Needs all
- * capabilities and keeps CAP_KILL; returns as reaper_become().
+ * capabilities and keeps CAP_KILL; returns as reaper_become(), the program in `cgroup`: limits of
+ * the service do not count its keepers.
  */
-int reaper_keep(bool tty, struct fail *f);
+int reaper_keep(bool tty, int cgroup, struct fail *f);
 
 #endif

@@ -185,7 +185,7 @@ test: deps                      ## install what tests need, then run all of them
 	$(q)$(MAKE) --no-print-directory -j2 all tests sanitized
 	$(q)$(MAKE) --no-print-directory test-images
 	$(q)BUILD=$(BUILD) BERTH_TEST_IMAGES=$(CURDIR)/build/tests/images BERTH_SUMMARY=1 \
-	        prove --jobs 2 --exec '' $(tests) $(fuzzers) $(sanitized_tests) \
+	        sh tests/run.sh $(tests) $(fuzzers) $(sanitized_tests) \
 	        $(sort $(wildcard tests/system/*.t tests/cli/*.t tests/vm/*.t))
 
 tests: $(tests) $(fuzzers) $(drivers_of_tests)

@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "base/value.h"
+#include "orchestrator/guest_devices.h"
 #include "orchestrator/linux_names.h"
 
 /* In extra_hosts: the host, whatever its address is. */
@@ -163,6 +164,7 @@ static int build_mounts(struct guest_setup *s, const struct guest_input *in, str
                 g->uid = m->uid;
                 g->gid = m->gid;
         }
+        guest_devices_add(sv, &s->mounts, &s->mounts_len);
         return 0;
 }
 

@@ -20,6 +20,7 @@ static const struct effect_row rows[] = {
         {"deploy", EFFECT_UPDATE, "replicas and limits are those of scale, cpus, mem_limit"},
         {"deploy.rollback_config", EFFECT_UPDATE, "holds for the next update"},
         {"deploy.update_config", EFFECT_UPDATE, "holds for the next update"},
+        {"devices", EFFECT_REPLACE, NEW_VM},
         {"dns", EFFECT_REPLACE, "files of the guest"},
         {"dns_opt", EFFECT_REPLACE, "files of the guest"},
         {"dns_search", EFFECT_REPLACE, "files of the guest"},

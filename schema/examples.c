@@ -80,6 +80,8 @@ const struct example examples[] = {
         {"services.*.extra_hosts", "extra_hosts:\n"
                                    "  - host.docker.internal=host-gateway\n"
                                    "  - printer=192.168.1.9\n"},
+        {"services.*.devices", "devices: [\"/dev/net/tun:/dev/net/tun\"]\n"
+                               "cap_add: [NET_ADMIN]\n"},
         {"services.*.tmpfs", "tmpfs: [/run, \"/tmp:size=64m,mode=1777\"]\n"},
         {"services.*.ulimits", "ulimits:\n"
                                "  nofile: {soft: 1024, hard: 65536}\n"

@@ -63,6 +63,12 @@ static void release_arrays(struct service *s)
         for (size_t i = 0; i < s->ulimits_len; i++)
                 free(s->ulimits[i].name);
         free(s->ulimits);
+        for (size_t i = 0; i < s->devices_len; i++) {
+                free(s->devices[i].source);
+                free(s->devices[i].target);
+                free(s->devices[i].permissions);
+        }
+        free(s->devices);
 }
 
 static void release_files(struct file_mount *files, size_t len)

@@ -152,6 +152,13 @@ struct ulimit {
         int64_t soft, hard; /* -1: unlimited */
 };
 
+/* What the guest's kernel makes (schema/device.h). */
+struct device {
+        char *source;      /* "/dev/net/tun" or "/dev/fuse" */
+        char *target;      /* path in the guest */
+        char *permissions; /* "rwm", "rw" */
+};
+
 /* Most commands of post_start, and of pre_stop. */
 #define SERVICE_HOOKS_MAX 64
 
@@ -213,6 +220,8 @@ struct service {
         struct kv_list labels, sysctls;
         struct ulimit *ulimits;
         size_t ulimits_len;
+        struct device *devices;
+        size_t devices_len;
         int64_t vm_memory_bytes; /* x-berth.memory: RAM of the VM; -1: derived */
         unsigned vm_cpus;        /* x-berth.cpus: virtual CPUs; 0: derived */
         bool oneshot;            /* x-berth.oneshot: a job; it is as wanted once it exited with 0 */

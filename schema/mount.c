@@ -21,7 +21,9 @@ static const struct {
         {"/", "it holds the whole host; name the folder that the service needs"},
         {"/proc", "the VM has its own; leave the entry out"},
         {"/sys", "the VM has its own; leave the entry out"},
-        {"/dev", "the VM has its own; leave the entry out"},
+        {"/dev",
+         "the VM has its own; leave the entry out, or write /dev/net/tun or /dev/fuse under "
+         "'devices'"},
         {"/lib/modules", "the VM has its own kernel; leave the entry out"},
         {"/var/run/docker.sock",
          "there is no Docker here: leave the entry out, and the service if it is for containers"},

@@ -2,6 +2,7 @@
 /* The keys of a service. Supported ones first, in the order of the documentation. */
 #include "schema/assemble.h"
 #include "schema/attach.h"
+#include "schema/device.h"
 #include "schema/draft.h"
 #include "schema/kinds.h"
 #include "schema/mount.h"
@@ -365,7 +366,12 @@ const struct field service_fields[] = {
         {.name = "privileged",
          .kind = &kind_bool,
          .offset = AT(privileged),
-         .doc = "all capabilities within the guest; nothing of the host"},
+         .doc = "all capabilities within the guest, /dev/net/tun and /dev/fuse; nothing of the "
+                "host"},
+        {.name = "devices",
+         .kind = &kind_devices,
+         .doc = "devices that the guest's kernel makes: /dev/net/tun and /dev/fuse; none of the "
+                "host's"},
         {.name = "cap_add",
          .kind = &kind_strings,
          .offset = AT(cap_add),
@@ -469,9 +475,6 @@ const struct field service_fields[] = {
                       "depends_on with service_completed_successfully"),
         REFUSED_TABLE("credential_spec", credential_fields,
                       "Windows credentials have no meaning here; remove the key"),
-        REFUSED("devices",
-                "devices of the host cannot be passed to a VM yet, and guests have no tun, "
-                "fuse or kvm; leave the key out where the service can do without"),
         REFUSED("external_links", "other stacks cannot be linked; publish a port there"),
         REFUSED_TABLE("gpus", device_request_fields,
                       "devices of the host cannot be passed to a VM yet"),

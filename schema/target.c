@@ -63,6 +63,9 @@ const char *target_key(struct arena *arena, const struct node *item, const char 
         const struct node *target = node_get(item, "target");
         const char *path;
 
+        if (!target)
+                target = node_get(item, "source"); /* of devices, whose target may be left out */
+
         if (folder)
                 return file_key(arena, item, folder);
         if (item->kind == NODE_STRING)

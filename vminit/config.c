@@ -275,7 +275,8 @@ static const char *missing_in_mount(const struct config_mount *m)
 {
         if (!m->path || m->path[0] != '/')
                 return "path";
-        bool named = m->kind == WIRE_MOUNT_DISK || m->kind == WIRE_MOUNT_SHARE;
+        bool named = m->kind == WIRE_MOUNT_DISK || m->kind == WIRE_MOUNT_SHARE ||
+                     m->kind == WIRE_MOUNT_DEVICE;
         if (named && !m->name)
                 return "name";
         bool known = named || m->kind == WIRE_MOUNT_TMPFS || m->kind == CONFIG_MOUNT_FILE;

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "vminit/etc.h"
@@ -194,6 +195,45 @@ static int finish_file(const struct config_mount *m, struct fail *f)
         return 0;
 }
 
+/* Devices that services may ask for: what is not here is made for nobody. */
+static dev_t find_device(const char *name)
+{
+        static const struct {
+                const char *name;
+                unsigned major, minor;
+        } devices[] = {{"net/tun", 10, 200}, {"fuse", 10, 229}};
+
+        for (size_t i = 0; i < sizeof(devices) / sizeof(devices[0]); i++) {
+                if (strcmp(devices[i].name, name) == 0)
+                        return makedev(devices[i].major, devices[i].minor);
+        }
+        return 0;
+}
+
+/* The node may be there, in the image. Another thing in its place is not replaced. */
+static int make_device(const struct config_mount *m, int root, struct fail *f)
+{
+        char parent[PATH_MAX] = "/";
+        const char *name = strrchr(m->path, '/') + 1;
+        size_t len = (size_t)(name - m->path);
+        dev_t device = find_device(m->name);
+        struct stat st;
+        if (!device)
+                return fail_set(f, ENODEV, "device %s", m->name);
+        if (len >= sizeof(parent))
+                return fail_set(f, ENAMETOOLONG, "%.64s", m->path);
+        memcpy(parent, m->path, len);
+        int dir = rootfs_make(root, parent, false, f);
+        if (dir < 0)
+                return dir;
+        int rc = mknodat(dir, name, S_IFCHR | 0666, device) ? errno : 0;
+        if (rc == EEXIST && fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+            S_ISCHR(st.st_mode) && st.st_rdev == device)
+                rc = 0;
+        close(dir);
+        return rc ? fail_set(f, rc, "make the device %s", m->path) : 0;
+}
+
 static int apply_one(const struct config *c, const struct config_mount *m, int root, struct fail *f)
 {
         if (m->kind == WIRE_MOUNT_TMPFS) {
@@ -206,6 +246,8 @@ static int apply_one(const struct config *c, const struct config_mount *m, int r
                 close(target);
                 return rc;
         }
+        if (m->kind == WIRE_MOUNT_DEVICE)
+                return make_device(m, root, f);
         int rc = m->kind == CONFIG_MOUNT_FILE ? finish_file(m, f) : 0;
         if (rc)
                 return rc;

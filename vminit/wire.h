@@ -197,7 +197,7 @@ enum wire_item {
         WIRE_I_TAG = 3,
         WIRE_I_KIND = 4, /* enum wire_mount */
         WIRE_I_PATH = 5,
-        WIRE_I_NAME = 6, /* the disk's serial or the share's tag */
+        WIRE_I_NAME = 6, /* the disk's serial, the share's tag, the device's name */
         WIRE_I_SUBPATH = 7,
         WIRE_I_FLAGS = 8, /* WIRE_M_* */
         WIRE_I_SIZE = 9,
@@ -223,6 +223,7 @@ enum wire_mount {
         WIRE_MOUNT_DISK = 1,
         WIRE_MOUNT_SHARE = 2,
         WIRE_MOUNT_TMPFS = 3,
+        WIRE_MOUNT_DEVICE = 4, /* NAME: of the kernel's node, "net/tun" or "fuse" */
 };
 
 #define WIRE_M_READ_ONLY 1u

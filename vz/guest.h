@@ -51,7 +51,8 @@ struct guest_disk {
 struct guest_mount {
         enum wire_mount kind;
         const char *path;    /* absolute, in the service; created if missing */
-        const char *name;    /* disk: its serial; share: the 9p mount tag; tmpfs: NULL */
+        const char *name;    /* disk: its serial; share: the 9p mount tag; tmpfs: NULL; device:
+                                "net/tun" or "fuse" */
         const char *subpath; /* folder or file inside the source, or NULL. A file is bound onto a
                                 file */
         unsigned flags;      /* WIRE_M_READ_ONLY, WIRE_M_SEED, WIRE_M_NOEXEC */

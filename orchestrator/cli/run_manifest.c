@@ -41,6 +41,7 @@ static const struct mapping {
         {"shm-size", "shm_size", TEXT},
         {"read-only", "read_only", FLAG},
         {"privileged", "privileged", FLAG},
+        {"device", "devices", LIST},
         {"cap-add", "cap_add", LIST},
         {"cap-drop", "cap_drop", LIST},
         {"stop-signal", "stop_signal", TEXT},

@@ -34,6 +34,8 @@ struct run_manifest {
                 {0, "shm-size", "SIZE", "of /dev/shm"},                                           \
                 {0, "read-only", NULL, "mount the image read-only"},                              \
                 {0, "privileged", NULL, "all capabilities, inside the VM"},                       \
+                {0, "device", "DEVICE[:PATH]",                                                    \
+                 "/dev/net/tun or /dev/fuse, of the guest's kernel"},                             \
                 {0, "cap-add", "CAPABILITY", "add a capability"},                                 \
                 {0, "cap-drop", "CAPABILITY", "drop a capability, or ALL"},                       \
                 {0, "stop-signal", "SIGNAL", "that asks it to end; SIGTERM else"},                \

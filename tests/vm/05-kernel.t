@@ -59,7 +59,8 @@ for what in sysfs tmpfs devpts mqueue cgroup2 ext4 overlay 9p '9p file' 'xattr o
         'xattr on tmpfs' 'security xattr' 'cgroup memory' 'cgroup cpu' 'cgroup cpuset' \
         'cgroup pids' 'cgroup io' ipv4 ipv6 unix packet netlink 'ping socket' eth0 flock 'ofd lock' \
         aio epoll inotify eventfd timerfd signalfd memfd 'posix queue' 'sysv memory' pty getrandom \
-        membarrier pidfd clone3 close_range openat2 namespaces 'seccomp filter'; do
+        membarrier pidfd clone3 close_range openat2 namespaces 'seccomp filter' \
+        tun fuse; do
         has "$what"
 done
 for what in io_uring bpf userfaultfd modules kexec swap /dev/mem /proc/kallsyms pci; do

@@ -59,6 +59,7 @@ static void file_systems(void)
         tell_mount("overlay", "o", "/root", "overlay",
                    "lowerdir=/disk/lower,upperdir=/disk/upper,workdir=/disk/work");
         tell_mount("9p", "share", "/share", "9p", "trans=virtio,version=9p2000.L");
+        tell("fuse", open("/dev/fuse", O_RDWR));
         tell("9p file", access("/share/hello", R_OK));
         tell("xattr on ext4", setxattr("/disk/lower", "user.x", "1", 1, 0));
         tell("xattr on tmpfs", setxattr("/tmp", "trusted.x", "1", 1, 0));
@@ -86,6 +87,7 @@ static void sockets(void)
         tell("netlink", socket(AF_NETLINK, SOCK_RAW, 0));
         tell("ping socket", socket(AF_INET, SOCK_RAW, 1));
         tell("eth0", access("/sys/class/net/eth0", F_OK));
+        tell("tun", open("/dev/net/tun", O_RDWR));
 }
 
 static void system_calls(void)

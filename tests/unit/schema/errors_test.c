@@ -215,9 +215,11 @@ static const struct {
         {"refused and ignored keys",
          S "devices: [/dev/kvm]\n    cpu_shares: 5\n    extends: {service: x}\n"
            "include: [x.yaml]\nversion: '3'\n",
-         "stack.yaml:4:5: error: services.web.devices: devices of the host cannot be passed to a "
-         "VM yet, and guests have no tun, fuse or kvm; leave the key out where the service can do "
-         "without\n"
+         "stack.yaml:4:15: error: services.web.devices[0]: '/dev/kvm' of the host cannot be "
+         "passed: "
+         "a VM has no devices of the host; guests have no virtualisation; leave the entry out "
+         "where "
+         "the service can emulate\n"
          "stack.yaml:5:5: warning: services.web.cpu_shares: ignored: VMs share processors evenly; "
          "use cpus\n"
          "stack.yaml:6:14: error: services.web.extends: service 'x' does not exist in this file\n"

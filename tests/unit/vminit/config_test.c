@@ -112,6 +112,12 @@ static void test_bad(void)
         put_mount(WIRE_MOUNT_DISK, "/a", NULL);
         expect_bad("a disk mount without disk", "name");
         put_minimum();
+        put_mount(WIRE_MOUNT_DEVICE, "/dev/fuse", NULL);
+        expect_bad("a device without its name", "name");
+        put_minimum();
+        put_mount(WIRE_MOUNT_DEVICE, "dev/fuse", "fuse");
+        expect_bad("a device at a relative path", "path");
+        put_minimum();
         put_mount(55, "/a", "x");
         expect_bad("an unknown kind of mount", "kind");
         put_minimum();

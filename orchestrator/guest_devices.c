@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "orchestrator/guest_devices.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+
+#define DEV "/dev/"
+
+/* All that the guest's kernel makes, as vminit knows them. */
+static const char *const all[] = {DEV "net/tun", DEV "fuse"};
+
+static void add(const char *source, const char *target, struct guest_mount **mounts, size_t *len)
+{
+        *array_push(mounts, len) = (struct guest_mount){
+                .kind = WIRE_MOUNT_DEVICE, .path = target, .name = source + strlen(DEV)};
+}
+
+static bool is_taken(const struct guest_mount *mounts, size_t len, const char *path)
+{
+        for (size_t i = 0; i < len; i++)
+                if (streq(mounts[i].path, path))
+                        return true;
+        return false;
+}
+
+void guest_devices_add(const struct service *service, struct guest_mount **mounts, size_t *len)
+{
+        for (size_t i = 0; i < service->devices_len; i++)
+                add(service->devices[i].source, service->devices[i].target, mounts, len);
+        for (size_t i = 0; service->privileged && i < ARRAY_SIZE(all); i++)
+                if (!is_taken(*mounts, *len, all[i]))
+                        add(all[i], all[i], mounts, len);
+}

@@ -294,6 +294,8 @@ static int run(const struct launch *l, struct fail *f)
         if (rc == 0 && l->join < 0 && l->config->flags & WIRE_F_READ_ONLY &&
             mount(NULL, "/", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL))
                 rc = fail_set(f, errno, "make the root file system read-only");
+        if (rc == 0 && launch_is_kept(l))
+                rc = reaper_keep(l->tty, l->cgroup, f);
         if (rc == 0)
                 rc = drop_privileges(l, &u, f);
         if (rc)

@@ -170,8 +170,7 @@ static void on_signal(struct init *in, const struct wire_frame *frame)
         struct fields f = read_fields(frame);
         struct session *s = find_session(in, frame->id);
         if (s && s->pid > 0 && f.signo > 0 && f.signo < NSIG)
-                (void)kill(s->pid,
-                           (int)f.signo); /* it is our child and not reaped: the pid is right */
+                session_signal(s, (int)f.signo);
 }
 
 static void on_stop(struct init *in, const struct wire_frame *frame)

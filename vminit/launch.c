@@ -7,7 +7,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "vminit/port_probe.h"
 #include "vminit/sys.h"
+
+bool launch_is_kept(const struct launch *l)
+{
+        return l->join >= 0 && !(l->config->flags & WIRE_F_INIT) &&
+               strcmp(l->args[0], PORT_PROBE) != 0;
+}
 
 int launch_start(const struct launch *l, pid_t *ret_pid, int *ret_report, struct fail *f)
 {
@@ -18,7 +25,7 @@ int launch_start(const struct launch *l, pid_t *ret_pid, int *ret_report, struct
         /* Entering a pid namespace concerns children only, so it is vminit that enters, and comes
          * back. */
         int code = l->join >= 0 && setns(l->join, CLONE_NEWPID) ? errno : 0;
-        pid_t pid = code ? -1 : sys_clone(flags, l->cgroup);
+        pid_t pid = code ? -1 : sys_clone(flags, launch_is_kept(l) ? -1 : l->cgroup);
         if (pid == 0) {
                 close(report[0]);
                 launch_child(l, report[1]);

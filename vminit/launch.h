@@ -38,6 +38,12 @@ struct launch {
 };
 
 /**
+ * true: the process is a keeper (reaper.h) and the program a child of it. Not below an init, which
+ * buries everything, nor for a probe of ours, which has no children.
+ */
+bool launch_is_kept(const struct launch *l);
+
+/**
  * Start it. 0: *ret_pid is a child of vminit, *ret_report (non-blocking, the caller's) the pipe.
  * <0: nothing runs.
  */

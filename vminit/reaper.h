@@ -8,14 +8,32 @@
  * become the program; that is a child of it then.
  */
 
+#include <signal.h>
 #include <stdbool.h>
 
 #include "vminit/fail.h"
+
+/*
+ * And what an exec session, a hook or a healthcheck runs below, in a service without it: processes
+ * that lose their parent when a session is killed are buried here. The service's own pid 1 would
+ * take them for children of its own: PostgreSQL, told of one that SIGKILL ended, takes it for a
+ * server process that crashed, and ends without a checkpoint.
+ */
+
+#define REAPER_ORDER \
+        SIGRTMAX /* of vminit to a keeper, with sigqueue: a signal; 0: kill the group */
 
 /**
  * Become it. Returns in a new child, which becomes the program; <0: there is none. tty: standard
  * input is the controlling terminal, and goes to the child.
  */
 int reaper_become(bool tty, struct fail *f);
+
+/**
+ * Become the keeper of a session, which ends as its program does, also of a signal. Needs all
+ * capabilities and keeps CAP_KILL; returns as reaper_become(), the program in `cgroup`: limits of
+ * the service do not count its keepers.
+ */
+int reaper_keep(bool tty, int cgroup, struct fail *f);
 
 #endif

@@ -11,6 +11,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "vminit/reaper.h"
 #include "vminit/rootfs.h"
 #include "vminit/sys.h"
 
@@ -111,6 +112,7 @@ int session_start(struct session *s, uint32_t id, struct launch *l, bool with_st
                 close_fd(&l->stdio[i]);
         s->state = rc ? SESSION_ENDED : SESSION_STARTING;
         s->failed = rc != 0;
+        s->kept = launch_is_kept(l);
         s->owed = s->in >= 0 ? WIRE_STDIN_WINDOW : 0;
         s->in_ready = s->out_ready[0] = s->out_ready[1] = true;
         if (rc) {
@@ -226,9 +228,21 @@ bool session_drained(const struct session *s)
         return s->state == SESSION_ENDED && s->out[0] < 0 && s->out[1] < 0;
 }
 
+void session_signal(struct session *s, int signo)
+{
+        const union sigval order = {.sival_int = signo};
+        /* It is our child and not reaped: the pid is right. */
+        if (s->kept)
+                (void)sigqueue(s->pid, REAPER_ORDER, order);
+        else
+                (void)kill(s->pid, signo);
+}
+
 void session_kill(struct session *s)
 {
-        if (s->pid > 0) {
+        if (s->pid > 0 && s->kept) {
+                session_signal(s, 0);
+        } else if (s->pid > 0) {
                 (void)kill(-s->pid,
                            SIGKILL); /* it may just have ended: then there is nothing to kill */
                 (void)kill(s->pid, SIGKILL); /* and before its setsid it leads no group */

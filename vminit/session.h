@@ -37,6 +37,7 @@ struct session {
         int in;     /* to its stdin: pipe or pty master; -1 */
         int out[2]; /* from its stdout and stderr; out[0] is `in` with a pty; -1: closed */
         bool tty;
+        bool kept; /* pid is a keeper, see reaper.h */
         bool in_ready, out_ready[2];
         bool in_eof;     /* no more bytes will come: close when in_buf is empty */
         bool failed;     /* did not start: fail says why */
@@ -97,6 +98,11 @@ size_t session_pull(struct session *s, int stream, void *buf, size_t size);
  * true: ENDED and both output streams are closed.
  */
 bool session_drained(const struct session *s);
+
+/**
+ * A signal to the program. s->pid > 0 must hold.
+ */
+void session_signal(struct session *s, int signo);
 
 /**
  * Kill its process group and forget its streams.

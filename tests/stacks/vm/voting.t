@@ -34,10 +34,12 @@ like "$(curl -sS -m 20 "http://127.0.0.1:$VOTE_PORT/")" '^vote: Tea or Coffee$' 
 for i in 1 2 3 4 5; do
         vote a "v$i"
 done
+# Two workers take votes at once: a voter's second vote is the last one only when the first counts.
+is "$(try 60 counted '{"vote":"a","count":5}')" '[{"vote":"a","count":5}]' "votes reach the result"
 vote b v5
 vote b v6
-is "$(try 30 counted '[{"vote":"a","count":4},{"vote":"b","count":2}]')" \
-        '[{"vote":"a","count":4},{"vote":"b","count":2}]' "votes reach the result"
+is "$(try 60 counted '[{"vote":"a","count":4},{"vote":"b","count":2}]')" \
+        '[{"vote":"a","count":4},{"vote":"b","count":2}]' "a second vote of the same voter replaces the first"
 is "$(sql 'SELECT text FROM notes')" "from the config" "the initial script ran"
 is "$(sql 'SHOW lc_collate')" en_US.utf8 "in the image's locale"
 is "$(sql "SELECT sum(i) FROM generate_series(1, 200000) i")" \
@@ -54,10 +56,19 @@ is "$(berth exec voting/db -- df -k --output=size /dev/shm | tail -n 1 | tr -d '
 is "$(redis-cli -p "$REDIS_PORT" SET greeting hello)" OK "redis from the host"
 is "$(berth exec voting/worker/1 -- id -un)" nobody "the image's user"
 
+# ended WHAT: by its log from line $seen on, db ended in order and found that when it came back,
+# also when a healthcheck was under way and was killed.
+ended() {
+        life=$(berth logs voting/db | tail -n +"$((seen + 1))")
+        like "$life" 'database system is shut down' "$1: it was shut down, not killed"
+        like "$life" 'database system was shut down at' "$1: and found itself in order"
+        unlike "$life" 'was interrupted|not properly shut down|abnormal' "$1: it needs no recovery" ||
+                printf '%s\n' "$life" | sed 's/^/# /'
+}
+seen=$(berth logs voting/db | wc -l)
 run berth restart voting/db --timeout 120s
 is "$code" 0 "restart db" || printf '%s\n' "$out" | sed 's/^/# /'
-like "$(berth logs voting/db)" 'database system is shut down' "it was shut down, not killed"
-unlike "$(berth logs voting/db)" 'was interrupted|not properly shut down' "and needs no recovery"
+ended restart
 is "$(try 20 sql 'SELECT count(*) FROM big')" 200000 "tables are still there"
 run berth restart voting/redis --timeout 60s
 is "$code" 0 "restart redis" || printf '%s\n' "$out" | sed 's/^/# /'
@@ -67,9 +78,11 @@ is "$(try 60 counted '{"vote":"b","count":3}')" \
         '[{"vote":"a","count":4},{"vote":"b","count":3}]' "votes are counted again"
 
 sed -i 's/shm_size: 256m/shm_size: 128m/' "$test_dir/m/vm/voting.yaml"
+seen=$(berth logs voting/db | wc -l)
 up
+ended apply
 is "$(sql 'SELECT count(*) FROM big')" 200000 "an apply that replaces db keeps them"
-like "$(berth logs voting/worker | grep -c 'worker stops' || true)" '^[0-9]+$' "logs of workers"
+like "$(berth logs voting/worker)" 'vote of v7' "logs of workers"
 
 run berth delete voting --volumes --timeout 60s
 is "$code" 0 "delete"

@@ -7,6 +7,7 @@ import time
 
 import psycopg2
 from redis import Redis
+from redis.exceptions import RedisError
 
 
 def stop(_signal, _frame):
@@ -14,28 +15,39 @@ def stop(_signal, _frame):
     sys.exit(0)
 
 
-def main():
-    signal.signal(signal.SIGTERM, stop)
-    redis = Redis(host="redis")
-    while True:
-        try:
-            db = psycopg2.connect(host="db", user="postgres", password="postgres")
-            break
-        except psycopg2.OperationalError as error:
-            print("waiting for db: %s" % error, file=sys.stderr)
-            time.sleep(1)
+def connect():
+    db = psycopg2.connect(host="db", user="postgres", password="postgres", connect_timeout=10)
     db.autocommit = True
     cursor = db.cursor()
     cursor.execute("SELECT pg_advisory_lock(1)")
     cursor.execute("CREATE TABLE IF NOT EXISTS votes (id text PRIMARY KEY, vote text NOT NULL)")
     cursor.execute("SELECT pg_advisory_unlock(1)")
     print("connected", flush=True)
+    return db
+
+
+def main():
+    signal.signal(signal.SIGTERM, stop)
+    redis = Redis(host="redis", socket_timeout=20)
+    db = vote = None
     while True:
-        item = redis.blpop("votes", timeout=0)
-        vote = json.loads(item[1])
-        cursor.execute("INSERT INTO votes VALUES (%s, %s) ON CONFLICT (id) DO UPDATE SET vote = %s",
-                       (vote["voter"], vote["vote"], vote["vote"]))
-        print("vote of %s" % vote["voter"], flush=True)
+        try:
+            db = db or connect()
+            item = None if vote else redis.blpop("votes", timeout=5)
+            vote = json.loads(item[1]) if item else vote
+            if vote:
+                db.cursor().execute(
+                    "INSERT INTO votes VALUES (%s, %s) ON CONFLICT (id) DO UPDATE SET vote = %s",
+                    (vote["voter"], vote["vote"], vote["vote"]))
+                print("vote of %s" % vote["voter"], flush=True)
+            vote = None
+        except psycopg2.Error as error:  # the vote is kept for the next connection
+            print("db: %s" % error, file=sys.stderr)
+            db = None
+            time.sleep(1)
+        except RedisError as error:
+            print("redis: %s" % error, file=sys.stderr)
+            time.sleep(1)
 
 
 main()

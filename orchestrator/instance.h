@@ -36,8 +36,9 @@
 #define INSTANCE_BOOT_TIMEOUT_MS 60000
 /* How much longer than the grace period a stop may take before QEMU is killed. */
 #define INSTANCE_STOP_SLACK_MS 5000
-/* From the power-off request to QEMU's end; afterwards it is killed. */
-#define INSTANCE_POWEROFF_MS 5000
+/* From the power-off request to QEMU's end; afterwards it is killed. In between the guest writes
+ * what is in its cache to the volumes, on a slow disk that may be much. */
+#define INSTANCE_POWEROFF_MS 60000
 
 /* Memory of a VM: what the manifest says, or the service's limit and this on top of it. */
 #define INSTANCE_MEMORY_DEFAULT  (INT64_C(512) << 20)

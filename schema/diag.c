@@ -96,8 +96,9 @@ static enum diag_severity severity_of(enum diag_code code)
 }
 
 /* NULL: it was told before, or there are too many. */
-static struct diag *addv(struct diags *diags, enum diag_code code, const struct mark *mark,
-                         const char *path, const char *fmt, va_list ap)
+__attribute__((format(printf, 5, 0))) static struct diag *
+addv(struct diags *diags, enum diag_code code, const struct mark *mark, const char *path,
+     const char *fmt, va_list ap)
 {
         enum diag_severity severity = severity_of(code);
         AUTO_FREE char *message = NULL;

@@ -31,7 +31,7 @@ networks: {meet.local: }
 END
 run berth apply -f "$test_dir/s.yaml" --timeout 3m
 is "$code" 0 "apply" || printf '%s\n' "$out" | sed 's/^/# /'
-like "$out" 'the image names-app_b.x is run' "what runs instead of the build is told"
+like "$out" 'load names-app_b.x: .docker build -t names-app_b.x ' "how to build the image is told"
 get() {
         berth exec names/app_b.x -- busybox wget -q -O - "http://$1/"
 }

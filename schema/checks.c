@@ -177,7 +177,8 @@ void check_image(struct reader *r, const struct node *node, const char *text)
         if (!text[0])
                 reader_error(r, &node->mark, "must not be empty");
         else if (problem && node->interpolated)
-                reader_warn(r, &node->mark, "'%.80s' is no image: %s", text, problem);
+                reader_fault(r, DIAG_INCOMPLETE, &node->mark, "'%.80s' is no image: %s", text,
+                             problem);
         else if (problem)
                 reader_error(r, &node->mark, "'%.80s' is no image: %s", text, problem);
 }

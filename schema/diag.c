@@ -81,6 +81,7 @@ const char *diag_code_name(enum diag_code code)
                 [DIAG_CYCLE] = "cycle",
                 [DIAG_BAD_FILE] = "bad-file",
                 [DIAG_LIMIT] = "limit",
+                [DIAG_INCOMPLETE] = "incomplete",
                 [DIAG_IGNORED_KEY] = "ignored-key",
                 [DIAG_UNSET_VARIABLE] = "unset-variable",
                 [DIAG_SUSPICIOUS] = "suspicious",
@@ -92,7 +93,7 @@ const char *diag_code_name(enum diag_code code)
 
 static enum diag_severity severity_of(enum diag_code code)
 {
-        return code < DIAG_IGNORED_KEY ? DIAG_ERROR : DIAG_WARNING;
+        return code < DIAG_INCOMPLETE ? DIAG_ERROR : DIAG_WARNING;
 }
 
 /* NULL: it was told before, or there are too many. */
@@ -160,11 +161,15 @@ void diags_add_about(struct diags *diags, enum diag_code code, const struct mark
                 d->subject = xstrdup(subject);
 }
 
-void diags_harden(struct diags *diags)
+void diags_harden(struct diags *diags, enum diag_code last)
 {
         for (size_t i = 0; i < diags->len; i++) {
-                diags->errors += diags->items[i].severity == DIAG_WARNING;
-                diags->items[i].severity = DIAG_ERROR;
+                struct diag *d = &diags->items[i];
+
+                if (d->code > last)
+                        continue;
+                diags->errors += d->severity == DIAG_WARNING;
+                d->severity = DIAG_ERROR;
         }
 }
 

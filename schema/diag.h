@@ -25,8 +25,8 @@ void diags_add_about(struct diags *diags, enum diag_code code, const struct mark
                      const char *path, const char *subject, const char *fmt, ...)
         __attribute__((format(printf, 6, 7)));
 
-/** Turn all warnings into errors. */
-void diags_harden(struct diags *diags);
+/** Turn warnings into errors, up to that code. */
+void diags_harden(struct diags *diags, enum diag_code last);
 
 /** Whether further findings are only counted: no need to word them with care. */
 bool diags_full(const struct diags *diags);

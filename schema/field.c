@@ -27,9 +27,9 @@ void reader_fault(struct reader *r, enum diag_code code, const struct mark *mark
 {
         va_list ap;
 
-        if (code >= DIAG_IGNORED_KEY && !r->env)
+        if (code >= DIAG_INCOMPLETE && !r->env)
                 return; /* as below */
-        if (r->off && (code >= DIAG_IGNORED_KEY || code == DIAG_UNSUPPORTED_KEY ||
+        if (r->off && (code >= DIAG_INCOMPLETE || code == DIAG_UNSUPPORTED_KEY ||
                        code == DIAG_UNSUPPORTED_VALUE))
                 return; /* well written, and not run: what VMs cannot do does not matter */
         va_start(ap, fmt);

@@ -296,7 +296,9 @@ int manifest_load_places(const struct load_options *options, struct stack **ret_
                 return err_set(err, EINVAL, "no manifest given");
         r = load_files(&l, &draft, err);
         if (options->strict)
-                diags_harden(diags);
+                diags_harden(diags, DIAG_CODES);
+        else if (options->to_run)
+                diags_harden(diags, DIAG_INCOMPLETE);
         diags_sort(diags, options->files, options->file_count);
         if (r == 0 && diags->errors > 0)
                 r = err_set(err, EINVAL, "%s: %zu error%s", options->files[0], diags->errors,

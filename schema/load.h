@@ -40,6 +40,7 @@ enum diag_code {
         DIAG_CYCLE,
         DIAG_BAD_FILE, /* a file that the manifest names cannot be used */
         DIAG_LIMIT,
+        DIAG_INCOMPLETE,     /* warning: variables leave it so that it could not run */
         DIAG_IGNORED_KEY,    /* warning */
         DIAG_UNSET_VARIABLE, /* warning */
         DIAG_SUSPICIOUS,     /* warning */
@@ -97,6 +98,7 @@ struct load_options {
                                         COMPOSE_PROFILES */
         size_t profile_count;
         bool strict; /* warnings are errors */
+        bool to_run; /* those of DIAG_INCOMPLETE are: it is not only looked at */
 };
 
 /**

@@ -31,7 +31,7 @@ static const struct option_def validate_options[] = {
 static int run_config(struct cli *cli, const struct args *args)
 {
         struct source source = {0};
-        int r = source_load(args, &source);
+        int r = source_look(args, &source, NULL);
 
         if (r != CLI_OK)
                 return r;
@@ -48,7 +48,7 @@ static int run_validate(struct cli *cli, const struct args *args)
         bool list = cli->format != FORMAT_TABLE;
         struct source source = {0};
         struct diags diags = {0};
-        int r = source_load_findings(args, &source, list ? &diags : NULL);
+        int r = source_look(args, &source, list ? &diags : NULL);
 
         if (list && (r == CLI_OK || r == CLI_INVALID)) {
                 AUTO_JSON json_t *json = diags_to_json(&diags);

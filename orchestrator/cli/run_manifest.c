@@ -278,7 +278,11 @@ static int load(const json_t *draft, json_t **ret, struct err *err)
         AUTO_FREE char *path = xasprintf("/proc/self/fd/%d", fd);
         const char *const files[] = {path};
         const struct load_options options = {
-                .files = files, .file_count = 1, .environ = (const char *const *)environ};
+                .files = files,
+                .file_count = 1,
+                .environ = (const char *const *)environ,
+                .to_run = true,
+        };
         struct stack *stack = NULL;
         struct diags diags = {0};
         int r;

@@ -193,7 +193,8 @@ static void print_findings(const struct diags *diags)
                 diags_print(diags, stderr);
 }
 
-int source_load_findings(const struct args *args, struct source *ret, struct diags *ret_diags)
+static int load_named(const struct args *args, bool to_run, struct source *ret,
+                      struct diags *ret_diags)
 {
         struct env env = {.environ = (const char *const *)environ};
         struct names files = {0}, env_files = {0};
@@ -206,6 +207,7 @@ int source_load_findings(const struct args *args, struct source *ret, struct dia
                 .profiles = profiles,
                 .profile_count = profile_count,
                 .strict = args_flag(args, "strict"),
+                .to_run = to_run,
         };
         struct source source = {0};
         struct diags diags = {0};
@@ -245,13 +247,22 @@ int source_load_findings(const struct args *args, struct source *ret, struct dia
 
 int source_load(const struct args *args, struct source *ret)
 {
-        return source_load_findings(args, ret, NULL);
+        return load_named(args, true, ret, NULL);
+}
+
+int source_look(const struct args *args, struct source *ret, struct diags *ret_diags)
+{
+        return load_named(args, false, ret, ret_diags);
 }
 
 int source_load_file(const char *path, struct source *ret, struct diags *ret_diags, struct err *err)
 {
         struct load_options options = {
-                .files = &path, .file_count = 1, .environ = (const char *const *)environ};
+                .files = &path,
+                .file_count = 1,
+                .environ = (const char *const *)environ,
+                .to_run = true,
+        };
         struct source source = {0};
         int r = load(&options, &source, ret_diags, err);
 
@@ -276,7 +287,7 @@ void source_release(struct source *source)
 int source_stack_name(const struct args *args, char **ret)
 {
         struct source source = {0};
-        int r = source_load(args, &source);
+        int r = source_look(args, &source, NULL);
 
         if (r != CLI_OK)
                 return r;

@@ -53,8 +53,11 @@ struct source {
  */
 int source_load(const struct args *args, struct source *ret);
 
-/** The same; findings are collected in *ret_diags and not printed, unless ret_diags is NULL. */
-int source_load_findings(const struct args *args, struct source *ret, struct diags *ret_diags);
+/**
+ * The same for what is not to run: an image that unset variables leave without a name is a warning.
+ * Findings are collected in *ret_diags and not printed, unless ret_diags is NULL.
+ */
+int source_look(const struct args *args, struct source *ret, struct diags *ret_diags);
 
 /** The same for one file without options. quiet: findings are collected in *ret_diags instead. */
 int source_load_file(const char *path, struct source *ret, struct diags *ret_diags,

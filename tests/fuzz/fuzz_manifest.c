@@ -28,7 +28,7 @@ static int fuzz_load(const void *data, size_t size, struct stack **ret)
         AUTO_FREE char *path = xasprintf("/proc/self/fd/%d", fd);
         const char *files[] = {path};
         const struct load_options options = {
-                .files = files, .file_count = 1, .environ = fuzz_environ};
+                .files = files, .file_count = 1, .environ = fuzz_environ, .to_run = true};
         struct diags diags = {0};
         int r;
 

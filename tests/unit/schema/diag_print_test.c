@@ -50,7 +50,7 @@ static void test_same(void)
                    "lines have an end");
         add(&d, "a.yaml", 1, "services.a.logging", "ignored");
         add(&d, "a.yaml", 2, "services.b.logging", "ignored");
-        diags_harden(&d);
+        diags_harden(&d, DIAG_CODES);
         is_printed(&d,
                    "a.yaml:1:5: error: services.a.logging: ignored\n"
                    "a.yaml:2:5: error: services.b.logging: ignored\n",

@@ -325,6 +325,29 @@ static void test_profiles_and_links(void)
         }
 }
 
+/* An image that an unset variable leaves without its tag: to be looked at, not to be run. */
+static void test_incomplete(void)
+{
+        static const char *const files[] = {"stack.yaml"};
+        struct load_options options = {.files = files, .file_count = 1};
+        struct diags diags = {0};
+        struct stack *stack = NULL;
+
+        fixture_write("stack.yaml", "services: {web: {image: 'x:${NOPE}'}}");
+        is_int(manifest_load(&options, &stack, &diags, NULL), 0, "an incomplete image");
+        is_int(diags.len, 2, "is a warning beside that of the variable");
+        ok(diags.len == 2 && diags.items[1].code == DIAG_INCOMPLETE &&
+                   diags.items[1].severity == DIAG_WARNING,
+           "with a code of its own");
+        diags_release(&diags);
+        stack_free(stack);
+        stack = NULL;
+        options.to_run = true;
+        is_int(manifest_load(&options, &stack, &diags, NULL), -EINVAL, "it cannot run");
+        is_int(diags.errors, 1, "the variable alone is no error");
+        diags_release(&diags);
+}
+
 static void test_names(void)
 {
         static const char *const files[] = {"stack.yaml"};
@@ -358,6 +381,7 @@ int main(void)
         test_defaults();
         test_env_files();
         test_profiles_and_links();
+        test_incomplete();
         test_names();
         return tap_done();
 }

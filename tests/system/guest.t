@@ -14,7 +14,7 @@ cleanup() {
         rm -rf "$dir"
 }
 trap cleanup EXIT
-trap 'exit 1' INT TERM HUP PIPE
+trap 'trap "" INT TERM HUP PIPE; exit 1' INT TERM HUP PIPE
 
 skip() {
         echo "1..0 # SKIP $1"

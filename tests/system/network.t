@@ -55,7 +55,7 @@ cleanup() {
         rm -rf "$dir"
 }
 trap cleanup EXIT
-trap 'exit 1' INT TERM HUP PIPE
+trap 'trap "" INT TERM HUP PIPE; exit 1' INT TERM HUP PIPE
 
 # start NAME SUBNET: a driver behind descriptors 3 (commands) and 4 (what happens)
 start() {

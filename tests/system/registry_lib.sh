@@ -33,7 +33,7 @@ cleanup() {
         rm -rf "$work"
 }
 trap cleanup EXIT
-trap 'exit 1' INT TERM HUP PIPE
+trap 'trap "" INT TERM HUP PIPE; exit 1' INT TERM HUP PIPE
 
 real_home=$HOME
 export HOME="$work/home" BERTH_ROOT="$work/r" BERTH_CERTS="$work/certs.d"

@@ -30,7 +30,7 @@ done
 
 # shellcheck disable=SC2154 # set right below
 trap '[ -z "$work" ] || rm -rf "$work"' EXIT
-trap 'exit 1' INT TERM HUP PIPE
+trap 'trap "" INT TERM HUP PIPE; exit 1' INT TERM HUP PIPE
 work=$(mktemp -d /tmp/storage.t.XXXXXX)
 cd "$work"
 

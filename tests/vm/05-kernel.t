@@ -8,7 +8,7 @@ set -eu
 build=${BUILD:-build}
 dir=$(mktemp -d "${TMPDIR:-/tmp}/berth-t.XXXXXX")
 trap 'rm -rf "$dir"' EXIT
-trap 'exit 130' INT TERM HUP
+trap 'trap "" INT TERM HUP; exit 130' INT TERM HUP
 
 # Not with the programs' flags: this one runs on the guest's kernel with the guest's libc.
 ${VMINIT_CC:-musl-gcc} -std=gnu17 -D_GNU_SOURCE -include base/banned.h -I. -Os -static -s \

@@ -123,8 +123,9 @@ cleanup() {
         kill_ours
         rm -rf "$test_dir"
 }
+# timeout(1) sends a signal twice: to the test and to its group. The second must not end the cleanup.
 trap cleanup EXIT
-trap 'exit 130' INT TERM HUP PIPE
+trap 'trap "" INT TERM HUP PIPE; exit 130' INT TERM HUP PIPE
 
 # finish: tear down, check that nothing is left, print the plan
 finish() {

@@ -18,7 +18,7 @@ cache=${BERTH_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/berth}
 work=$(mktemp -d "${TMPDIR:-/tmp}/berth-s.XXXXXX")
 export BERTH_ROOT="$work/r" BERTH_IMAGES="$store"
 trap '"$bin/berth" system stop >/dev/null 2>&1 || true; rm -rf "$work"' EXIT
-trap 'exit 130' INT TERM
+trap 'trap "" INT TERM; exit 130' INT TERM
 mkdir -p "$cache" "$store"
 
 suite=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)

@@ -4,11 +4,9 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "schema/device.h"
 
 #define DEV "/dev/"
-
-/* All that the guest's kernel makes, as vminit knows them. */
-static const char *const all[] = {DEV "net/tun", DEV "fuse"};
 
 static void add(const char *source, const char *target, struct guest_mount **mounts, size_t *len)
 {
@@ -28,7 +26,7 @@ void guest_devices_add(const struct service *service, struct guest_mount **mount
 {
         for (size_t i = 0; i < service->devices_len; i++)
                 add(service->devices[i].source, service->devices[i].target, mounts, len);
-        for (size_t i = 0; service->privileged && i < ARRAY_SIZE(all); i++)
-                if (!is_taken(*mounts, *len, all[i]))
-                        add(all[i], all[i], mounts, len);
+        for (size_t i = 0; service->privileged && device_sources[i]; i++)
+                if (!is_taken(*mounts, *len, device_sources[i]))
+                        add(device_sources[i], device_sources[i], mounts, len);
 }

@@ -12,7 +12,7 @@
 
 #define ALL_PERMISSIONS "rwm"
 
-static const char *const offered[] = {"/dev/net/tun", "/dev/fuse"};
+const char *const device_sources[] = {"/dev/net/tun", "/dev/fuse", NULL};
 
 /* Devices of the host that people ask for, and what they can do instead. */
 static const struct {
@@ -45,8 +45,8 @@ static void check_source(struct reader *r, const struct node *node, const char *
 {
         const char *path = text[0] == '/' ? target_clean(r->arena, text) : text;
 
-        for (size_t i = 0; i < ARRAY_SIZE(offered); i++)
-                if (streq(path, offered[i]))
+        for (size_t i = 0; device_sources[i]; i++)
+                if (streq(path, device_sources[i]))
                         return;
         if (is_present(path)) {
                 reader_fault(r, DIAG_UNSUPPORTED_VALUE, &node->mark,

@@ -11,6 +11,9 @@
 /* Of one service. */
 #define DEVICES_MAX 32
 
+/* Their names, as sources; all that vminit knows. Ended by NULL. */
+extern const char *const device_sources[];
+
 extern const struct kind kind_devices; /* struct service: devices */
 
 #endif

@@ -1,27 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef VMINIT_REAPER_H
-#define VMINIT_REAPER_H
-
 /*
+ * Processes of ours above a program, in two parts:
+ *
  * Pid 1 of a service with `init: true`: it passes signals on to the program, buries what the
  * program leaves behind, and ends as the program does. It is the child of vminit that would have
  * become the program; that is a child of it then.
+ *
+ * The keeper of an exec session, a hook or a healthcheck, in a service without `init`: processes
+ * that lose their parent when a session is killed are buried here. The service's own pid 1 would
+ * take them for children of its own: PostgreSQL, told of one that SIGKILL ended, takes it for a
+ * server process that crashed, and ends without a checkpoint.
  */
+#ifndef VMINIT_REAPER_H
+#define VMINIT_REAPER_H
 
 #include <signal.h>
 #include <stdbool.h>
 
 #include "vminit/fail.h"
 
-/*
- * And what an exec session, a hook or a healthcheck runs below, in a service without it: processes
- * that lose their parent when a session is killed are buried here. The service's own pid 1 would
- * take them for children of its own: PostgreSQL, told of one that SIGKILL ended, takes it for a
- * server process that crashed, and ends without a checkpoint.
- */
-
-#define REAPER_ORDER \
-        SIGRTMAX /* of vminit to a keeper, with sigqueue: a signal; 0: kill the group */
+/* Of vminit to a keeper, with sigqueue(): a signal for the program; 0: kill its group. */
+#define REAPER_ORDER SIGRTMAX
 
 /**
  * Become it. Returns in a new child, which becomes the program; <0: there is none. tty: standard

@@ -64,22 +64,6 @@ ssize_t upgrade_parse_head(const char *data, size_t n, long *ret_status, int64_t
         return end - data + 4;
 }
 
-/* As fd_write_all(), but a daemon that has ended is an error and not a SIGPIPE. */
-static int send_all(int fd, const char *data, size_t n, struct err *err)
-{
-        while (n) {
-                ssize_t done = send(fd, data, n, MSG_NOSIGNAL);
-
-                if (done < 0 && errno == EINTR)
-                        continue;
-                if (done < 0)
-                        return err_errno(err, errno, "write to berthd");
-                data += done;
-                n -= (size_t)done;
-        }
-        return 0;
-}
-
 static int send_request(int fd, const char *path, const char *protocol, const json_t *request,
                         struct err *err)
 {
@@ -90,7 +74,7 @@ static int send_request(int fd, const char *path, const char *protocol, const js
                                          "Content-Length: %zu\r\n\r\n%s",
                                          path, protocol, strlen(body), body);
 
-        return send_all(fd, text, strlen(text), err);
+        return fd_send(fd, text, strlen(text), NULL, 0, err); /* an end is no SIGPIPE */
 }
 
 /* Read more into buffer. 0: the other side ended. */

@@ -81,9 +81,11 @@ static int set_sysctls(const struct config *c, struct fail *f)
 
 int apply_boot(struct fail *f)
 {
-        /* As Docker: in a private network every user may bind port 80 and send a ping. */
+        /* As Docker: in a private network every user may bind port 80 and send a ping; a network
+         * is IPv4, so a card has no IPv6 unless the service's sysctls turn it on (lo has). */
         static const char *const defaults[] = {"net.ipv4.ip_unprivileged_port_start=0",
-                                               "net.ipv4.ping_group_range=0 2147483647"};
+                                               "net.ipv4.ping_group_range=0 2147483647",
+                                               "net.ipv6.conf.default.disable_ipv6=1"};
         struct fail ignored;
         for (size_t i = 0; i < sizeof(defaults) / sizeof(defaults[0]); i++)
                 (void)set_sysctl(defaults[i],

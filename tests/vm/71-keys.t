@@ -60,7 +60,7 @@ services:
     stop_signal: SIGUSR1
     stop_grace_period: 60s
     healthcheck: {test: test -e /ready, interval: 1s}
-  free: {<<: *box, init: true, user: "1009:88"}
+  free: {<<: *box, init: true, user: "1009:88", sysctls: {net.ipv6.conf.all.disable_ipv6: 0}}
   root: {<<: *box, privileged: true, cap_drop: [SYS_TIME]}
   most: {<<: *box, init: true, cap_add: [ALL], cap_drop: [SYS_TIME, CAP_MKNOD]}
 configs: {text: {content: "a $$ and ${KEYS_WORD}\n"}}
@@ -108,6 +108,8 @@ is "$(limit bound 'open files')" "1000 2000" "ulimits: soft and hard"
 is "$(limit bound processes)" "333 333" "one for both"
 is "$(in_ bound 'cat /proc/sys/net/core/somaxconn /proc/sys/net/ipv4/ip_forward' | tr '\n' ' ')" \
         "1234 1 " "sysctls"
+is "$(in_ bound 'cut -c 45- /proc/net/if_inet6' | tr -d ' ')" lo "cards have no IPv6 address, lo has"
+like "$(in_ free 'grep eth0 /proc/net/if_inet6')" '^fe80' "unless the service's sysctls turn IPv6 on"
 is "$(status bound CapBnd)" 0000000000000401 "cap_drop ALL, cap_add"
 is "$(status bound CapEff)" 0000000000000000 "of which an ordinary user has none"
 is "$(status bound NoNewPrivs)" 1 "no-new-privileges"

@@ -212,33 +212,29 @@ if wants start; then
         for _ in $(seq "$runs"); do starts start; done
 fi
 
-# pool_on, pool_off: another daemon, with and without machines that wait
-pool_on() {
+# pool_of N: another daemon, with so many machines that wait
+pool_of() {
         berth system stop --vms >/dev/null 2>&1
-        BERTH_POOL=2 berth system start >/dev/null
+        BERTH_POOL=$1 berth system start >/dev/null
 }
-pool_off() {
-        berth system stop --vms >/dev/null 2>&1
-        BERTH_POOL=0 berth system start >/dev/null
-}
-# Machines are made when nothing else is done, which a bench does all the time.
+# pool_full N: machines are made when nothing else is done, which a bench does all the time.
 pool_full() {
         # shellcheck disable=SC2016 # the inner shell's
         timeout 120 sh -c 'until [ "$(berth system info -o json |
-                jq ".pool.shapes[0].waiting")" = 2 ]; do :; done'
+                jq ".pool.shapes[0].waiting")" = "$1" ]; do :; done' sh "$1"
 }
 
 if wants pool; then
-        pool_on
+        pool_of 2
         berth apply -f "$test_dir/b1.yaml" >/dev/null 2>&1 # whose shape is kept
         gone b1
         for _ in $(seq "$runs"); do
-                pool_full
+                pool_full 2
                 starts pool
         done
         echo "pool: $(grep -c pool "$data/pool.birth") of $runs services were started by a machine that waited" \
                 >>"$data/notes"
-        pool_off
+        pool_of 0
 fi
 
 # run_once WHICH: one each of berth and podman
@@ -250,13 +246,13 @@ run_once() {
 if wants run; then
         berth run --rm hello-web true # builds the template of its shape
         for _ in $(seq "$runs"); do run_once run; done
-        pool_on
+        pool_of 2
         berth run --rm hello-web true # whose shape is kept
         for _ in $(seq "$runs"); do
-                pool_full
+                pool_full 2
                 run_once poolrun
         done
-        pool_off
+        pool_of 0
 fi
 
 if wants exec; then
@@ -280,6 +276,15 @@ if wants stack; then
                 timed stack.parallel podman_ten_at_once
                 podman_stop 10
         done
+        pool_of 10
+        berth apply -f "$test_dir/b1.yaml" >/dev/null 2>&1 # whose shape is kept
+        gone b1
+        for _ in $(seq "$runs"); do
+                pool_full 10
+                timed stack.pool berth_up 10
+                gone b10
+        done
+        pool_of 0
 fi
 
 if wants clone; then
@@ -374,6 +379,9 @@ row "the same with a machine of the pool" "$(stat_of poolrun.berth)" \
 row "10 services, apply to all running" "$(stat_of stack.berth)" "podman in a loop $(stat_of stack.loop)" 0.7x \
         "$(ratio stack.berth stack.loop 0.7)"
 row "the same" "" "podman, all at once $(stat_of stack.parallel)" 0.7x "$(ratio stack.berth stack.parallel 0.7)"
+row "10 services with a pool of ten" "$(stat_of stack.pool)" "podman in a loop $(stat_of stack.loop)" 0.7x \
+        "$(ratio stack.pool stack.loop 0.7)"
+row "the same" "" "podman, all at once $(stat_of stack.parallel)" 0.7x "$(ratio stack.pool stack.parallel 0.7)"
 row "exec of \`true\` in a running VM" "$(stat_of exec.berth)" "\`podman exec\` $(stat_of exec.podman)" 1.0x \
         "$(ratio exec.berth exec.podman 1)"
 row "\`berth apply\` of the hello example, all healthy, not the first time" "$(stat_of hello.berth)" "" "4 s" \

@@ -83,7 +83,7 @@ static void reserve_machine(struct instance *in, const struct service *service)
                 return;
         vm_shape(in, service, &memory, &cpus);
         pool_want(in->env->pool, memory, cpus);
-        in->member = pool_reserve(in->env->pool, memory, cpus, &in->member_tap);
+        in->member = pool_reserve(in->env->pool, memory, cpus, &in->nics[0].tap_fd);
         in->pooled = in->member != NULL;
         in->pool_memory = memory;
         in->pool_cpus = cpus;

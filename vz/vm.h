@@ -122,9 +122,15 @@ void vm_free(struct vm *vm);
 AUTO_TYPE(vm)
 
 /**
- * The guest works: it said hello. Call it once; a clone cannot fall back to a cold boot any more.
+ * The guest works, and is about to do what cannot be done twice: nothing takes its place any more.
  */
 void vm_confirm(struct vm *vm);
+
+/**
+ * Before vm_confirm(): end QEMU, and start what comes next, with tap_fd (borrowed) for its first
+ * card; vm_birth_reason() has why. <0: nothing can come; err is why.
+ */
+int vm_replace(struct vm *vm, int tap_fd, const char *why, struct err *err);
 
 /** QMP answers, and a claimed machine has its disks: the guest may be configured. */
 bool vm_is_up(const struct vm *vm);

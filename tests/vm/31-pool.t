@@ -44,6 +44,17 @@ daemon() {
                 [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = berthd ] && echo "$pid"
         done
 }
+# taps: pid of the process that makes taps for machines that wait
+taps() {
+        for pid in $(ours); do
+                tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -q ' --taps' && echo "$pid"
+        done
+}
+# works WHAT: both services run in their first VMs since they were started, and reach each other
+works() {
+        is "$(berth ps -o json | jq '[.[].restarts] | add') $(berth exec pool/a -- ping -c 1 -W 10 b 2>&1 |
+                grep -c '1 packets received')" "0 1" "$1"
+}
 # card: the address of pool/a's network card
 card() {
         berth exec pool/a -- cat /sys/class/net/eth0/address
@@ -143,6 +154,46 @@ for _ in 1 2 3; do
         run berth apply -f "$test_dir/s.yaml" --timeout 2m
         is "$code" 0 "kill -9 while a machine is made: the next daemon goes on"
 done
+
+# A machine is claimed while its tap is moved. When that fails, at once or late, a clone with another
+# tap takes its place; the service starts once.
+wait_pool 2
+for tap in $(nsenter -t "$(taps)" -n ip -br link | grep -o '^p[0-9a-f.]*'); do
+        nsenter -t "$(berth network ls -o json | jq '.[] | select(.stack == "pool").pid')" -n \
+                ip tuntap add "$tap" mode tap
+done
+berth restart pool >/dev/null 2>&1
+run berth apply -f "$test_dir/s.yaml" --timeout 2m
+is "$(births)" " 2 clone " "taps whose names are taken in the network: clones"
+like "$(berth inspect pool/a | jq -r .birth_reason)" 'File exists' "inspect says why"
+works "the service runs once, with its network"
+
+# begun: both services are configured, and their taps are not moved
+begun() {
+        wait_pool 2
+        kill -STOP "$(taps)"
+        berth restart pool >/dev/null 2>&1 &
+        # shellcheck disable=SC2016 # the inner shell's
+        timeout 60 sh -c 'until berth ps -o json | jq -e "[.[] | select(.state == \"booting\" and
+                .phases_ms.configure and .birth == \"pool\")] | length == 2" >/dev/null; do :; done'
+        ok $? "machines are configured before their taps are there"
+}
+begun
+daemon=$(daemon)
+kill -9 "$daemon"
+timeout 30 tail --pid="$daemon" -f /dev/null
+run berth apply -f "$test_dir/s.yaml" --timeout 2m
+is "$code" 0 "kill -9 of berthd then: the next one starts the services"
+is "$(berth exec pool/a -- ping -c 1 -W 10 b 2>&1 | grep -c '1 packets received')" 1 \
+        "with their network"
+begun
+kill -9 "$(taps)"
+run berth apply -f "$test_dir/s.yaml" --timeout 2m
+is "$(births)" " 2 clone " "who moves them ends then: clones"
+like "$(berth inspect pool/a | jq -r .birth_reason)" 'the machine of the pool failed: .*berth-netd' \
+        "inspect says why"
+works "the service runs once, with its network"
+wait
 berth delete pool >/dev/null 2>&1
 berth system stop >/dev/null 2>&1
 is "$(ours | wc -l)" 0 "nothing is left when the daemon ends"

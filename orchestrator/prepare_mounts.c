@@ -82,7 +82,7 @@ static int add_disk(struct attachments *at, const char *path, bool read_only, co
         if (fd < 0)
                 return err_errno(err, errno, "%s", path);
         at->fds[at->fds_len++] = fd;
-        at->vm.disks[at->vm.disks_len++] = (struct vm_disk){fd, read_only, serial};
+        at->vm.disks[at->vm.disks_len++] = (struct vm_disk){fd, read_only, serial, false};
         return 0;
 }
 
@@ -225,6 +225,8 @@ int prepare_attach(struct instance *in, struct attachments *at, const struct ser
                 r = add_disk(at, in->rootfs, true, WIRE_SERIAL_IMAGE, err);
         if (r == 0)
                 r = add_disk(at, in->scratch, false, WIRE_SERIAL_SCRATCH, err);
+        if (r == 0)
+                at->vm.disks[1].transient = true;
         for (size_t i = 0; r == 0 && i < service->volumes_len; i++) {
                 const struct mount *m = &service->volumes[i];
 

@@ -173,8 +173,8 @@ static int start(struct pool_member *m, struct err *err)
                 r = file_mkdir_p(spec.dir, 0700, err);
         if (r < 0)
                 return r;
-        spec.disks[0] = (struct vm_disk){root, true, WIRE_SERIAL_IMAGE};
-        spec.disks[1] = (struct vm_disk){scratch, false, WIRE_SERIAL_SCRATCH};
+        spec.disks[0] = (struct vm_disk){root, true, WIRE_SERIAL_IMAGE, false};
+        spec.disks[1] = (struct vm_disk){scratch, false, WIRE_SERIAL_SCRATCH, true};
         spec.disks_len = POOL_DISKS;
         spec.nics[0].tap_fd = m->tap_fd;
         memcpy(spec.nics[0].mac, mac, sizeof(mac));

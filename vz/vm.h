@@ -43,6 +43,7 @@ struct vm_disk {
         bool read_only;
         const char
                 *serial; /* names the disk to the guest: "root", "scratch", "vol0", <= 20 bytes */
+        bool transient;  /* nobody reads it after the VM's end: nothing waits for the host's disk */
 };
 
 struct vm_nic {

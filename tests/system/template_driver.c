@@ -534,12 +534,14 @@ static void open_pool(unsigned size)
 {
         AUTO_FREE char *dir = file_join(t.folder, "pool");
         AUTO_FREE char *disk = file_join(t.folder, "empty.ext4");
+        AUTO_FREE char *volume = file_join(t.folder, "volume.ext4");
         const struct pool_env env = {.loop = t.loop,
                                      .templates = t.templates,
                                      .kernel = t.kernel,
                                      .initrd = t.initrd,
                                      .dir = dir,
                                      .disk = disk,
+                                     .volume = volume,
                                      .size = size,
                                      .open_tap = on_tap_wanted,
                                      .on_change = on_change};

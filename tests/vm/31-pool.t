@@ -35,6 +35,10 @@ wait_pool() {
 births() {
         berth ps -o json | jq -r '.[] | select(.state == "running") | .birth' | sort | uniq -c | tr -s ' \n' ' '
 }
+# born STACK: how its first service's VM came to life, and why not better
+born() {
+        berth ps "$1" -o json | jq -r '.[0] | [.birth, .birth_reason] | join(" ")'
+}
 # waiting: pids of QEMUs of this test that wait or are being made
 waiting() {
         find "$BERTH_ROOT/run/pool" -name vm.json -exec jq .pid {} +
@@ -102,11 +106,11 @@ is "$(berth exec pool/a -- sh -c 'ls /files /image 2>/dev/null; mount | grep -c 
 sed 's/^name: pool/name: new/; /^  a:/d' "$test_dir/s.yaml" >"$test_dir/new.yaml"
 wait_pool 2
 run berth apply -f "$test_dir/new.yaml" --timeout 2m
-is "$(berth ps new -o json | jq -r '.[0] | [.birth, .birth_reason] | join(" ")')" "pool " \
+is "$(born new)" "pool " \
         "the first service of a new stack, too"
 berth delete new >/dev/null 2>&1
 
-# A service that does not fit is cloned, and its volume works.
+# A service with a volume: what it writes stays, however its VMs end.
 cat >"$test_dir/v.yaml" <<'END'
 name: vol
 services:
@@ -114,15 +118,61 @@ services:
     image: hello-web
     command: [sleep, "1000"]
     stop_grace_period: 0s
-    volumes: ["data:/data"]
+    volumes: [{type: tmpfs, target: /tmp/t}, "data:/etc"]
     deploy: {resources: {limits: {memory: 40M}}}
-volumes: {data: {}}
+volumes: {data: {x-berth: {size: 64M}}}
 END
+# v COMMAND: in the service
+v() {
+        berth exec vol/v -- sh -c "$1"
+}
 wait_pool 2
 run berth apply -f "$test_dir/v.yaml" --timeout 2m
-is "$(berth ps vol -o json | jq -r '.[0].birth')" clone "a service with a volume is a clone"
-is "$(berth exec vol/v -- sh -c 'echo x >/data/f && cat /data/f')" x "and has it"
+is "$(born vol)" "pool " "a service with a volume has a machine of the pool, too"
+is "$(v 'grep -c ^root: /etc/passwd')" 1 "its volume began with what the image has there"
+is "$(v 'awk "\$2 == \"/etc\" { print \$1 }" /proc/mounts')" /dev/vdc "and is a disk"
+is "$(v 'df -m /etc | awk "NR == 2 { print (\$2 > 40) }"')" 1 "of the volume's size"
+v 'head -c 1000000 /dev/urandom >/etc/f; echo x >/etc/g; sync'
+sum=$(v 'md5sum </etc/f')
+wait_pool 2
+berth restart vol >/dev/null 2>&1
+run berth apply -f "$test_dir/v.yaml" --timeout 2m
+is "$(born vol)" "pool " "the next start, too"
+is "$(v 'md5sum </etc/f')" "$sum" "what was written is there"
+v 'echo y >/etc/g; sync'
+wait_pool 2
+kill -9 "$(berth ps vol -o json | jq '.[0].pid')"
+wait_for "[ \"\$(field_of vol v 1 .state)\" = running ] && [ \"\$(field_of vol v 1 .restarts)\" = 1 ]" 60
+is "$(born vol)" "pool " "after kill -9 of QEMU, too"
+is "$(v 'cat /etc/g; md5sum </etc/f')" "y
+$sum" "what was synced is there"
+like "$(berth volume ls)" vol_data "berth volume shows it"
 berth delete vol >/dev/null 2>&1
+is "$(berth volume ls -o json | jq '[.[] | select(.name == "vol_data")] | length')" 1 \
+        "it outlives its stack"
+wait_pool 2
+run berth apply -f "$test_dir/v.yaml" --timeout 2m
+is "$(born vol) $(v 'cat /etc/g')" "pool  y" "the next stack finds it"
+berth delete vol >/dev/null 2>&1
+
+# What does not fit is cloned: two volumes, one that is read-only, one that is shared, a folder.
+while read -r what volumes; do
+        sed "s|^    volumes:.*|    volumes: $volumes|" "$test_dir/v.yaml" >"$test_dir/w.yaml"
+        cat >>"$test_dir/w.yaml" <<'END'
+  more: {}
+  both: {x-berth: {class: shared}}
+END
+        sed -i 's/^volumes: {data: \(.*\)}$/volumes:\n  data: \1/' "$test_dir/w.yaml"
+        wait_pool 2
+        run berth apply -f "$test_dir/w.yaml" --timeout 2m
+        is "$(born vol)" "clone " "$what: a clone" || printf '%s\n' "$out" | sed 's/^/# /'
+        berth delete vol >/dev/null 2>&1
+done <<END
+two-volumes ["data:/etc", "more:/data"]
+read-only ["data:/data:ro"]
+shared ["both:/data"]
+folder ["$test_dir:/data"]
+END
 
 # kill -9 with machines that wait, and one that is being made.
 wait_pool 2

@@ -29,7 +29,7 @@
 
 /* Shapes that have machines waiting at the same time. */
 #define POOL_SHAPES_MAX 4
-/* Waiting machines of a shape; one has about 47 MiB of its own. */
+/* Waiting machines of a shape; one has about 49 MiB of its own. */
 #define POOL_SIZE_MAX 16
 /* Image, scratch disk, and that of a volume, which a service without one leaves alone. A service
  * with more disks, or with a volume that is read-only, is cloned. */

@@ -16,7 +16,8 @@
  * With a template at hand (template.h) it is a clone of that, and RESTORING before it is UP. Until
  * its owner said vm_confirm() a clone that ends or keeps silent is replaced by a cold boot in the
  * same folder; only vm_birth() tells the difference. One that waited in the pool (pool.h) runs
- * already and is CLAIMED, given its disks, before it is UP; if that fails a clone takes its place.
+ * already and is CLAIMED, given its disks, before it is UP; if that fails a clone takes its place,
+ * as it does when the owner says vm_replace().
  */
 #ifndef VZ_VM_H
 #define VZ_VM_H

@@ -121,7 +121,6 @@ struct instance *instance_new(struct instance_env *env, struct desired *desired,
         in->scratch = xasprintf("%s/%s.ext4", env->scratch_dir, id);
         in->replica = replica;
         in->runs = 1;
-        in->member_tap = -1;
         in->open_streams = INSTANCE_STREAMS;
         in->times.decided = clock_mono_ns();
         in->since_ms = env->now_ms(env);

@@ -147,7 +147,6 @@ struct instance {
         char *rootfs;
         bool asked;                 /* image and taps were asked for; waits for their answers */
         struct pool_member *member; /* reserved; NULL: none, or its VM is ours */
-        int member_tap;             /* -1: none, or moved */
         bool pooled;                /* it had one, and the pool waits to hear how it does */
         int64_t pool_memory;
         unsigned pool_cpus;
@@ -158,7 +157,7 @@ struct instance {
         struct exec_session *sessions; /* of API clients; ended with the guest */
         struct stats_wait *stats_waits;
         struct attach *attach;     /* who watches its output and end; NULL: nobody */
-        struct guest_setup *setup; /* until the guest was configured */
+        struct guest_setup *setup; /* until the guest was configured and told to run */
         char boot_id[40];
         struct log_writer *log;
         struct probe probe;

@@ -36,6 +36,7 @@ static void send_configuration(struct instance *in)
         struct guest_config config = *guest_setup_config(in->setup);
         struct err err = ERR_INIT;
 
+        in->times.configured = 0; /* if it was, that guest is gone */
         random_bytes(config.seed, sizeof(config.seed));
         config.clock_ns = (uint64_t)clock_wall_ns();
         if (guest_configure(in->guest, &config, &err) < 0) {
@@ -46,6 +47,17 @@ static void send_configuration(struct instance *in)
         instance_run(in);
 }
 
+/* It is configured, and has its network: nothing takes the place of this VM any more. */
+static void settle(struct instance *in)
+{
+        const char *why = vm_birth_reason(in->vm);
+
+        if (in->run_waits || !in->times.configured)
+                return;
+        guest_setup_free(STEAL(in->setup));
+        instance_judge_pool(in, *why ? why : NULL);
+}
+
 void instance_run(struct instance *in)
 {
         struct err err = ERR_INIT;
@@ -53,8 +65,11 @@ void instance_run(struct instance *in)
         if (!in->run_waits || !instance_has_taps(in))
                 return;
         in->run_waits = false;
+        vm_confirm(in->vm);
         if (guest_run(in->guest, &err) < 0)
                 instance_fail(in, EXIT_BOOT, err.msg);
+        else
+                settle(in);
 }
 
 static void note_kernel_time(struct instance *in, const struct guest_phase *phase)
@@ -143,10 +158,8 @@ void instance_configure_new(struct instance *in)
         in->greeted = in->vm && !vm_is_up(in->vm);
         if (in->greeted)
                 return;
-        if (in->vm) {
-                vm_confirm(in->vm);
+        if (in->vm)
                 in->times.spawned = vm_spawned_ns(in->vm); /* not the first, if a clone failed */
-        }
         if (in->setup)
                 send_configuration(in);
         else if (in->state != VM_STOPPING)
@@ -172,6 +185,19 @@ static void run_reported(struct instance *in)
         instance_arm(in, 0);
         hook_runner_start(&in->hooks, in->guest, "post_start", in->post_start, on_post_start_done,
                           in);
+}
+
+/* It was lost, or inherited, in the middle of its start. A daemon that ends does not move the tap
+ * of a machine any more, and whether it had is not known. */
+static void run_configured(struct instance *in)
+{
+        if (!in->desired && vm_birth(in->vm) == VM_POOL) {
+                instance_fail(in, EXIT_VMM, "the daemon ended before the VM had its network");
+                return;
+        }
+        in->times.configured = clock_mono_ns();
+        in->run_waits = true;
+        instance_run(in);
 }
 
 static void on_guest_hello(void *arg, const struct guest_hello *hello)
@@ -202,8 +228,8 @@ static void on_guest_hello(void *arg, const struct guest_hello *hello)
                 instance_fail(in, EXIT_BOOT, hello->exit.text);
                 return;
         case WIRE_S_CONFIGURED: /* whether it was told to run is not known; twice does no harm */
-                if (in->state == VM_BOOTING && !in->run_waits)
-                        run_again(in);
+                if (in->state == VM_BOOTING)
+                        run_configured(in);
                 break;
         case WIRE_S_STARTING: /* on_started comes */
                 break;
@@ -214,7 +240,7 @@ static void on_guest_hello(void *arg, const struct guest_hello *hello)
                         run_reported(in);
                 break;
         }
-        if (in->setup)
+        if (!in->run_waits)
                 guest_setup_free(STEAL(in->setup));
         if (in->state == VM_STOPPING)
                 instance_power_off(in);
@@ -232,12 +258,10 @@ static void on_guest_configured(void *arg, const char *text)
 
         in->times.configured = clock_mono_ns();
         (void)snprintf(in->boot_id, sizeof(in->boot_id), "%s", guest_boot_id(in->guest));
-        guest_setup_free(STEAL(in->setup));
-        instance_judge_pool(in, text                       ? text
-                                : *vm_birth_reason(in->vm) ? vm_birth_reason(in->vm)
-                                                           : NULL);
         if (text)
                 instance_fail(in, EXIT_BOOT, text);
+        else
+                settle(in);
 }
 
 static void on_guest_started(void *arg, uint64_t run, int pid)

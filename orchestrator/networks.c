@@ -24,7 +24,6 @@ static void close_namespace(struct network_state *n)
 {
         if (n->netns_fd >= 0)
                 (void)close(steal_fd(&n->netns_fd)); /* a namespace has nothing to flush */
-        n->takes_taps = false;
 }
 
 static void network_free(void *p)
@@ -340,21 +339,6 @@ int networks_move_tap(struct networks *ns, const char *stack, const char *name, 
         if (r < 0)
                 tap_move_free(m);
         return r;
-}
-
-void networks_note_moved(struct networks *ns, const char *stack, const char *name)
-{
-        struct network_state *n = find(ns, stack, name);
-
-        if (n)
-                n->takes_taps = true;
-}
-
-bool networks_takes_taps(const struct networks *ns, const char *stack, const char *name)
-{
-        const struct network_state *n = find(ns, stack, name);
-
-        return n && n->takes_taps;
 }
 
 void networks_set_taps(struct networks *ns, struct taps *taps)

@@ -96,10 +96,6 @@ int networks_move_tap(struct networks *networks, const char *stack, const char *
                       const char *tap, void (*cb)(void *ctx, int none, const struct err *err),
                       void *ctx, struct err *err);
 
-/** A tap was moved there, so others can be, too; and whether that is so. */
-void networks_note_moved(struct networks *networks, const char *stack, const char *name);
-bool networks_takes_taps(const struct networks *networks, const char *stack, const char *name);
-
 /* A VM as networks see it. All borrowed. */
 struct endpoint_nic {
         const char *stack, *network; /* stack: STACK_SHARED, or that of the endpoint */

@@ -22,7 +22,6 @@ struct network_state {
         char *dir;
         struct net *net;                   /* NULL: not started, or lost */
         int netns_fd;                      /* to move taps there; -1: not known (yet) */
-        bool takes_taps;                   /* one was moved there */
         bool inherited;                    /* a former daemon started it: VMs may hang on it */
         char zone_digest[DIGEST_TEXT_MAX]; /* of what netd was told last; "": nothing */
         char forwards_digest[DIGEST_TEXT_MAX];

@@ -65,12 +65,17 @@ static void vm_shape(const struct instance *in, const struct service *service, i
 }
 
 /* What a waiting machine has room for: a network card, and disks that are written to. */
-static bool fits_pool(const struct service *service)
+static bool fits_pool(const struct instance *in, const struct service *service)
 {
         size_t disks = 2;
 
-        for (size_t i = 0; i < service->volumes_len; i++)
-                disks += service->volumes[i].type != MOUNT_TMPFS;
+        for (size_t i = 0; i < service->volumes_len; i++) {
+                if (service->volumes[i].type == MOUNT_TMPFS)
+                        continue;
+                if (!prepare_is_disk(in, service, i) || service->volumes[i].read_only)
+                        return false;
+                disks++;
+        }
         return disks <= POOL_DISKS && service->networks_len == 1;
 }
 
@@ -79,11 +84,11 @@ static void reserve_machine(struct instance *in, const struct service *service)
         int64_t memory;
         unsigned cpus;
 
-        if (!in->env->pool || !fits_pool(service))
+        if (!in->env->pool || !fits_pool(in, service))
                 return;
         vm_shape(in, service, &memory, &cpus);
         pool_want(in->env->pool, memory, cpus);
-        in->member = pool_reserve(in->env->pool, memory, cpus, &in->member_tap);
+        in->member = pool_reserve(in->env->pool, memory, cpus, &in->nics[0].tap_fd);
         in->pooled = in->member != NULL;
         in->pool_memory = memory;
         in->pool_cpus = cpus;

@@ -16,6 +16,9 @@
 static_assert(SERVICE_DEVICES_MAX + 2 <= VM_DEVICES_MAX, "with the image and the scratch disk");
 static_assert(SERVICE_DEVICES_MAX + 1 <= VM_DISKS_MAX, "all but the network can be disks");
 
+/* WIRE_SERIAL_VOLUME is the first. */
+#define SERIAL_VOLUME "vol%zu"
+
 /* The volume that a mount names; NULL: one without a name. */
 static const struct volume *volume_of(const struct instance *in, const struct mount *m)
 {
@@ -42,6 +45,11 @@ static bool is_shared(const struct instance *in, const struct service *service, 
                       : !service_anonymous_is_disk(in->desired->stack, service, index);
 }
 
+bool prepare_is_disk(const struct instance *in, const struct service *service, size_t index)
+{
+        return service->volumes[index].type == MOUNT_VOLUME && !is_shared(in, service, index);
+}
+
 int prepare_volumes_free(const struct instance *in, const struct service *service, struct err *err)
 {
         for (size_t i = 0; i < service->volumes_len; i++) {
@@ -49,7 +57,7 @@ int prepare_volumes_free(const struct instance *in, const struct service *servic
                 AUTO_FREE char *name = NULL;
                 const struct instance *holder;
 
-                if (m->type != MOUNT_VOLUME || is_shared(in, service, i))
+                if (!prepare_is_disk(in, service, i))
                         continue;
                 name = volume_name(in, m, i);
                 holder = in->env->volume_holder(in->env, in, name);
@@ -82,7 +90,7 @@ static int add_disk(struct attachments *at, const char *path, bool read_only, co
         if (fd < 0)
                 return err_errno(err, errno, "%s", path);
         at->fds[at->fds_len++] = fd;
-        at->vm.disks[at->vm.disks_len++] = (struct vm_disk){fd, read_only, serial};
+        at->vm.disks[at->vm.disks_len++] = (struct vm_disk){fd, read_only, serial, false};
         return 0;
 }
 
@@ -164,7 +172,6 @@ static int add_volume(struct instance *in, struct attachments *at, const struct 
                       size_t index, struct err *err)
 {
         const struct mount *m = &service->volumes[index];
-        const char *serial = at->names[index];
         const struct volume *volume = volume_of(in, m);
         AUTO_FREE char *name = volume_name(in, m, index);
         AUTO_FREE char *path = NULL;
@@ -190,7 +197,8 @@ static int add_volume(struct instance *in, struct attachments *at, const struct 
         free(path);
         path = xasprintf("%s/%s/disk.ext4", in->env->volumes_dir,
                          in->volumes.items[in->volumes.len - 1]);
-        return add_disk(at, path, m->read_only, serial, err);
+        at->names[index] = keep(at, xasprintf(SERIAL_VOLUME, at->vm.disks_len - 2));
+        return add_disk(at, path, m->read_only, at->names[index], err);
 }
 
 static int add_bind(struct instance *in, struct attachments *at, const struct mount *m,
@@ -225,6 +233,8 @@ int prepare_attach(struct instance *in, struct attachments *at, const struct ser
                 r = add_disk(at, in->rootfs, true, WIRE_SERIAL_IMAGE, err);
         if (r == 0)
                 r = add_disk(at, in->scratch, false, WIRE_SERIAL_SCRATCH, err);
+        if (r == 0)
+                at->vm.disks[1].transient = true;
         for (size_t i = 0; r == 0 && i < service->volumes_len; i++) {
                 const struct mount *m = &service->volumes[i];
 
@@ -232,7 +242,6 @@ int prepare_attach(struct instance *in, struct attachments *at, const struct ser
                         r = add_bind(in, at, m, i, err);
                 if (m->type != MOUNT_VOLUME)
                         continue;
-                at->names[i] = keep(at, xasprintf("vol%zu", i));
                 r = add_volume(in, at, service, i, err);
         }
         return r;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The network side of preparing a VM: addresses, and a tap on each network. netd makes one, or the
- * tap of a machine that waits is moved there; when that fails the machine is given up, and netd is
+ * tap of a machine that waits is moved there. That takes 16 ms, in which the machine is claimed and
+ * configured: only the service waits for it. When it fails the machine is given up, and netd is
  * asked as for any other VM.
  */
 #include <assert.h>
@@ -18,6 +19,16 @@ struct tap_request {
         size_t nic;
 };
 
+/* Its VM was claimed before its tap could not be moved: a clone with this one takes its place. */
+static void replace_machine(struct instance *in)
+{
+        AUTO_CLOSE int fd = steal_fd(&in->nics[0].tap_fd);
+        struct err err = ERR_INIT;
+
+        if (vm_replace(in->vm, fd, in->pool_reason, &err) < 0)
+                instance_fail(in, EXIT_PREPARE, err.msg);
+}
+
 static void on_tap_opened(void *ctx, int tap_fd, const struct err *err)
 {
         struct tap_request *request = ctx;
@@ -31,6 +42,8 @@ static void on_tap_opened(void *ctx, int tap_fd, const struct err *err)
         }
         if (in && err && err->code != ECANCELED) /* then it is not wanted any more */
                 instance_fail(in, EXIT_PREPARE, err->msg);
+        else if (in && in->vm)
+                replace_machine(in);
         else if (in)
                 in->env->on_change(in->env, in);
         free(request);
@@ -140,15 +153,17 @@ static int open_taps(struct instance *in, struct err *err)
 void instance_drop_member(struct instance *in)
 {
         pool_member_free(STEAL(in->member));
-        if (in->member_tap >= 0)
-                (void)close(steal_fd(&in->member_tap)); /* a tap has no data to lose */
 }
 
-static void give_up_member(struct instance *in, const struct err *why)
+/* Whether it waits or has been claimed: what comes instead needs a tap that netd makes. */
+static int give_up_member(struct instance *in, const struct err *why, struct err *err)
 {
         instance_drop_member(in);
+        if (in->nics[0].tap_fd >= 0)
+                (void)close(steal_fd(&in->nics[0].tap_fd)); /* a tap has no data to lose */
         free(in->pool_reason);
-        in->pool_reason = xasprintf("no machine of the pool: %s", why->msg);
+        in->pool_reason = xasprintf("%s%s", in->vm ? "" : "no machine of the pool: ", why->msg);
+        return open_taps(in, err);
 }
 
 static void on_tap_moved(void *ctx, int none, const struct err *err)
@@ -162,49 +177,29 @@ static void on_tap_moved(void *ctx, int none, const struct err *err)
         if (!in)
                 return;
         in->nics[0].request = NULL;
+        if (in->state != VM_PREPARING && in->state != VM_BOOTING)
+                return; /* it failed or is stopped: nothing comes any more */
         if (!err)
-                networks_note_moved(in->env->networks, nic_stack(in, &in->nics[0]),
-                                    nic_network(&in->nics[0]));
-        if (in->nics[0].tap_fd >= 0 || in->vm) { /* the VM did not wait for it */
-                if (err)
-                        instance_fail(in, EXIT_PREPARE, err->msg);
-                else
-                        instance_run(in);
-        } else if (!err) {
-                in->nics[0].tap_fd = steal_fd(&in->member_tap);
-                in->env->on_change(in->env, in);
-        } else {
-                give_up_member(in, err);
-                if (open_taps(in, &why) < 0)
-                        instance_fail(in, EXIT_PREPARE, why.msg);
-        }
+                instance_run(in);
+        else if (give_up_member(in, err, &why) < 0)
+                instance_fail(in, EXIT_PREPARE, why.msg);
 }
 
-/*
- * A move takes 16 ms, in which the VM can be configured: only the service has to wait. But where it
- * was never done before it may be impossible, and then it is not too late for another tap.
- */
 int instance_ask_taps(struct instance *in, struct err *err)
 {
-        const char *stack, *network;
         struct err why = ERR_INIT;
         struct tap_request *request;
 
         if (!in->member)
                 return open_taps(in, err);
-        stack = nic_stack(in, &in->nics[0]);
-        network = nic_network(&in->nics[0]);
         request = request_new(in, 0);
-        if (networks_move_tap(in->env->networks, stack, network, pool_member_tap_name(in->member),
-                              on_tap_moved, request, &why) == 0) {
-                if (networks_takes_taps(in->env->networks, stack, network))
-                        in->nics[0].tap_fd = steal_fd(&in->member_tap);
+        if (networks_move_tap(in->env->networks, nic_stack(in, &in->nics[0]),
+                              nic_network(&in->nics[0]), pool_member_tap_name(in->member),
+                              on_tap_moved, request, &why) == 0)
                 return 0;
-        }
         in->nics[0].request = NULL;
         free(request);
-        give_up_member(in, &why);
-        return open_taps(in, err);
+        return give_up_member(in, &why, err);
 }
 
 bool instance_has_taps(const struct instance *in)

@@ -14,8 +14,9 @@
 #include "orchestrator/networks.h"
 #include "storage/volume.h"
 
-/* Two disks of every machine that waits; the smallest that there is. */
-#define PLACEHOLDER_SIZE (INT64_C(16) << 20)
+/* The disks of every machine that waits; the smallest that there are. */
+#define PLACEHOLDER_SIZE   (INT64_C(16) << 20)
+#define PLACEHOLDER_VOLUME "placeholder"
 
 /* Tasks waited for memory 150 ms of 2 s (an ordinary user may not ask for a shorter window). */
 #define PRESSURE_PATH    "/proc/pressure/memory"
@@ -85,12 +86,15 @@ static int open_pool(struct warm *w, const struct warm_env *env, struct err *err
 {
         AUTO_FREE char *dir = file_join(env->run_dir, "pool");
         AUTO_FREE char *disk = file_join(env->run_dir, "placeholder.ext4");
+        AUTO_FREE char *volume = file_join(env->run_dir, PLACEHOLDER_VOLUME "/disk.ext4");
+        bool created;
         const struct pool_env pool = {.loop = env->loop,
                                       .templates = env->templates,
                                       .kernel = env->kernel,
                                       .initrd = env->initrd,
                                       .dir = dir,
                                       .disk = disk,
+                                      .volume = volume,
                                       .accel = env->accel,
                                       .size = env->size,
                                       .open_tap = open_tap,
@@ -98,6 +102,9 @@ static int open_pool(struct warm *w, const struct warm_env *env, struct err *err
                                       .ctx = w};
         int r = scratch_create(disk, PLACEHOLDER_SIZE, err);
 
+        if (r == 0)
+                r = volume_ensure(env->run_dir, PLACEHOLDER_VOLUME, "", PLACEHOLDER_SIZE, NULL, "/",
+                                  &created, err);
         return r < 0 ? r : pool_new(&pool, &w->pool, err);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The daemon's side of the warm pool (vz/pool.h): where its taps and its placeholder disk come
+ * The daemon's side of the warm pool (vz/pool.h): where its taps and its placeholder disks come
  * from, when machines are made, and when they are given up because the host's memory is short.
  */
 #ifndef ORCHESTRATOR_WARM_H

@@ -342,8 +342,10 @@ static void release(const char *parent, size_t max)
         char path[64];
         for (size_t i = 0; i < max; i++) {
                 source_path(path, sizeof(path), parent, i);
-                if (umount2(path, 0) == 0 || errno != EBUSY)
+                if (umount2(path, 0) == 0 || errno != EBUSY) {
+                        (void)rmdir(path); /* most were never there */
                         continue;
+                }
                 if (mount(NULL, path, NULL, MS_REMOUNT | MS_RDONLY, NULL))
                         sys_say("%s is still busy: %s", path, strerror(errno));
         }

@@ -17,8 +17,8 @@
 #include "vminit/sys.h"
 
 /* What the host's pool puts into the first slots. */
-#define DISKS 2
-#define SLOTS 3
+#define DISKS 3
+#define SLOTS 4
 
 /* The service that is played: it has what most have. */
 static void compose(struct config *c)
@@ -31,11 +31,15 @@ static void compose(struct config *c)
                 .n_gateways = 1,
                 .mtu = 1500,
         };
+        static const struct config_mount volume = {
+                .kind = WIRE_MOUNT_DISK, .path = "/volume", .name = WIRE_SERIAL_VOLUME};
         config_reset(c);
         c->hostname = "rehearsal";
         c->disks[0] = (struct config_disk){WIRE_DISK_IMAGE, WIRE_SERIAL_IMAGE};
         c->disks[1] = (struct config_disk){WIRE_DISK_SCRATCH, WIRE_SERIAL_SCRATCH};
+        c->disks[2] = (struct config_disk){WIRE_DISK_VOLUME, WIRE_SERIAL_VOLUME};
         c->n_disks = DISKS;
+        c->mounts[c->n_mounts++] = volume;
         c->interfaces[0] = interface;
         c->n_interfaces = 1;
         c->nameservers.at[c->nameservers.n++] = "192.0.2.1";
@@ -74,7 +78,7 @@ static int play(struct init *in, struct fail *f)
 /* The host exchanges the disks: nothing may use them any more. */
 static int let_go(struct fail *f)
 {
-        static const char *const disks[DISKS] = {"/dev/vda", "/dev/vdb"};
+        static const char *const disks[DISKS] = {"/dev/vda", "/dev/vdb", "/dev/vdc"};
         rootfs_unmount();
         rootfs_files_reset();
         for (size_t i = 0; i < DISKS; i++) {

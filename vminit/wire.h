@@ -45,6 +45,9 @@
 /* Serials of the disks that every service has; those of a machine that waits have them, too. */
 #define WIRE_SERIAL_IMAGE   "image"
 #define WIRE_SERIAL_SCRATCH "scratch"
+/* The first disk of a volume, by which a machine that waits has one; the next are vol1 and so on.
+ */
+#define WIRE_SERIAL_VOLUME "vol0"
 
 /* MAC of the network card of a machine that waits for a service: it gets the service's then. */
 #define WIRE_PLACEHOLDER_MAC "02:62:65:72:74:68"

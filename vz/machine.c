@@ -181,10 +181,11 @@ static void add_disk(struct words *w, size_t i, const struct vm_disk *disk)
         word(w, "fd=%d,set=%d", fd, fd);
         word(w, "-blockdev");
         word(w,
-             "driver=raw,node-name=disk%zu,read-only=%s,%sfile.driver=file,"
+             "driver=raw,node-name=disk%zu,read-only=%s,%s%sfile.driver=file,"
              "file.filename=/dev/fdset/%d,file.locking=off",
              i, disk->read_only ? "on" : "off",
-             disk->read_only ? "" : "discard=unmap,detect-zeroes=unmap,", fd);
+             disk->read_only ? "" : "discard=unmap,detect-zeroes=unmap,",
+             disk->transient ? "cache.no-flush=on," : "", fd);
         word(w, "-device");
         word(w, "virtio-blk-device,id=blk%zu,bus=virtio-mmio-bus.%u,drive=disk%zu,serial=%s", i,
              w->slot++, i, disk->serial);

@@ -28,7 +28,7 @@ struct shape {
 
 struct pool {
         struct pool_env env;
-        char *qemu, *kernel, *initrd, *dir, *disk;
+        char *qemu, *kernel, *initrd, *dir, *disk, *volume;
         struct shape shapes[POOL_SHAPES_MAX];
         size_t len;
         unsigned serial;
@@ -153,6 +153,7 @@ static void make(struct pool *p, struct shape *s)
                                                      .cpus = s->cpus,
                                                      .templates = p->env.templates},
                                               .disk = p->disk,
+                                              .volume = p->volume,
                                               .number = p->serial,
                                               .on_change = on_member,
                                               .ctx = p};
@@ -264,6 +265,7 @@ int pool_new(const struct pool_env *env, struct pool **ret, struct err *err)
         p->initrd = xstrdup(env->initrd);
         p->dir = xstrdup(env->dir);
         p->disk = xstrdup(env->disk);
+        p->volume = xstrdup(env->volume);
         ev_timer_init(&p->pause, on_pause_over, PAUSE_S, 0.0);
         p->pause.data = p;
         *ret = p;
@@ -282,5 +284,6 @@ void pool_free(struct pool *p)
         free(p->initrd);
         free(p->dir);
         free(p->disk);
+        free(p->volume);
         free(p);
 }

@@ -5,10 +5,11 @@
  *   (tap) --clone starts--> hello --rehearsal--> WAITING --pool_reserve, vm_start--> a service's VM
  *     any step fails or takes too long, memory gets short: gone
  *
- * A machine that waits has two placeholder disks, a network card on a tap of nobody's network, and
- * a guest that has played a start once (vminit/rehearse.h): the emulator has translated the code by
- * then. Whoever starts a service that fits reserves one, moves its tap into the network, and gives
- * it to vm_start() in vm_spec.member; the guest gets its seed and configuration as any other does.
+ * A machine that waits has three placeholder disks, a network card on a tap of nobody's network,
+ * and a guest that has played a start once (vminit/rehearse.h): the emulator has translated the
+ * code by then. Whoever starts a service that fits reserves one, moves its tap into the network,
+ * and gives it to vm_start() in vm_spec.member; the guest gets its seed and configuration as any
+ * other does.
  *
  * Machines are kept for the shapes that were wanted last, made one at a time, at low priority, and
  * only while nobody starts anything. They die with us until a service has them (base/leash.h).
@@ -28,10 +29,11 @@
 
 /* Shapes that have machines waiting at the same time. */
 #define POOL_SHAPES_MAX 4
-/* Waiting machines of a shape; one has about 47 MiB of its own. */
+/* Waiting machines of a shape; one has about 49 MiB of its own. */
 #define POOL_SIZE_MAX 16
-/* A service with more disks than this, of any kind, or one that is read-only, is cloned. */
-#define POOL_DISKS 2
+/* Image, scratch disk, and that of a volume, which a service without one leaves alone. A service
+ * with more disks, or with a volume that is read-only, is cloned. */
+#define POOL_DISKS 3
 
 struct pool;
 struct pool_member;
@@ -41,8 +43,9 @@ struct pool_env {
         struct templates *templates; /* outlives the pool */
         const char *qemu;            /* NULL: qemu-system-x86_64 */
         const char *kernel, *initrd;
-        const char *dir;  /* exists, ours alone; short, see vm_spec.dir. Emptied at start */
-        const char *disk; /* an ext4 file system without files, for placeholders */
+        const char *dir;    /* exists, ours alone; short, see vm_spec.dir. Emptied at start */
+        const char *disk;   /* an ext4 file system without files, for placeholders */
+        const char *volume; /* another with a journal, for that of a volume */
         enum vm_accel accel;
         unsigned size; /* machines a shape, 1 to POOL_SIZE_MAX */
         /* Make a tap called name; pool_give_tap() answers, maybe at once. <0: not now. */

@@ -29,7 +29,7 @@
 struct pool_member {
         struct ev_loop *loop;
         struct vm_spec *spec;
-        char *disk;
+        char *disk, *volume;
         char tap_name[TAP_NAME_MAX];
         int tap_fd; /* -1: not there yet, or the reserver's */
         struct vm *vm;
@@ -112,13 +112,16 @@ static void on_deadline(struct ev_loop *loop, ev_timer *w, int revents)
 }
 
 /* A file system to write to, with holes as the original has them. */
-static int copy_disk(int from, int *ret, struct err *err)
+static int copy_disk(const char *path, int *ret, struct err *err)
 {
+        AUTO_CLOSE int from = open(path, O_RDONLY | O_CLOEXEC);
         AUTO_CLOSE int fd = memfd_create("berth-placeholder", MFD_CLOEXEC);
         static char chunk[64 << 10];
         struct stat st;
         off_t at = 0;
 
+        if (from < 0)
+                return err_errno(err, errno, "%s", path);
         if (fd < 0 || fstat(from, &st) < 0 || ftruncate(fd, st.st_size) < 0)
                 return err_errno(err, errno, "make a placeholder disk");
         while ((at = lseek(from, at, SEEK_DATA)) >= 0) {
@@ -162,19 +165,23 @@ static int start(struct pool_member *m, struct err *err)
                                        0x72, 0x74, 0x68}; /* WIRE_PLACEHOLDER_MAC */
         AUTO_CLOSE int root = open(m->disk, O_RDONLY | O_CLOEXEC);
         AUTO_CLOSE int scratch = -1;
+        AUTO_CLOSE int volume = -1;
         AUTO_FREE char *socket = file_join(m->spec->dir, "guest.sock");
         struct vm_spec spec = *m->spec;
         int r;
 
         if (root < 0)
                 return err_errno(err, errno, "%s", m->disk);
-        r = copy_disk(root, &scratch, err);
+        r = copy_disk(m->disk, &scratch, err);
+        if (r == 0)
+                r = copy_disk(m->volume, &volume, err);
         if (r == 0)
                 r = file_mkdir_p(spec.dir, 0700, err);
         if (r < 0)
                 return r;
-        spec.disks[0] = (struct vm_disk){root, true, WIRE_SERIAL_IMAGE};
-        spec.disks[1] = (struct vm_disk){scratch, false, WIRE_SERIAL_SCRATCH};
+        spec.disks[0] = (struct vm_disk){root, true, WIRE_SERIAL_IMAGE, false};
+        spec.disks[1] = (struct vm_disk){scratch, false, WIRE_SERIAL_SCRATCH, true};
+        spec.disks[2] = (struct vm_disk){volume, false, WIRE_SERIAL_VOLUME, false};
         spec.disks_len = POOL_DISKS;
         spec.nics[0].tap_fd = m->tap_fd;
         memcpy(spec.nics[0].mac, mac, sizeof(mac));
@@ -212,6 +219,7 @@ struct pool_member *pool_member_new(struct ev_loop *loop, const struct pool_memb
         m->loop = loop;
         (void)spec_copy(&spec->vm, &m->spec, NULL); /* without descriptors it cannot fail */
         m->disk = xstrdup(spec->disk);
+        m->volume = xstrdup(spec->volume);
         (void)snprintf(m->tap_name, sizeof(m->tap_name), "p%x.%x", (unsigned)getpid() & 0xffffff,
                        spec->number & 0xffffff);
         m->tap_fd = -1;
@@ -248,6 +256,7 @@ static void destroy(void *p)
 
         spec_free(m->spec);
         free(m->disk);
+        free(m->volume);
         free(m);
 }
 

@@ -6,9 +6,9 @@
 #include "vz/pool.h"
 
 struct pool_member_spec {
-        struct vm_spec vm; /* without devices; strings are copied */
-        const char *disk;  /* copied */
-        unsigned number;   /* names the tap, with our pid */
+        struct vm_spec vm;         /* without devices; strings are copied */
+        const char *disk, *volume; /* copied */
+        unsigned number;           /* names the tap, with our pid */
         /* It waits (failure NULL), or failed or ended, and pool_member_free() is due. From the
          * loop, or from pool_give_tap(). Not after pool_member_reserve(). */
         void (*on_change)(void *ctx, struct pool_member *member, const char *failure);

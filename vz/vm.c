@@ -111,6 +111,8 @@ void vm_kill_because(struct vm *vm, const char *fmt, ...)
 {
         va_list ap;
 
+        if (vm->killed)
+                return; /* what breaks then is no reason */
         va_start(ap, fmt);
         (void)vsnprintf(vm->kill_reason, sizeof(vm->kill_reason), fmt, ap); /* for people */
         va_end(ap);

@@ -16,7 +16,8 @@
  * With a template at hand (template.h) it is a clone of that, and RESTORING before it is UP. Until
  * its owner said vm_confirm() a clone that ends or keeps silent is replaced by a cold boot in the
  * same folder; only vm_birth() tells the difference. One that waited in the pool (pool.h) runs
- * already and is CLAIMED, given its disks, before it is UP; if that fails a clone takes its place.
+ * already and is CLAIMED, given its disks, before it is UP; if that fails a clone takes its place,
+ * as it does when the owner says vm_replace().
  */
 #ifndef VZ_VM_H
 #define VZ_VM_H
@@ -43,6 +44,7 @@ struct vm_disk {
         bool read_only;
         const char
                 *serial; /* names the disk to the guest: "root", "scratch", "vol0", <= 20 bytes */
+        bool transient;  /* nobody reads it after the VM's end: nothing waits for the host's disk */
 };
 
 struct vm_nic {
@@ -122,9 +124,15 @@ void vm_free(struct vm *vm);
 AUTO_TYPE(vm)
 
 /**
- * The guest works: it said hello. Call it once; a clone cannot fall back to a cold boot any more.
+ * The guest works, and is about to do what cannot be done twice: nothing takes its place any more.
  */
 void vm_confirm(struct vm *vm);
+
+/**
+ * Before vm_confirm(): end QEMU, and start what comes next, with tap_fd (borrowed) for its first
+ * card; vm_birth_reason() has why. <0: nothing can come; err is why.
+ */
+int vm_replace(struct vm *vm, int tap_fd, const char *why, struct err *err);
 
 /** QMP answers, and a claimed machine has its disks: the guest may be configured. */
 bool vm_is_up(const struct vm *vm);

@@ -30,21 +30,23 @@ static void on_swap_answer(void *ctx, const json_t *value, const struct err *err
 }
 
 /* The node as on the command line (machine.c). */
-static json_t *describe_node(const char *node, int fdset, bool read_only)
+static json_t *describe_node(const char *node, int fdset, const struct vm_disk *disk)
 {
         AUTO_FREE char *path = xasprintf("/dev/fdset/%d", fdset);
-        json_t *j = json_object(), *file = json_object();
+        json_t *j = json_object(), *file = json_object(), *cache = json_object();
 
         json_set_str(file, "driver", "file");
         json_set_str(file, "filename", path);
         json_set_str(file, "locking", "off");
         json_set_str(j, "driver", "raw");
         json_set_str(j, "node-name", node);
-        json_set_bool(j, "read-only", read_only);
-        if (!read_only) {
+        json_set_bool(j, "read-only", disk->read_only);
+        if (!disk->read_only) {
                 json_set_str(j, "discard", "unmap");
                 json_set_str(j, "detect-zeroes", "unmap");
         }
+        json_set_bool(cache, "no-flush", disk->transient);
+        json_object_set_new(j, "cache", cache);
         json_object_set_new(j, "file", file);
         return j;
 }
@@ -60,9 +62,8 @@ static int swap_disk(struct vm *vm, size_t i, const struct vm_disk *disk, struct
         r = qmp_execute_fd(vm->qmp, "add-fd", add, disk->fd, VM_COMMAND_MS, on_swap_answer, vm,
                            err);
         if (r == 0)
-                r = qmp_execute(vm->qmp, "blockdev-add",
-                                describe_node(node, fdset, disk->read_only), VM_COMMAND_MS,
-                                on_swap_answer, vm, err);
+                r = qmp_execute(vm->qmp, "blockdev-add", describe_node(node, fdset, disk),
+                                VM_COMMAND_MS, on_swap_answer, vm, err);
         json_set_str(set, "path", device);
         json_set_str(set, "property", "drive");
         json_set_str(set, "value", node);

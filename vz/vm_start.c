@@ -3,7 +3,9 @@
  * How a VM comes to life: claimed from the pool, as a clone of a template, by a boot. Each is
  * replaced by the next when it cannot be had or does not live; none is tried twice.
  */
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "base/spawn.h"
@@ -113,6 +115,21 @@ bool vm_start_over(struct vm *vm)
         (void)snprintf(vm->kill_reason, sizeof(vm->kill_reason), "%.150s", err.msg);
         vm->step = VM_GONE;
         return false;
+}
+
+int vm_replace(struct vm *vm, int tap_fd, const char *why, struct err *err)
+{
+        int fd;
+
+        if (!vm->again)
+                return err_set(err, EPIPE, "%s", why);
+        fd = fcntl(tap_fd, F_DUPFD_CLOEXEC, 3);
+        if (fd < 0)
+                return err_errno(err, errno, "keep a tap");
+        (void)close(vm->again->nics[0].tap_fd); /* a tap has no data to lose */
+        vm->again->nics[0].tap_fd = fd;
+        vm_kill_because(vm, "%.150s", why);
+        return 0;
 }
 
 /* 1: there is no clone to be had; reason says why. */

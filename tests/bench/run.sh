@@ -296,6 +296,7 @@ if wants clone; then
         mke2fs -q -t ext4 -d "$test_dir/img" "$test_dir/drv/root.ext4" 16M >/dev/null 2>&1
         mkdir "$test_dir/none"
         mke2fs -q -t ext4 -O ^has_journal -d "$test_dir/none" "$test_dir/drv/empty.ext4" 16M >/dev/null 2>&1
+        mke2fs -q -t ext4 -d "$test_dir/none" "$test_dir/drv/volume.ext4" 16M >/dev/null 2>&1
         cp build/guest/initramfs "$test_dir/drv/"
         BERTH_BENCH=1 build/bin/tests/system/template_driver "$test_dir/drv" build/guest/vmlinux \
                 "$test_dir/drv/initramfs" "$runs" >"$data/driver.tap"

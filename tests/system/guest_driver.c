@@ -547,7 +547,7 @@ static int start_machine(const char *folder, const char *kernel, const char *ini
         for (int i = 0; i < 3; i++) {
                 (void)snprintf(path, sizeof(path), "%s/%s.ext4", folder, names[i]);
                 spec.disks[i] = (struct vm_disk){open(path, (i ? O_RDWR : O_RDONLY) | O_CLOEXEC),
-                                                 i == 0, names[i]};
+                                                 i == 0, names[i], i == 1};
         }
         return vm_start(t.loop, &spec, &events, &t.vm, err);
 }

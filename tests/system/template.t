@@ -53,6 +53,7 @@ mke2fs -q -t ext4 -d "$dir/img" "$dir/root.ext4" 16M >"$dir/log" 2>&1 || {
 }
 mkdir "$dir/none"
 mke2fs -q -t ext4 -O ^has_journal -d "$dir/none" "$dir/empty.ext4" 16M >"$dir/log" 2>&1
+mke2fs -q -t ext4 -d "$dir/none" "$dir/volume.ext4" 16M >>"$dir/log" 2>&1
 cp "$build/guest/initramfs" "$dir/initramfs"
 
 # wrapper NAME LINE: a QEMU that runs LINE first

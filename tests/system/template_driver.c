@@ -301,8 +301,8 @@ static struct one *one_start(struct pool_member *member, int tap)
         scratch = make_scratch(t.folder);
         if (nic < 0)
                 (void)open_tap("", &nic);
-        spec.disks[0] = (struct vm_disk){fd, true, WIRE_SERIAL_IMAGE};
-        spec.disks[1] = (struct vm_disk){scratch, false, WIRE_SERIAL_SCRATCH};
+        spec.disks[0] = (struct vm_disk){fd, true, WIRE_SERIAL_IMAGE, false};
+        spec.disks[1] = (struct vm_disk){scratch, false, WIRE_SERIAL_SCRATCH, true};
         spec.disks_len = 2;
         spec.nics[0].tap_fd = nic;
         memcpy(spec.nics[0].mac, mac, sizeof(mac));
@@ -534,12 +534,14 @@ static void open_pool(unsigned size)
 {
         AUTO_FREE char *dir = file_join(t.folder, "pool");
         AUTO_FREE char *disk = file_join(t.folder, "empty.ext4");
+        AUTO_FREE char *volume = file_join(t.folder, "volume.ext4");
         const struct pool_env env = {.loop = t.loop,
                                      .templates = t.templates,
                                      .kernel = t.kernel,
                                      .initrd = t.initrd,
                                      .dir = dir,
                                      .disk = disk,
+                                     .volume = volume,
                                      .size = size,
                                      .open_tap = on_tap_wanted,
                                      .on_change = on_change};

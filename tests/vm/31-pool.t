@@ -35,6 +35,10 @@ wait_pool() {
 births() {
         berth ps -o json | jq -r '.[] | select(.state == "running") | .birth' | sort | uniq -c | tr -s ' \n' ' '
 }
+# born STACK: how its first service's VM came to life, and why not better
+born() {
+        berth ps "$1" -o json | jq -r '.[0] | [.birth, .birth_reason] | join(" ")'
+}
 # waiting: pids of QEMUs of this test that wait or are being made
 waiting() {
         find "$BERTH_ROOT/run/pool" -name vm.json -exec jq .pid {} +
@@ -43,6 +47,20 @@ daemon() {
         for pid in $(ours); do
                 [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = berthd ] && echo "$pid"
         done
+}
+# taps: pid of the process that makes taps for machines that wait
+taps() {
+        for pid in $(ours); do
+                tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -q ' --taps' && echo "$pid"
+        done
+}
+# restarts: of both services, together
+restarts() {
+        berth ps -o json | jq '[.[].restarts] | add'
+}
+# reach: how many packets come back to a from b
+reach() {
+        berth exec pool/a -- ping -c 1 -W 10 b 2>&1 | grep -c '1 packets received'
 }
 # card: the address of pool/a's network card
 card() {
@@ -80,8 +98,7 @@ off=$(($(berth exec pool/a -- date +%s) - $(date +%s)))
 ok "$([ "$off" -ge -10 ] && [ "$off" -le 3 ]; echo $?)" "the clock is right"
 like "$(berth exec pool/a -- nslookup b 2>&1)" "$(berth inspect pool/b | jq -r '.. | .addresses? // empty | .default' | head -n 1)" \
         "names resolve"
-is "$(berth exec pool/a -- ping -c 1 -W 10 b 2>&1 | grep -c '1 packets received')" 1 \
-        "and packets come back"
+is "$(reach)" 1 "and packets come back"
 is "$(berth exec pool/a -- sh -c 'ls /files /image 2>/dev/null; mount | grep -c rehearsal')" 0 \
         "nothing of the rehearsal is there"
 
@@ -89,11 +106,11 @@ is "$(berth exec pool/a -- sh -c 'ls /files /image 2>/dev/null; mount | grep -c 
 sed 's/^name: pool/name: new/; /^  a:/d' "$test_dir/s.yaml" >"$test_dir/new.yaml"
 wait_pool 2
 run berth apply -f "$test_dir/new.yaml" --timeout 2m
-is "$(berth ps new -o json | jq -r '.[0] | [.birth, .birth_reason] | join(" ")')" "pool " \
+is "$(born new)" "pool " \
         "the first service of a new stack, too"
 berth delete new >/dev/null 2>&1
 
-# A service that does not fit is cloned, and its volume works.
+# A service with a volume: what it writes stays, however its VMs end.
 cat >"$test_dir/v.yaml" <<'END'
 name: vol
 services:
@@ -101,15 +118,61 @@ services:
     image: hello-web
     command: [sleep, "1000"]
     stop_grace_period: 0s
-    volumes: ["data:/data"]
+    volumes: [{type: tmpfs, target: /tmp/t}, "data:/etc"]
     deploy: {resources: {limits: {memory: 40M}}}
-volumes: {data: {}}
+volumes: {data: {x-berth: {size: 64M}}}
 END
+# v COMMAND: in the service
+v() {
+        berth exec vol/v -- sh -c "$1"
+}
 wait_pool 2
 run berth apply -f "$test_dir/v.yaml" --timeout 2m
-is "$(berth ps vol -o json | jq -r '.[0].birth')" clone "a service with a volume is a clone"
-is "$(berth exec vol/v -- sh -c 'echo x >/data/f && cat /data/f')" x "and has it"
+is "$(born vol)" "pool " "a service with a volume has a machine of the pool, too"
+is "$(v 'grep -c ^root: /etc/passwd')" 1 "its volume began with what the image has there"
+is "$(v 'grep " /etc " /proc/mounts' | cut -d' ' -f1)" /dev/vdc "and is a disk"
+is "$(v 'df -m /etc' | awk 'NR == 2 { print ($2 > 40) }')" 1 "of the volume's size"
+v 'head -c 1000000 /dev/urandom >/etc/f; echo x >/etc/g; sync'
+sum=$(v 'md5sum </etc/f')
+wait_pool 2
+berth restart vol >/dev/null 2>&1
+run berth apply -f "$test_dir/v.yaml" --timeout 2m
+is "$(born vol)" "pool " "the next start, too"
+is "$(v 'md5sum </etc/f')" "$sum" "what was written is there"
+v 'echo y >/etc/g; sync'
+wait_pool 2
+kill -9 "$(berth ps vol -o json | jq '.[0].pid')"
+wait_for "[ \"\$(field_of vol v 1 .state)\" = running ] && [ \"\$(field_of vol v 1 .restarts)\" = 1 ]" 60
+is "$(born vol)" "pool " "after kill -9 of QEMU, too"
+is "$(v 'cat /etc/g; md5sum </etc/f')" "y
+$sum" "what was synced is there"
+like "$(berth volume ls)" vol_data "berth volume shows it"
 berth delete vol >/dev/null 2>&1
+is "$(berth volume ls -o json | jq '[.[] | select(.name == "vol_data")] | length')" 1 \
+        "it outlives its stack"
+wait_pool 2
+run berth apply -f "$test_dir/v.yaml" --timeout 2m
+is "$(born vol) $(v 'cat /etc/g')" "pool  y" "the next stack finds it"
+berth delete vol >/dev/null 2>&1
+
+# What does not fit is cloned: two volumes, one that is read-only, one that is shared, a folder.
+while read -r what volumes; do
+        sed "s|^    volumes:.*|    volumes: $volumes|" "$test_dir/v.yaml" >"$test_dir/w.yaml"
+        cat >>"$test_dir/w.yaml" <<'END'
+  more: {}
+  both: {x-berth: {class: shared}}
+END
+        sed -i 's/^volumes: {data: \(.*\)}$/volumes:\n  data: \1/' "$test_dir/w.yaml"
+        wait_pool 2
+        run berth apply -f "$test_dir/w.yaml" --timeout 2m
+        is "$(born vol)" "clone " "$what: a clone" || printf '%s\n' "$out" | sed 's/^/# /'
+        berth delete vol >/dev/null 2>&1
+done <<END
+two-volumes ["data:/etc", "more:/data"]
+read-only ["data:/data:ro"]
+shared ["both:/data"]
+folder ["$test_dir:/data"]
+END
 
 # kill -9 with machines that wait, and one that is being made.
 wait_pool 2
@@ -143,6 +206,46 @@ for _ in 1 2 3; do
         run berth apply -f "$test_dir/s.yaml" --timeout 2m
         is "$code" 0 "kill -9 while a machine is made: the next daemon goes on"
 done
+
+# A machine is claimed while its tap is moved. When that fails, at once or late, a clone with another
+# tap takes its place; the service starts once.
+wait_pool 2
+for tap in $(nsenter -t "$(taps)" -n ip -br link | grep -o '^p[0-9a-f.]*'); do
+        nsenter -t "$(berth network ls -o json | jq '.[] | select(.stack == "pool").pid')" -n \
+                ip tuntap add "$tap" mode tap
+done
+berth restart pool >/dev/null 2>&1
+run berth apply -f "$test_dir/s.yaml" --timeout 2m
+is "$(births)" " 2 clone " "taps whose names are taken in the network: clones"
+like "$(berth ps -o json | jq -r '.[0].birth_reason')" 'File exists' "inspect says why"
+is "$(restarts) $(reach)" "0 1" "the services run once, with their network"
+
+# begun: both services are configured, and their taps are not moved
+begun() {
+        wait_pool 2
+        kill -STOP "$(taps)"
+        berth restart pool >/dev/null 2>&1 &
+        # shellcheck disable=SC2016 # the inner shell's
+        timeout 60 sh -c 'until berth ps -o json | jq -e "[.[] | select(.state == \"booting\" and
+                .phases_ms.configure and .birth == \"pool\")] | length == 2" >/dev/null; do :; done'
+        ok $? "machines are configured before their taps are there"
+}
+begun
+daemon=$(daemon)
+kill -9 "$daemon"
+timeout 30 tail --pid="$daemon" -f /dev/null
+run berth apply -f "$test_dir/s.yaml" --timeout 2m
+is "$code" 0 "kill -9 of berthd then: the next one starts the services"
+is "$(reach)" 1 "with their network"
+before=$(restarts)
+begun
+kill -9 "$(taps)"
+run berth apply -f "$test_dir/s.yaml" --timeout 2m
+is "$(births)" " 2 clone " "who moves them ends then: clones"
+like "$(berth ps -o json | jq -r '.[0].birth_reason')" 'the machine of the pool failed: .*berth-netd' \
+        "inspect says why"
+is "$(restarts) $(reach)" "$before 1" "the services run once, with their network"
+wait
 berth delete pool >/dev/null 2>&1
 berth system stop >/dev/null 2>&1
 is "$(ours | wc -l)" 0 "nothing is left when the daemon ends"
@@ -174,7 +277,7 @@ run berth apply -f "$test_dir/s.yaml" --timeout 2m
 is "$code" 0 "services start"
 is "$(births)" " 2 clone " "as clones"
 like "$(berth events)" 'started.*cloned: the machine of the pool failed: ' "and the events say why"
-is "$(berth ps -o json | jq '[.[].restarts] | add')" 0 "without a restart"
+is "$(restarts)" 0 "without a restart"
 wait_pool 2
 berth restart pool >/dev/null 2>&1
 run berth apply -f "$test_dir/s.yaml" --timeout 2m

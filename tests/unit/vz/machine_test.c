@@ -25,9 +25,9 @@ static struct vm_spec full(void)
         s.id = "shop,eu/db/2";
         s.memory_bytes = (INT64_C(300) << 20) + 1;
         s.cpus = 4;
-        s.disks[0] = (struct vm_disk){7, true, "root"};
-        s.disks[1] = (struct vm_disk){8, false, "scratch"};
-        s.disks[2] = (struct vm_disk){9, false, "vol0"};
+        s.disks[0] = (struct vm_disk){7, true, "root", false};
+        s.disks[1] = (struct vm_disk){8, false, "scratch", true};
+        s.disks[2] = (struct vm_disk){9, false, "vol0", false};
         s.disks_len = 3;
         s.nics[0] = (struct vm_nic){11, {0x02, 0xbe, 0x00, 0x0a, 0xff, 0x01}};
         s.nics[1] = (struct vm_nic){12, {0x02, 0xbe, 0x00, 0x0a, 0xff, 0x02}};

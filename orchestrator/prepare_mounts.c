@@ -80,17 +80,22 @@ void attachments_release(struct attachments *at)
                 free(at->owned[i]);
 }
 
+/* Its descriptor is theirs from now on. */
+static void hand_disk(struct attachments *at, struct vm_disk disk)
+{
+        assert(at->vm.disks_len < VM_DISKS_MAX); /* as schema/ settles it */
+        at->fds[at->fds_len++] = disk.fd;
+        at->vm.disks[at->vm.disks_len++] = disk;
+}
+
 static int add_disk(struct attachments *at, const char *path, bool read_only, const char *serial,
                     struct err *err)
 {
-        int fd;
+        int fd = open(path, (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
 
-        assert(at->vm.disks_len < VM_DISKS_MAX); /* as schema/ settles it */
-        fd = open(path, (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
         if (fd < 0)
                 return err_errno(err, errno, "%s", path);
-        at->fds[at->fds_len++] = fd;
-        at->vm.disks[at->vm.disks_len++] = (struct vm_disk){fd, read_only, serial, false};
+        hand_disk(at, (struct vm_disk){fd, read_only, serial, false});
         return 0;
 }
 
@@ -223,18 +228,25 @@ static int add_bind(struct instance *in, struct attachments *at, const struct mo
         return add_share(in, at, m, m->source, folder, index, err);
 }
 
+int prepare_scratch(const struct instance *in, int *ret_fd, struct err *err)
+{
+        int r = scratch_create(in->scratch, DISK_SIZE_DEFAULT, err);
+
+        if (r < 0)
+                return r;
+        *ret_fd = open(in->scratch, O_RDWR | O_CLOEXEC);
+        return *ret_fd < 0 ? err_errno(err, errno, "%s", in->scratch) : 0;
+}
+
 int prepare_attach(struct instance *in, struct attachments *at, const struct service *service,
                    struct err *err)
 {
-        int r;
+        int fd = -1, r = add_disk(at, in->rootfs, true, WIRE_SERIAL_IMAGE, err);
 
-        r = scratch_create(in->scratch, DISK_SIZE_DEFAULT, err);
         if (r == 0)
-                r = add_disk(at, in->rootfs, true, WIRE_SERIAL_IMAGE, err);
+                r = prepare_scratch(in, &fd, err);
         if (r == 0)
-                r = add_disk(at, in->scratch, false, WIRE_SERIAL_SCRATCH, err);
-        if (r == 0)
-                at->vm.disks[1].transient = true;
+                hand_disk(at, (struct vm_disk){fd, false, WIRE_SERIAL_SCRATCH, true});
         for (size_t i = 0; r == 0 && i < service->volumes_len; i++) {
                 const struct mount *m = &service->volumes[i];
 

@@ -36,6 +36,9 @@ bool prepare_is_disk(const struct instance *instance, const struct service *serv
 int prepare_attach(struct instance *instance, struct attachments *ret,
                    const struct service *service, struct err *err);
 
+/** A scratch disk that nobody has written to, in the place of any other; the caller closes it. */
+int prepare_scratch(const struct instance *instance, int *ret_fd, struct err *err);
+
 /** Close and free what QEMU has its own copies of. */
 void attachments_release(struct attachments *at);
 

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/value.h"
 #include "orchestrator/instance_internal.h"
+#include "orchestrator/prepare_mounts.h"
 
 /* One question to netd; it outlives an instance that gave up. */
 struct tap_request {
@@ -19,13 +20,16 @@ struct tap_request {
         size_t nic;
 };
 
-/* Its VM was claimed before its tap could not be moved: a clone with this one takes its place. */
+/* Its VM was claimed before its tap could not be moved: a clone with this one takes its place. It
+ * may have mounted its scratch disk, which has no journal. */
 static void replace_machine(struct instance *in)
 {
-        AUTO_CLOSE int fd = steal_fd(&in->nics[0].tap_fd);
+        AUTO_CLOSE int tap = steal_fd(&in->nics[0].tap_fd);
+        AUTO_CLOSE int scratch = -1;
         struct err err = ERR_INIT;
 
-        if (vm_replace(in->vm, fd, in->pool_reason, &err) < 0)
+        if (prepare_scratch(in, &scratch, &err) < 0 ||
+            vm_replace(in->vm, tap, scratch, in->pool_reason, &err) < 0)
                 instance_fail(in, EXIT_PREPARE, err.msg);
 }
 

@@ -129,10 +129,11 @@ AUTO_TYPE(vm)
 void vm_confirm(struct vm *vm);
 
 /**
- * Before vm_confirm(): end QEMU, and start what comes next, with tap_fd (borrowed) for its first
- * card; vm_birth_reason() has why. <0: nothing can come; err is why.
+ * Before vm_confirm(): end QEMU, and start what comes next, with tap_fd for its first card and
+ * scratch_fd for its transient disk (both borrowed); vm_birth_reason() has why. <0: nothing can
+ * come; err is why.
  */
-int vm_replace(struct vm *vm, int tap_fd, const char *why, struct err *err);
+int vm_replace(struct vm *vm, int tap_fd, int scratch_fd, const char *why, struct err *err);
 
 /** QMP answers, and a claimed machine has its disks: the guest may be configured. */
 bool vm_is_up(const struct vm *vm);

@@ -117,19 +117,31 @@ bool vm_start_over(struct vm *vm)
         return false;
 }
 
-int vm_replace(struct vm *vm, int tap_fd, const char *why, struct err *err)
+/* The copy of ours takes the place of what was kept. */
+static int keep_instead(int *kept, int fd, struct err *err)
 {
-        int fd;
+        int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+
+        if (copy < 0)
+                return err_errno(err, errno, "keep a descriptor");
+        (void)close(*kept); /* a tap, or a disk that nobody reads any more */
+        *kept = copy;
+        return 0;
+}
+
+int vm_replace(struct vm *vm, int tap_fd, int scratch_fd, const char *why, struct err *err)
+{
+        int r;
 
         if (!vm->again)
                 return err_set(err, EPIPE, "%s", why);
-        fd = fcntl(tap_fd, F_DUPFD_CLOEXEC, 3);
-        if (fd < 0)
-                return err_errno(err, errno, "keep a tap");
-        (void)close(vm->again->nics[0].tap_fd); /* a tap has no data to lose */
-        vm->again->nics[0].tap_fd = fd;
-        vm_kill_because(vm, "%.150s", why);
-        return 0;
+        r = keep_instead(&vm->again->nics[0].tap_fd, tap_fd, err);
+        for (size_t i = 0; r == 0 && i < vm->again->disks_len; i++)
+                if (vm->again->disks[i].transient)
+                        r = keep_instead(&vm->again->disks[i].fd, scratch_fd, err);
+        if (r == 0)
+                vm_kill_because(vm, "%.150s", why);
+        return r;
 }
 
 /* 1: there is no clone to be had; reason says why. */

@@ -318,10 +318,11 @@ void vm_confirm(struct vm *vm)
         (void)vm;
 }
 
-int vm_replace(struct vm *vm, int tap_fd, const char *why, struct err *err)
+int vm_replace(struct vm *vm, int tap_fd, int scratch_fd, const char *why, struct err *err)
 {
         (void)vm;
         (void)tap_fd;
+        (void)scratch_fd;
         (void)why;
         (void)err;
         bug("there is no pool here");

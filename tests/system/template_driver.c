@@ -27,7 +27,7 @@
  * Templates and clones with real machines, through vz/template.h and vz/vm.h. Started by template.t
  * with a folder that has root.ext4 and qemu wrappers that spoil things.
  *
- *   usage: template_driver FOLDER KERNEL INITRAMFS CLONES [QEMU]
+ *   usage: template_driver FOLDER KERNEL INITRAMFS PRELOAD CLONES [QEMU]
  *
  * BERTH_BENCH in the environment: a line "# bench ..." with times in µs for each VM.
  */
@@ -40,7 +40,7 @@ static struct {
         struct ev_loop *loop;
         struct templates *templates;
         struct pool *pool;
-        const char *folder, *kernel, *initrd, *qemu;
+        const char *folder, *kernel, *initrd, *preload, *qemu;
         int changes;
         bool timed_out;
         ev_timer timer;
@@ -361,6 +361,7 @@ static int open_templates(void)
                                           .qemu = t.qemu,
                                           .kernel = t.kernel,
                                           .initrd = t.initrd,
+                                          .preload = t.preload,
                                           .dir = dir,
                                           .on_change = on_change};
         struct err err = ERR_INIT;
@@ -667,9 +668,9 @@ int main(int argc, char **argv)
 {
         size_t runs;
 
-        if (argc < 5) {
-                (void)fprintf(stderr,
-                              "usage: template_driver FOLDER KERNEL INITRAMFS CLONES [QEMU]\n");
+        if (argc < 6) {
+                (void)fprintf(stderr, "usage: template_driver FOLDER KERNEL INITRAMFS PRELOAD "
+                                      "CLONES [QEMU]\n");
                 return 2;
         }
         (void)signal(SIGPIPE, SIG_IGN);
@@ -677,8 +678,9 @@ int main(int argc, char **argv)
         t.folder = argv[1];
         t.kernel = argv[2];
         t.initrd = argv[3];
-        t.qemu = argv[5];
-        runs = (size_t)strtoul(argv[4], NULL, 10);
+        t.preload = argv[4];
+        t.qemu = argv[6];
+        runs = (size_t)strtoul(argv[5], NULL, 10);
         if (unshare(CLONE_NEWNET) < 0) { /* for taps */
                 perror("network namespace");
                 return 1;

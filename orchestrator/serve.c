@@ -26,8 +26,8 @@
 /* How long processes that were killed may take to be gone. */
 #define LAST_ENDS_S 2.0
 
-/* What every clone's QEMU loads first: vz/preload/sealed_discard.c. */
-#define PRELOAD "sealed-discard.so"
+/* What every clone's QEMU loads first: vz/preload/clone_memory.c. */
+#define PRELOAD "clone-memory.so"
 
 static void on_server_done(void *arg)
 {

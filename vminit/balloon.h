@@ -7,8 +7,8 @@
 #include "vminit/fail.h"
 
 /*
- * Free page reporting: the kernel tells the host which pages are free, by a virtio balloon that does
- * nothing else, and the host takes them back.
+ * Free page reporting: the kernel tells the host which pages are free, by a virtio balloon that
+ * does nothing else, and the host takes them back.
  *
  * The balloon is in the last slot. Whether there is one the guest finds out by looking: a VM whose
  * devices need all slots has none, and neither has one of an older berth.

@@ -43,7 +43,7 @@ struct templates_env {
         const char *qemu; /* NULL: qemu-system-x86_64 */
         const char *kernel, *initrd;
         /* What keeps a clone's QEMU from punching holes into the template
-         * (preload/sealed_discard.c); NULL: clones do not give memory back. */
+         * (preload/clone_memory.c); NULL: clones do not give memory back. */
         const char *preload;
         const char *dir; /* exists, ours alone; short, see vm_spec.dir. Emptied at start */
         enum vm_accel accel;

@@ -216,14 +216,20 @@ static void add_share(struct words *w, size_t i, const struct vm_share *share)
              share->tag);
 }
 
-/* What the guest frees goes back to the host. Only where the last slot is left over. */
+/*
+ * What the guest frees goes back to the host, only where the last slot is left over. A clone sees
+ * its template's page where it gave one back: without page-poison a kernel that counts on what free
+ * pages hold (init_on_free) does not report them.
+ */
 static void add_balloon(struct words *w)
 {
         if (w->slot >= MACHINE_SLOTS)
                 return;
         w->balloon = true;
         word(w, "-device");
-        word(w, "virtio-balloon-device,id=balloon,bus=virtio-mmio-bus.%d,free-page-reporting=on",
+        word(w,
+             "virtio-balloon-device,id=balloon,bus=virtio-mmio-bus.%d,free-page-reporting=on,"
+             "page-poison=off",
              MACHINE_SLOT_BALLOON);
 }
 

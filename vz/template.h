@@ -31,7 +31,8 @@
  * 40 MiB at first and at most its own size. */
 #define TEMPLATES_MAX 8
 
-/* A bigger machine is booted: what its guest uses would be in memory twice (docs/templates.md). */
+/* A bigger machine is booted. Where clones have no `preload`, what a guest uses is in memory twice
+ * (docs/templates.md). */
 #define TEMPLATE_MEMORY_MAX (INT64_C(4) << 30)
 
 enum template_state { TEMPLATE_NONE, TEMPLATE_BUILDING, TEMPLATE_READY, TEMPLATE_FAILED };

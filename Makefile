@@ -58,7 +58,9 @@ libs  = $(patsubst %,$(BUILD)/lib/%.a,$(1))
 tests := $(patsubst %.c,$(BUILD)/bin/%,$(wildcard tests/unit/*/*_test.c))
 bins  := $(addprefix $(BUILD)/bin/,berthd berth-netd berth-storage berth-registry berth)
 
-host: $(bins)
+preload := $(BUILD)/lib/berth/clone-memory.so
+
+host: $(bins) $(preload)
 all: host guest               ## build berth, berthd, its helpers and the guest (kernel, initramfs)
 
 $(foreach l,$(LAYERS),$(eval $(BUILD)/lib/$(l).a: $(call objs,$(call src,$(l)))))
@@ -92,6 +94,7 @@ test_set = $(if $(filter orchestrator,$(1)),orchestrator $(filter-out $(drivers)
         fake base llhttp,$(if $(filter reconciler,$(1)),scenario) $(1) $(uses_$(1)))
 $(foreach l,$(LAYERS),$(foreach t,$(filter $(BUILD)/bin/tests/unit/$(l)/%,$(tests)),\
         $(eval $(t): $(t:$(BUILD)/bin/%=$(BUILD)/obj/%.o) $(call libs,$(call test_set,$(l))))))
+$(BUILD)/bin/tests/unit/vz/clone_memory_test: | $(preload)
 # Programs that the tests of one driver on a real system use.
 drivers_of_tests := $(addprefix $(BUILD)/bin/tests/system/,net_driver net_enter guest_driver \
         template_driver)
@@ -146,6 +149,13 @@ $(bins) $(tests) $(fuzzers) $(drivers_of_tests):
 	@echo "  LINK  $@"
 	$(q)mkdir -p $(@D)
 	$(q)$(CC) $(CFLAGS) $(host_ldflags) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+# What clones' QEMUs load first. No sanitizers: QEMU has none.
+$(preload): vz/preload/clone_memory.c Makefile
+	@echo "  SO    $@"
+	$(q)mkdir -p $(@D)
+	$(q)$(CC) -std=gnu17 -D_GNU_SOURCE -O2 -fPIC -shared $(hardening) $(warnings) \
+	        -Wl,-z,relro,-z,now,-z,noexecstack -s -o $@ $<
 
 # The guest: PID 1, built static against musl, as an initramfs; and the kernel, built once into the
 # user's cache. Both are used as they are by every VM.
@@ -282,6 +292,7 @@ install: all                    ## into $(DESTDIR)$(PREFIX)
 	install -D -m 755 $(BUILD)/bin/berth-netd $(DESTDIR)$(PREFIX)/lib/berth/berth-netd
 	install -D -m 755 $(BUILD)/bin/berth-storage $(DESTDIR)$(PREFIX)/lib/berth/berth-storage
 	install -D -m 755 $(BUILD)/bin/berth-registry $(DESTDIR)$(PREFIX)/lib/berth/berth-registry
+	install -D -m 644 $(preload) $(DESTDIR)$(PREFIX)/lib/berth/clone-memory.so
 	install -D -m 644 $(BUILD)/guest/vmlinux $(DESTDIR)$(PREFIX)/lib/berth/vmlinux
 	install -D -m 644 $(BUILD)/guest/initramfs $(DESTDIR)$(PREFIX)/lib/berth/initramfs
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/lib/systemd/,system user) \

@@ -429,6 +429,7 @@ void daemon_close(struct daemon *d)
         free(d->volumes_dir);
         free(d->kernel);
         free(d->initrd);
+        free(d->preload);
         free(d->storage);
         free(d->netd);
         if (d->lock_fd >= 0)

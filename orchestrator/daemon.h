@@ -50,7 +50,7 @@ struct follower {
 struct daemon {
         struct ev_loop *loop;
         struct roots roots;
-        char *scratch_dir, *volumes_dir, *kernel, *initrd, *storage, *netd;
+        char *scratch_dir, *volumes_dir, *kernel, *initrd, *preload, *storage, *netd;
         char machine_id[MACHINE_ID_MAX];
         struct accel_verdict accel;
         bool accel_known;
@@ -75,7 +75,8 @@ struct daemon {
         int pool_size;     /* as in daemon_options */
         double overcommit; /* likewise */
         char pool_reason[200];
-        struct instance_env env; /* see container_of in daemon.c */
+        char preload_reason[200]; /* why clones give no memory back; "": they do */
+        struct instance_env env;  /* see container_of in daemon.c */
 
         struct desired **desired; /* sorted by stack name */
         size_t desired_len;

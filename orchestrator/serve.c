@@ -26,6 +26,9 @@
 /* How long processes that were killed may take to be gone. */
 #define LAST_ENDS_S 2.0
 
+/* What every clone's QEMU loads first: vz/preload/clone_memory.c. */
+#define PRELOAD "clone-memory.so"
+
 static void on_server_done(void *arg)
 {
         struct daemon *d = arg;
@@ -88,12 +91,15 @@ static void open_templates(struct daemon *d)
         const struct templates_env env = {.loop = d->loop,
                                           .kernel = d->kernel,
                                           .initrd = d->initrd,
+                                          .preload = d->preload,
                                           .dir = dir,
                                           .accel = d->accel.accel,
                                           .on_change = on_template_change,
                                           .ctx = d};
         struct err err = ERR_INIT;
 
+        if (*d->preload_reason)
+                log_warn("template", "", "%s", d->preload_reason);
         if (templates_new(&env, &d->templates, &err) < 0)
                 log_warn("template", "", "every VM boots: %s", err.msg);
         d->env.templates = d->templates;
@@ -171,6 +177,20 @@ static char *find_part(const char *self, const char *beside, const char *name)
         return xasprintf("%s/%s", BERTH_LIBDIR, name);
 }
 
+/* Without it all works, only that a clone keeps the memory which its service has freed. */
+static void find_preload(struct daemon *d, const char *self)
+{
+        AUTO_FREE char *path = find_part(self, "../lib/berth/", PRELOAD);
+
+        /* The dynamic linker's list has no way to write these two. */
+        if (access(path, R_OK) == 0 && !strpbrk(path, ": "))
+                d->preload = STEAL(path);
+        else
+                (void)snprintf(d->preload_reason, sizeof(d->preload_reason),
+                               "clones keep the memory that services free: %.120s %s", path,
+                               access(path, R_OK) < 0 ? "is missing" : "has a blank or colon");
+}
+
 static int find_programs(struct daemon *d, struct err *err)
 {
         char self[4096];
@@ -181,6 +201,7 @@ static int find_programs(struct daemon *d, struct err *err)
         self[n] = '\0';
         d->kernel = find_part(self, "../guest/", "vmlinux");
         d->initrd = find_part(self, "../guest/", "initramfs");
+        find_preload(d, self);
         d->netd = find_part(self, "", "berth-netd");
         d->storage = find_part(self, "", "berth-storage");
         if (access(d->kernel, R_OK) < 0)

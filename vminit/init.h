@@ -57,6 +57,8 @@ struct init {
         int rehearsal_report;
         struct fail rehearsal_fail;
 
+        uint64_t balloon_ns; /* when to look for a balloon; 0: not now */
+
         bool attached;
         uint8_t nonce[WIRE_MAGIC_LEN];
         bool tell_hello, tell_configured, tell_started, tell_exited, tell_oom, tell_end[2];
@@ -113,6 +115,12 @@ void service_exec(struct init *in, uint32_t id);
 void service_reap(struct init *in);
 void service_check_reports(struct init *in);
 void service_check_oom(struct init *in);
+
+/**
+ * Have free memory reported, once its time has come. Milliseconds until then; -1: it is done, or
+ * nothing has been started yet.
+ */
+int service_balloon(struct init *in);
 
 /**
  * Watch a session's descriptors.

@@ -180,7 +180,7 @@ int main(int argc, char **argv)
         for (;;) {
                 struct epoll_event events[EVENTS_MAX];
                 init_work(&in);
-                int n = epoll_wait(in.epoll, events, EVENTS_MAX, -1);
+                int n = epoll_wait(in.epoll, events, EVENTS_MAX, service_balloon(&in));
                 for (int i = 0; i < n; i++)
                         take_event(&in, &events[i]);
         }

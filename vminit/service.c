@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "vminit/apply.h"
+#include "vminit/balloon.h"
 #include "vminit/cgroup.h"
 #include "vminit/init.h"
 #include "vminit/mounts.h"
@@ -22,6 +23,9 @@
 
 #define GRACE_MAX_MS \
         UINT64_C(86400000) /* a day; keeps the timer's arithmetic far from its limits */
+
+/* The first second of a service is its own. */
+#define BALLOON_AFTER_NS UINT64_C(1000000000)
 
 static void watch(struct init *in, int fd, uint32_t events)
 {
@@ -217,8 +221,25 @@ static void main_started(struct init *in)
 {
         in->state = WIRE_S_RUNNING;
         in->tell_started = true;
-        if (in->run == 1)
+        if (in->run == 1) {
                 init_phase(in, "exec");
+                in->balloon_ns = sys_now_ns() + BALLOON_AFTER_NS;
+        }
+}
+
+int service_balloon(struct init *in)
+{
+        const struct config *c = &in->config;
+        uint64_t now = sys_now_ns();
+        struct fail f;
+        if (in->balloon_ns == 0)
+                return -1;
+        if (now < in->balloon_ns)
+                return (int)((in->balloon_ns - now) / 1000000) + 1;
+        in->balloon_ns = 0;
+        if (balloon_open(c->n_disks + c->shares.n + c->n_interfaces, &f))
+                init_log(in, "%s", f.text); /* the service runs without */
+        return -1;
 }
 
 static void main_ended(struct init *in, bool ran)

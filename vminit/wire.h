@@ -49,6 +49,9 @@
  */
 #define WIRE_SERIAL_VOLUME "vol0"
 
+/* The virtio-mmio slot of the balloon, which only a VM with less than 7 other devices has. */
+#define WIRE_SLOT_BALLOON 7
+
 /* MAC of the network card of a machine that waits for a service: it gets the service's then. */
 #define WIRE_PLACEHOLDER_MAC "02:62:65:72:74:68"
 /* Longest body: one environment string of the kernel's own limit (128 KiB) and some TLV headers. */

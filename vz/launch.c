@@ -22,6 +22,8 @@
 /* dir/guest.sock and the NUL must fit into sun_path. */
 #define DIR_MAX 90
 
+#define PRELOAD "LD_PRELOAD="
+
 struct fds {
         struct spawn_fd list[SPAWN_FDS_MAX];
         size_t len;
@@ -76,12 +78,29 @@ static bool may_raise(void)
         return geteuid() == 0 || (getrlimit(RLIMIT_NICE, &limit) == 0 && limit.rlim_cur >= 20);
 }
 
+/* Our environment, with a library to load first; the list is the caller's, the rest is ours. */
+static const char **with_preload(const char *setting)
+{
+        const char **env = NULL;
+        size_t len = 0;
+
+        for (char **e = environ; *e; e++)
+                if (!has_prefix(*e, PRELOAD))
+                        *(const char **)array_push(&env, &len) = *e;
+        *(const char **)array_push(&env, &len) = setting;
+        *(const char **)array_push(&env, &len) = NULL;
+        return env;
+}
+
 static int spawn_qemu(const struct vm_spec *spec, const struct process_mode *mode, char **argv,
                       struct vm_process *p, struct err *err)
 {
         AUTO_CLOSE int qmp = -1, guest = -1, console = -1;
+        AUTO_FREE char *setting = mode->preload ? xasprintf(PRELOAD "%s", mode->preload) : NULL;
+        AUTO_FREE const char **env = setting ? with_preload(setting) : NULL;
         struct fds fds = {.len = 0};
         struct spawn spawn = {.argv = (const char *const *)(void *)argv,
+                              .env = env,
                               .fds = fds.list,
                               .binds = spec->binds,
                               .bind_count = spec->binds_len,
@@ -151,6 +170,7 @@ int process_launch(const struct vm_spec *spec, const struct process_mode *mode,
                                                            : VM_BOOT;
         unsigned tsc_khz = mode || spec->accel != ACCEL_TCG ? how->tsc_khz : tsc_measure_khz();
         __attribute__((cleanup(free_argv))) char **argv = NULL;
+        bool balloon = how->role == MACHINE_COLD || (how->role == MACHINE_CLONE && how->preload);
         struct vm_process p = {.pidfd = -1, .accel = spec->accel, .birth = birth};
         struct vm_file file = {.accel = spec->accel,
                                .memory_bytes = spec->memory_bytes,
@@ -159,7 +179,7 @@ int process_launch(const struct vm_spec *spec, const struct process_mode *mode,
         int r = check_spec(spec, err);
 
         if (r == 0)
-                r = machine_argv(spec, how->role, tsc_khz, &argv, err);
+                r = machine_argv(spec, how->role, balloon, tsc_khz, &argv, err);
         if (r == 0)
                 r = vm_file_boot_id(file.boot_id, err);
         if (r == 0)

@@ -30,6 +30,7 @@ struct words {
         char **argv;
         size_t len;
         unsigned slot; /* next free one */
+        bool balloon;  /* in the last one */
 };
 
 static void word(struct words *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -217,11 +218,35 @@ static void add_share(struct words *w, size_t i, const struct vm_share *share)
 }
 
 /*
+ * What the guest frees goes back to the host, only where the last slot is left over. A clone sees
+ * its template's page where it gave one back: without page-poison a kernel that counts on what free
+ * pages hold (init_on_free) does not report them.
+ */
+static void add_balloon(struct words *w)
+{
+        if (w->slot >= MACHINE_SLOTS)
+                return;
+        w->balloon = true;
+        word(w, "-device");
+        word(w,
+             "virtio-balloon-device,id=balloon,bus=virtio-mmio-bus.%d,free-page-reporting=on,"
+             "page-poison=off",
+             MACHINE_SLOT_BALLOON);
+}
+
+static bool kernel_sees(const struct words *w, enum machine_role role, unsigned slot)
+{
+        /* A template's kernel must know the slots that its clones will use. */
+        return role == MACHINE_TEMPLATE || slot < w->slot ||
+               (w->balloon && slot == MACHINE_SLOT_BALLOON);
+}
+
+/*
  * The kernel's command line. A guest resets by triple fault (there is no ACPI and no keyboard
  * controller) and -no-reboot ends QEMU then. Under TCG the host knows the clock's rate better than
  * the guest could measure it, patching code is expensive, and there is no boundary to mitigate.
  */
-static void add_kernel(struct words *w, const struct vm_spec *spec, unsigned slots,
+static void add_kernel(struct words *w, const struct vm_spec *spec, enum machine_role role,
                        unsigned tsc_khz)
 {
         AUTO_STRBUF struct strbuf line = STRBUF_INIT(2048); /* the kernel's own limit */
@@ -232,9 +257,10 @@ static void add_kernel(struct words *w, const struct vm_spec *spec, unsigned slo
                 strbuf_adds(&line, " tsc=reliable mitigations=off noreplace-smp no_timer_check");
         if (tsc_khz)
                 strbuf_addf(&line, " tsc_early_khz=%u", tsc_khz);
-        for (unsigned i = 0; i < slots; i++)
-                strbuf_addf(&line, " virtio_mmio.device=0x%x@0x%x:%u", SLOT_STRIDE,
-                            SLOT_BASE + i * SLOT_STRIDE, SLOT_IRQ + i);
+        for (unsigned i = 0; i < MACHINE_SLOTS; i++)
+                if (kernel_sees(w, role, i))
+                        strbuf_addf(&line, " virtio_mmio.device=0x%x@0x%x:%u:%u", SLOT_STRIDE,
+                                    SLOT_BASE + i * SLOT_STRIDE, SLOT_IRQ + i, i);
         word(w, "-kernel");
         word(w, "%s", spec->kernel);
         word(w, "-initrd");
@@ -263,10 +289,10 @@ static void add_devices(struct words *w, const struct vm_spec *spec)
                 add_share(w, i, &spec->shares[i]);
 }
 
-int machine_argv(const struct vm_spec *spec, enum machine_role role, unsigned tsc_khz,
+int machine_argv(const struct vm_spec *spec, enum machine_role role, bool balloon, unsigned tsc_khz,
                  char ***ret_argv, struct err *err)
 {
-        struct words w = {NULL, 0, 0};
+        struct words w = {0};
         char **end;
         int r = check(spec, err);
 
@@ -277,12 +303,13 @@ int machine_argv(const struct vm_spec *spec, enum machine_role role, unsigned ts
         add_machine(&w, spec, role, spec->accel == ACCEL_TCG && !tsc_khz);
         add_channels(&w);
         add_devices(&w, spec);
+        if (balloon)
+                add_balloon(&w);
         if (role == MACHINE_CLONE) {
                 word(&w, "-incoming");
                 word(&w, "defer");
         } else {
-                /* A template's kernel must know the slots that its clones will use. */
-                add_kernel(&w, spec, role == MACHINE_TEMPLATE ? MACHINE_SLOTS : w.slot, tsc_khz);
+                add_kernel(&w, spec, role, tsc_khz);
         }
         end = array_push(&w.argv, &w.len);
         *end = NULL;

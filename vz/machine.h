@@ -11,11 +11,17 @@
 #ifndef VZ_MACHINE_H
 #define VZ_MACHINE_H
 
+#include <stdbool.h>
+
+#include "vminit/wire.h"
 #include "vz/vm.h"
 
 /* Without ACPI microvm has 8 slots; virtio-serial takes one. */
 #define MACHINE_SLOTS       8
 #define MACHINE_DEVICES_MAX VM_DEVICES_MAX
+
+/* The last one, when no device needs it: vminit looks there (vminit/balloon.h). */
+#define MACHINE_SLOT_BALLOON WIRE_SLOT_BALLOON
 
 /* Descriptor numbers inside QEMU; standard error is the console log too, for QEMU's own words. */
 enum machine_fd {
@@ -38,11 +44,13 @@ enum machine_role { MACHINE_COLD, MACHINE_TEMPLATE, MACHINE_CLONE };
 
 /**
  * The argument vector (argv[0] is the program), NULL at its end, for machine_argv_free().
- * tsc_khz: rate of the host's time stamp counter, which a TCG guest sees unchanged; 0: unknown,
- * then the machine gets a PIT and the guest measures. Ignored with KVM. EINVAL: the spec describes
- * no machine; err names the item and what would fit. A clone needs its template's tsc_khz.
+ * balloon: what the guest frees goes back to the host, when there is a slot left; not for a
+ * template. tsc_khz: rate of the host's time stamp counter, which a TCG guest sees unchanged; 0:
+ * unknown, then the machine gets a PIT and the guest measures. Ignored with KVM. EINVAL: the spec
+ * describes no machine; err names the item and what would fit. A clone needs its template's
+ * tsc_khz.
  */
-int machine_argv(const struct vm_spec *spec, enum machine_role role, unsigned tsc_khz,
+int machine_argv(const struct vm_spec *spec, enum machine_role role, bool balloon, unsigned tsc_khz,
                  char ***ret_argv, struct err *err);
 
 /** Free a vector and its strings; NULL is fine. */

@@ -35,7 +35,8 @@ struct process_mode {
         int state_fd;     /* a clone's; a description of its own, at the start */
         unsigned tsc_khz; /* a clone's: its template's; a template's: measured by its maker */
         const char
-                *boot_log; /* a clone's: what its kernel said when the template booted; or NULL */
+                *boot_log;   /* a clone's: what its kernel said when the template booted; or NULL */
+        const char *preload; /* a clone's: see templates_env; NULL: it gives no memory back */
         const struct leash *leash; /* a waiting machine's; NULL: none */
 };
 

@@ -37,7 +37,7 @@ struct template
 
 struct templates {
         struct templates_env env;
-        char *qemu, *kernel, *initrd, *dir;
+        char *qemu, *kernel, *initrd, *preload, *dir;
         struct template *all[TEMPLATES_MAX];
         size_t len;
         unsigned builds; /* names folders */
@@ -270,6 +270,7 @@ int templates_clone(struct templates *ts, const struct vm_spec *spec, struct pro
         }
         mode.tsc_khz = t->files.tsc_khz;
         mode.boot_log = t->files.boot_log;
+        mode.preload = ts->preload;
         t->used_ms = clock_mono_ms();
         t->clones++;
         *ret = mode;
@@ -324,6 +325,7 @@ int templates_new(const struct templates_env *env, struct templates **ret, struc
         ts->qemu = STEAL(qemu);
         ts->kernel = xstrdup(env->kernel);
         ts->initrd = xstrdup(env->initrd);
+        ts->preload = env->preload ? xstrdup(env->preload) : NULL;
         ts->dir = xstrdup(env->dir);
         *ret = ts;
         return 0;
@@ -338,6 +340,7 @@ void templates_free(struct templates *ts)
         free(ts->qemu);
         free(ts->kernel);
         free(ts->initrd);
+        free(ts->preload);
         free(ts->dir);
         free(ts);
 }

@@ -31,7 +31,8 @@
  * 40 MiB at first and at most its own size. */
 #define TEMPLATES_MAX 8
 
-/* A bigger machine is booted: what its guest uses would be in memory twice (docs/templates.md). */
+/* A bigger machine is booted. Where clones have no `preload`, what a guest uses is in memory twice
+ * (docs/templates.md). */
 #define TEMPLATE_MEMORY_MAX (INT64_C(4) << 30)
 
 enum template_state { TEMPLATE_NONE, TEMPLATE_BUILDING, TEMPLATE_READY, TEMPLATE_FAILED };
@@ -42,6 +43,9 @@ struct templates_env {
         struct ev_loop *loop;
         const char *qemu; /* NULL: qemu-system-x86_64 */
         const char *kernel, *initrd;
+        /* What keeps a clone's QEMU from punching holes into the template
+         * (preload/clone_memory.c); NULL: clones do not give memory back. */
+        const char *preload;
         const char *dir; /* exists, ours alone; short, see vm_spec.dir. Emptied at start */
         enum vm_accel accel;
         /* A template got READY or FAILED; from the loop. May be NULL. */

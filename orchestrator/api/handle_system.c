@@ -107,6 +107,7 @@ static json_t *info_json(const struct daemon *d)
         json_object_set_new(j, "memory", daemon_memory_json(d));
         set_time(j, "started", d->started_ms);
         json_object_set_new(j, "templates", templates_json(d));
+        json_set_str(j, "memory_kept", *d->preload_reason ? d->preload_reason : NULL);
         json_object_set_new(j, "pool", pool_json(d));
         return j;
 }

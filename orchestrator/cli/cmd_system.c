@@ -124,6 +124,8 @@ static void print_info(const json_t *info)
         row("kernel", json_str(info, "kernel", NULL));
         json_array_foreach(json_object_get(info, "templates"), i, template)
                 print_template(template);
+        if (*json_str(info, "memory_kept", ""))
+                row("freed", json_str(info, "memory_kept", NULL));
         print_pool(json_object_get(info, "pool"));
         if (streq(json_str(info, "isolation", ""), "tcg"))
                 (void)printf(

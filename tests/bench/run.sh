@@ -299,7 +299,7 @@ if wants clone; then
         mke2fs -q -t ext4 -d "$test_dir/none" "$test_dir/drv/volume.ext4" 16M >/dev/null 2>&1
         cp build/guest/initramfs "$test_dir/drv/"
         BERTH_BENCH=1 build/bin/tests/system/template_driver "$test_dir/drv" build/guest/vmlinux \
-                "$test_dir/drv/initramfs" "$runs" >"$data/driver.tap"
+                "$test_dir/drv/initramfs" "$PWD/build/lib/berth/clone-memory.so" "$runs" >"$data/driver.tap"
         for how in pool clone boot; do
                 for step in up hello configured started; do
                         awk -v how="$how" -v step="$step" '$2 == "bench" && $3 == how {

@@ -72,7 +72,7 @@ wrapper qemu-build-no-memory 'case "$*" in *share=on*) ulimit -v 200000 ;; esac'
 wrapper qemu-clone-no-memory 'case "$*" in *-incoming*) ulimit -v 200000 ;; esac'
 
 "$build/bin/tests/system/template_driver" "$dir" "$build/guest/vmlinux" "$dir/initramfs" \
-        "${BERTH_TEST_CLONES:-100}" >"$dir/tap"
+        "$PWD/$build/lib/berth/clone-memory.so" "${BERTH_TEST_CLONES:-100}" >"$dir/tap"
 sed '/^1\.\./d' "$dir/tap"
 count=$(grep -c '^\(not \)\{0,1\}ok ' "$dir/tap")
 

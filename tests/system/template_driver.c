@@ -21,13 +21,14 @@
 #include "vz/guest.h"
 #include "vz/pool.h"
 #include "vz/template.h"
+#include "vz/usage.h"
 #include "vz/vm.h"
 
 /*
  * Templates and clones with real machines, through vz/template.h and vz/vm.h. Started by template.t
  * with a folder that has root.ext4 and qemu wrappers that spoil things.
  *
- *   usage: template_driver FOLDER KERNEL INITRAMFS CLONES [QEMU]
+ *   usage: template_driver FOLDER KERNEL INITRAMFS PRELOAD CLONES [QEMU]
  *
  * BERTH_BENCH in the environment: a line "# bench ..." with times in µs for each VM.
  */
@@ -40,7 +41,7 @@ static struct {
         struct ev_loop *loop;
         struct templates *templates;
         struct pool *pool;
-        const char *folder, *kernel, *initrd, *qemu;
+        const char *folder, *kernel, *initrd, *preload, *qemu, *script;
         int changes;
         bool timed_out;
         ev_timer timer;
@@ -101,13 +102,17 @@ static const char script[] = "head -c 32 /dev/urandom | hexdump -v -e '1/1 \"%02
                              "date +%s; hostname; cat /sys/class/net/eth0/address\n"
                              "[ -e /mark ] && echo old || echo new; : >/mark\n";
 
+/* It uses memory, says so, and frees it. */
+static const char hog[] = "head -c 50000000 /dev/urandom >/dev/shm/f; echo full\n"
+                          "busybox sleep 2; busybox rm /dev/shm/f; busybox sleep 1000\n";
+
 static void configure(struct one *o)
 {
         static const struct guest_disk disks[] = {{WIRE_DISK_IMAGE, WIRE_SERIAL_IMAGE},
                                                   {WIRE_DISK_SCRATCH, WIRE_SERIAL_SCRATCH}};
         static const struct guest_interface interface = {
                 .mac = "02:be:0a:58:00:05", .addresses = {"10.88.0.5/24"}, .mtu = 1500};
-        const char *const argv[] = {"sh", "-c", script};
+        const char *const argv[] = {"sh", "-c", t.script};
         char hostname[32];
         struct guest_config c = {.hostname = hostname,
                                  .disks = disks,
@@ -361,6 +366,7 @@ static int open_templates(void)
                                           .qemu = t.qemu,
                                           .kernel = t.kernel,
                                           .initrd = t.initrd,
+                                          .preload = t.preload,
                                           .dir = dir,
                                           .on_change = on_change};
         struct err err = ERR_INIT;
@@ -571,6 +577,61 @@ static void bench(size_t runs)
                 }
 }
 
+static int64_t private_mib(const struct one *o)
+{
+        struct vm_usage usage = {0};
+
+        (void)vm_usage(vm_pid(o->vm), &usage, NULL); /* one that is gone uses nothing */
+        return usage.private_bytes >> 20;
+}
+
+static void on_tick(struct ev_loop *loop, ev_timer *w, int revents)
+{
+        (void)loop;
+        (void)w;
+        (void)revents;
+}
+
+static int64_t template_mib(void)
+{
+        struct template_info info = {0};
+
+        (void)templates_at(t.templates, 0, &info); /* there is one */
+        return info.resident_bytes >> 20;
+}
+
+/* What clones write and free is given up by them, and the template neither changes nor grows. */
+static void test_memory_back(void)
+{
+        int64_t before = template_mib();
+        struct one *o[2];
+        ev_timer tick; /* memory is no event */
+
+        t.script = hog;
+        for (size_t i = 0; i < ARRAY_SIZE(o); i++)
+                o[i] = one_start(NULL, -1);
+        ev_timer_init(&tick, on_tick, 0.2, 0.2);
+        ev_timer_start(t.loop, &tick);
+        for (size_t i = 0; i < ARRAY_SIZE(o); i++) {
+                int64_t most;
+
+                ok(wait_for(o[i]->gone || strstr(strbuf_str(&o[i]->out), "full")) && !o[i]->gone,
+                   "clone %zu has used memory", i);
+                most = private_mib(o[i]);
+                ok(wait_for(o[i]->gone || private_mib(o[i]) < most - 40) && !o[i]->gone,
+                   "of its %lld MiB 40 come back", (long long)most);
+                printf("# %lld MiB are left\n", (long long)private_mib(o[i]));
+        }
+        ev_timer_stop(t.loop, &tick);
+        ok(template_mib() <= before + 1, "the template takes %lld MiB, %lld before",
+           (long long)template_mib(), (long long)before);
+        for (size_t i = 0; i < ARRAY_SIZE(o); i++) {
+                ok(vm_birth(o[i]->vm) == VM_CLONE, "which is a clone");
+                one_free(o[i]);
+        }
+        t.script = script;
+}
+
 static void test_clones(size_t wanted)
 {
         char before[DIGEST_TEXT_MAX], after[DIGEST_TEXT_MAX];
@@ -587,8 +648,12 @@ static void test_clones(size_t wanted)
         test_independence(VM_CLONE, wanted);
         digest_templates(after, &files);
         is_str(after, before, "its bytes are what they were");
+        test_memory_back();
+        digest_templates(after, &files);
+        is_str(after, before, "they are after clones gave memory back, too");
+        test_independence(VM_CLONE, 4);
         (void)templates_at(t.templates, 0, &info);
-        is_int(info.clones, wanted, "it counted its clones");
+        is_int(info.clones, wanted + 6, "it counted its clones");
         printf("# %lld KiB at the end\n", (long long)info.resident_bytes >> 10);
 }
 
@@ -669,9 +734,9 @@ int main(int argc, char **argv)
 {
         size_t runs;
 
-        if (argc < 5) {
-                (void)fprintf(stderr,
-                              "usage: template_driver FOLDER KERNEL INITRAMFS CLONES [QEMU]\n");
+        if (argc < 6) {
+                (void)fprintf(stderr, "usage: template_driver FOLDER KERNEL INITRAMFS PRELOAD "
+                                      "CLONES [QEMU]\n");
                 return 2;
         }
         (void)signal(SIGPIPE, SIG_IGN);
@@ -679,8 +744,10 @@ int main(int argc, char **argv)
         t.folder = argv[1];
         t.kernel = argv[2];
         t.initrd = argv[3];
-        t.qemu = argv[5];
-        runs = (size_t)strtoul(argv[4], NULL, 10);
+        t.preload = argv[4];
+        t.script = script;
+        t.qemu = argv[6];
+        runs = (size_t)strtoul(argv[5], NULL, 10);
         if (unshare(CLONE_NEWNET) < 0) { /* for taps */
                 perror("network namespace");
                 return 1;

@@ -39,15 +39,15 @@ static struct vm_spec full(void)
 }
 
 static void golden(const char *name, const struct vm_spec *spec, enum machine_role role,
-                   unsigned tsc_khz)
+                   bool balloon, unsigned tsc_khz)
 {
         AUTO_STRBUF struct strbuf got = STRBUF_INIT(64 << 10);
         AUTO_FREE char *path = NULL, *want = NULL;
         struct err err = ERR_INIT;
         char **argv = NULL;
 
-        if (!ok(machine_argv(spec, role, tsc_khz, &argv, &err) == 0, "%s: an argv (%s)", name,
-                err.msg))
+        if (!ok(machine_argv(spec, role, balloon, tsc_khz, &argv, &err) == 0, "%s: an argv (%s)",
+                name, err.msg))
                 return;
         for (size_t i = 0; argv[i]; i++)
                 strbuf_addf(&got, "%s\n", argv[i]);
@@ -64,7 +64,8 @@ static void refused(const struct vm_spec *spec, const char *part)
         struct err err = ERR_INIT;
         char **argv = NULL;
 
-        is_int(machine_argv(spec, MACHINE_COLD, 0, &argv, &err), -EINVAL, "refused: %s", part);
+        is_int(machine_argv(spec, MACHINE_COLD, true, 0, &argv, &err), -EINVAL, "refused: %s",
+               part);
         has_str(err.msg, part, "says so");
         ok(!argv, "no argv");
         machine_argv_free(argv);
@@ -103,13 +104,15 @@ int main(void)
 {
         struct vm_spec s = full();
 
-        golden("small-tcg.argv", &small, MACHINE_COLD, 2596128);
-        golden("full-tcg-pit.argv", &s, MACHINE_COLD, 0);
+        golden("small-tcg.argv", &small, MACHINE_COLD, true, 2596128);
+        golden("full-tcg-pit.argv", &s, MACHINE_COLD, true, 0);
         s.accel = ACCEL_KVM;
-        golden("full-kvm.argv", &s, MACHINE_COLD, 2596128);
-        golden("template-tcg.argv", &small, MACHINE_TEMPLATE, 2596128);
+        golden("full-kvm.argv", &s, MACHINE_COLD, true, 2596128);
+        golden("template-tcg.argv", &small, MACHINE_TEMPLATE, false, 2596128);
         s.accel = ACCEL_TCG;
-        golden("clone-tcg.argv", &s, MACHINE_CLONE, 2596128);
+        golden("clone-full-tcg.argv", &s, MACHINE_CLONE, true, 2596128);
+        golden("clone-tcg.argv", &small, MACHINE_CLONE, true, 2596128);
+        golden("clone-tcg-keeps.argv", &small, MACHINE_CLONE, false, 2596128);
         test_refusals();
         return tap_done();
 }

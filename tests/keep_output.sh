@@ -6,5 +6,5 @@ kept=$BERTH_FAILED/$1
 mkdir -p "$(dirname "$kept")"
 "$1" | tee "$kept"
 code=$?
-[ "$code" != 0 ] || rm -f "$kept"
+[ "$code" != 0 ] || grep -q '^not ok' "$kept" || rm -f "$kept"
 exit "$code"

@@ -3,7 +3,7 @@
 # The figures of docs/bench.md: berth beside podman on this machine, run by run in turn, with the
 # same image. Raw data go to build/bench, one number a line; the table goes to standard output.
 #
-#   make bench                  all of it, about 8 minutes on an idle machine
+#   make bench                  all of it, 8 to 18 minutes on an idle machine
 #   BENCH_RUNS=20 BENCH_VMS=50 BENCH_IDLE_S=60 sh tests/bench/run.sh [PART...]
 #
 # Parts: start pool run exec clone stack hello memory fit. podman runs as root; without it its column is

@@ -2,14 +2,12 @@
 #include "vminit/balloon.h"
 
 #include <errno.h>
-#include <stdio.h>
-#include <unistd.h>
 
+#include "vminit/devices.h"
 #include "vminit/sys.h"
 #include "vminit/wire.h"
 
-#define DRIVER "/sys/bus/platform/drivers/virtio-mmio/"
-#define ORDER  "/sys/module/page_reporting/parameters/page_reporting_order"
+#define ORDER "/sys/module/page_reporting/parameters/page_reporting_order"
 
 /*
  * The smallest run of free pages that is reported, as a power of two: 128 KiB. The kernel's own
@@ -20,14 +18,9 @@
 
 int balloon_open(size_t n, struct fail *f)
 {
-        char name[32], path[96];
-        int rc = 0;
         if (n >= WIRE_SLOT_BALLOON)
                 return 0;
-        (void)snprintf(name, sizeof(name), "virtio-mmio.%d", WIRE_SLOT_BALLOON);
-        (void)snprintf(path, sizeof(path), DRIVER "%s", name);
-        if (access(path, F_OK) != 0) /* a VM that booted with it has the driver already */
-                rc = sys_write_file(DRIVER "bind", name);
+        int rc = devices_bind_slot(WIRE_SLOT_BALLOON);
         if (rc == -ENODEV)
                 return 0;
         if (rc)

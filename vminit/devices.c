@@ -20,15 +20,18 @@ int devices_unbind(size_t n, struct fail *f)
         return 0;
 }
 
+int devices_bind_slot(size_t slot)
+{
+        char name[32], path[96];
+        (void)snprintf(name, sizeof(name), "virtio-mmio.%zu", slot);
+        (void)snprintf(path, sizeof(path), DRIVER "%s", name);
+        return access(path, F_OK) == 0 ? 0 : sys_write_file(DRIVER "bind", name);
+}
+
 int devices_bind(size_t n, struct fail *f)
 {
         for (size_t slot = 1; slot <= n; slot++) {
-                char name[32], path[96];
-                (void)snprintf(name, sizeof(name), "virtio-mmio.%zu", slot);
-                (void)snprintf(path, sizeof(path), DRIVER "%s", name);
-                if (access(path, F_OK) == 0)
-                        continue;
-                int rc = sys_write_file(DRIVER "bind", name);
+                int rc = devices_bind_slot(slot);
                 if (rc)
                         return fail_set(f, -rc, "bind the device in slot %zu", slot);
         }

@@ -13,6 +13,11 @@
  */
 
 /**
+ * Bind one slot, unless it has its driver. 0, or -errno; ENODEV: nothing is there.
+ */
+int devices_bind_slot(size_t slot);
+
+/**
  * Bind slots 1 to n that have no driver yet. In a VM that booted with its devices all have one.
  */
 int devices_bind(size_t n, struct fail *f);

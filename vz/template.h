@@ -43,8 +43,8 @@ struct templates_env {
         struct ev_loop *loop;
         const char *qemu; /* NULL: qemu-system-x86_64 */
         const char *kernel, *initrd;
-        /* What keeps a clone's QEMU from punching holes into the template
-         * (preload/clone_memory.c); NULL: clones do not give memory back. */
+        /* What a clone's QEMU loads first, so that it can give memory back
+         * (preload/clone_memory.c); NULL: clones do not. */
         const char *preload;
         const char *dir; /* exists, ours alone; short, see vm_spec.dir. Emptied at start */
         enum vm_accel accel;

@@ -9,7 +9,7 @@
 #include "base/mem.h"
 #include "vminit/wire.h"
 
-#define PROBE_EARLY_MS 250
+#define PROBE_EARLY_MS 100
 
 static void probe_test(struct probe *p, bool early);
 
@@ -135,6 +135,14 @@ static int64_t beat_ms(const struct probe *p, int64_t now)
         return p->spec.interval_ms;
 }
 
+/* Whoever waits for the service waits at most a quarter longer than it took to get ready. */
+static int64_t early_ms(const struct probe *p, int64_t now)
+{
+        int64_t quarter = (now - p->started_ms) / 4;
+
+        return quarter > PROBE_EARLY_MS ? quarter : PROBE_EARLY_MS;
+}
+
 /* After a test: when does the next one run? Early tests fill the gap before the next beat. */
 static void schedule(struct probe *p)
 {
@@ -145,12 +153,7 @@ static void schedule(struct probe *p)
                 p->due_ms = now + beat_ms(p, now);
                 left = p->due_ms - now;
         }
-        if (p->state == HEALTH_STARTING && p->early_ms < left) {
-                arm(p, p->early_ms);
-                p->early_ms *= 2;
-                return;
-        }
-        arm(p, left);
+        arm(p, p->state == HEALTH_STARTING && early_ms(p, now) < left ? early_ms(p, now) : left);
 }
 
 static char *failure_text(const struct probe *p, const struct guest_exit *exit)
@@ -334,7 +337,6 @@ void probe_start(struct probe *p, struct guest *guest, struct probe_spec *spec,
                 return;
         }
         p->started_ms = clock_mono_ms();
-        p->early_ms = PROBE_EARLY_MS;
         p->failures = 0;
         p->due_ms = p->started_ms + p->spec.interval_ms;
         probe_set(p, state == HEALTH_NONE ? HEALTH_STARTING : state, NULL);

@@ -6,9 +6,9 @@
  * count.
  *
  * Better than waiting a whole interval for the first answer: while the state is STARTING the test
- * also runs early (at once, then after 250 ms, doubling up to the interval). Such an early failure
- * counts for nothing, so a service is never unhealthy sooner than the specification says, but often
- * healthy sooner.
+ * also runs early (at once, then after a quarter of the time since the start, at least 100 ms, up
+ * to the interval). Such an early failure counts for nothing, so a service is never unhealthy
+ * sooner than the specification says, but often healthy sooner.
  */
 #ifndef ORCHESTRATOR_PROBE_H
 #define ORCHESTRATOR_PROBE_H
@@ -61,7 +61,6 @@ struct probe {
         size_t runs_len;
         struct probe_run *run; /* the one whose result counts, or NULL */
         bool early;            /* it is an early one */
-        unsigned early_ms;     /* delay before the next early test */
         int failures;          /* in a row, that count */
         int64_t started_ms, due_ms;
         struct strbuf output; /* of the present test */

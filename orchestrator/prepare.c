@@ -57,14 +57,14 @@ static unsigned vm_cpus(const struct service *service, enum vm_accel accel)
         return n < host ? n : host;
 }
 
-static void vm_shape(const struct instance *in, const struct service *service, int64_t *ret_memory,
-                     unsigned *ret_cpus)
+void instance_shape(const struct instance_env *env, const struct service *service,
+                    int64_t *ret_memory, unsigned *ret_cpus)
 {
         *ret_memory = instance_memory(service);
-        *ret_cpus = vm_cpus(service, in->env->accel);
+        *ret_cpus = vm_cpus(service, env->accel);
 }
 
-/* What a waiting machine has room for: a network card, and disks that are written to. */
+/* What a waiting machine has room for: network cards, and disks that are written to. */
 static bool fits_pool(const struct instance *in, const struct service *service)
 {
         size_t disks = 2;
@@ -76,20 +76,27 @@ static bool fits_pool(const struct instance *in, const struct service *service)
                         return false;
                 disks++;
         }
-        return disks <= POOL_DISKS && service->networks_len == 1;
+        return disks <= POOL_DISKS && service->networks_len >= 1 &&
+               service->networks_len <= POOL_NICS;
 }
 
 static void reserve_machine(struct instance *in, const struct service *service)
 {
+        int taps[POOL_NICS];
         int64_t memory;
         unsigned cpus;
 
-        if (!in->env->pool || !fits_pool(in, service))
+        if (!in->env->pool || in->ahead || !fits_pool(in, service))
                 return;
-        vm_shape(in, service, &memory, &cpus);
+        instance_shape(in->env, service, &memory, &cpus);
         pool_want(in->env->pool, memory, cpus);
-        in->member = pool_reserve(in->env->pool, memory, cpus, &in->nics[0].tap_fd);
+        in->member = pool_reserve(in->env->pool, memory, cpus, taps);
         in->pooled = in->member != NULL;
+        for (size_t i = 0; in->pooled && i < POOL_NICS; i++)
+                if (i < in->nics_len)
+                        in->nics[i].tap_fd = taps[i];
+                else
+                        (void)close(taps[i]); /* QEMU has its own copy */
         in->pool_memory = memory;
         in->pool_cpus = cpus;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The network side of preparing a VM: addresses, and a tap on each network. netd makes one, or the
- * tap of a machine that waits is moved there. That takes 16 ms, in which the machine is claimed and
- * configured: only the service waits for it. When it fails the machine is given up, and netd is
- * asked as for any other VM.
+ * The network side of preparing a VM: addresses, and a tap on each network. netd makes one, or that
+ * of a machine that waits is moved there. That takes 16 ms, in which the machine is claimed and
+ * configured: only the service waits for it. When one cannot be moved the machine is given up, and
+ * netd is asked for all as for any other VM.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -20,17 +20,27 @@ struct tap_request {
         size_t nic;
 };
 
-/* Its VM was claimed before its tap could not be moved: a clone with this one takes its place. It
- * may have mounted its scratch disk, which has no journal. */
+static void close_taps(struct instance *in)
+{
+        for (size_t i = 0; i < in->nics_len; i++)
+                if (in->nics[i].tap_fd >= 0)
+                        (void)close(steal_fd(&in->nics[i].tap_fd)); /* it has no data to lose */
+}
+
+/* Its VM was claimed before a tap could not be moved: a clone with those that netd made takes its
+ * place. It may have mounted its scratch disk, which has no journal. */
 static void replace_machine(struct instance *in)
 {
-        AUTO_CLOSE int tap = steal_fd(&in->nics[0].tap_fd);
         AUTO_CLOSE int scratch = -1;
+        int taps[VM_NICS_MAX];
         struct err err = ERR_INIT;
 
+        for (size_t i = 0; i < in->nics_len; i++)
+                taps[i] = in->nics[i].tap_fd;
         if (prepare_scratch(in, &scratch, &err) < 0 ||
-            vm_replace(in->vm, tap, scratch, in->pool_reason, &err) < 0)
+            vm_replace(in->vm, taps, scratch, in->pool_reason, &err) < 0)
                 instance_fail(in, EXIT_PREPARE, err.msg);
+        close_taps(in);
 }
 
 static void on_tap_opened(void *ctx, int tap_fd, const struct err *err)
@@ -46,7 +56,7 @@ static void on_tap_opened(void *ctx, int tap_fd, const struct err *err)
         }
         if (in && err && err->code != ECANCELED) /* then it is not wanted any more */
                 instance_fail(in, EXIT_PREPARE, err->msg);
-        else if (in && in->vm)
+        else if (in && in->vm && instance_has_taps(in))
                 replace_machine(in);
         else if (in)
                 in->env->on_change(in->env, in);
@@ -163,8 +173,8 @@ void instance_drop_member(struct instance *in)
 static int give_up_member(struct instance *in, const struct err *why, struct err *err)
 {
         instance_drop_member(in);
-        if (in->nics[0].tap_fd >= 0)
-                (void)close(steal_fd(&in->nics[0].tap_fd)); /* a tap has no data to lose */
+        instance_forget_taps(in);
+        close_taps(in);
         free(in->pool_reason);
         in->pool_reason = xasprintf("%s%s", in->vm ? "" : "no machine of the pool: ", why->msg);
         return open_taps(in, err);
@@ -177,10 +187,12 @@ static void on_tap_moved(void *ctx, int none, const struct err *err)
         struct err why = ERR_INIT;
 
         (void)none;
-        free(request);
-        if (!in)
+        if (!in) {
+                free(request);
                 return;
-        in->nics[0].request = NULL;
+        }
+        in->nics[request->nic].request = NULL;
+        free(request);
         if (in->state != VM_PREPARING && in->state != VM_BOOTING)
                 return; /* it failed or is stopped: nothing comes any more */
         if (!err)
@@ -189,21 +201,31 @@ static void on_tap_moved(void *ctx, int none, const struct err *err)
                 instance_fail(in, EXIT_PREPARE, why.msg);
 }
 
+static int move_taps(struct instance *in, struct err *err)
+{
+        int r = 0;
+
+        for (size_t i = 0; r == 0 && i < in->nics_len; i++) {
+                struct tap_request *request = request_new(in, i);
+
+                r = networks_move_tap(
+                        in->env->networks, nic_stack(in, &in->nics[i]), nic_network(&in->nics[i]),
+                        pool_member_tap_name(in->member, i), on_tap_moved, request, err);
+                if (r < 0) {
+                        in->nics[i].request = NULL;
+                        free(request);
+                }
+        }
+        return r;
+}
+
 int instance_ask_taps(struct instance *in, struct err *err)
 {
         struct err why = ERR_INIT;
-        struct tap_request *request;
 
         if (!in->member)
                 return open_taps(in, err);
-        request = request_new(in, 0);
-        if (networks_move_tap(in->env->networks, nic_stack(in, &in->nics[0]),
-                              nic_network(&in->nics[0]), pool_member_tap_name(in->member),
-                              on_tap_moved, request, &why) == 0)
-                return 0;
-        in->nics[0].request = NULL;
-        free(request);
-        return give_up_member(in, &why, err);
+        return move_taps(in, &why) < 0 ? give_up_member(in, &why, err) : 0;
 }
 
 bool instance_has_taps(const struct instance *in)

@@ -16,6 +16,7 @@
 #include "vminit/net.h"
 #include "vminit/rootfs.h"
 #include "vminit/sys.h"
+#include "vminit/wire.h"
 
 /*
  * Clones of one template share the state of the random pool: before the host's seed is in, nothing
@@ -96,7 +97,10 @@ int apply_boot(struct fail *f)
 
 static int bind_devices(const struct config *c, struct fail *f)
 {
-        return devices_bind(c->n_disks + c->shares.n + c->n_interfaces, f);
+        struct wire_slots slots;
+        if (!wire_slots_of(c->n_disks, c->n_interfaces, c->shares.n, &slots))
+                return fail_set(f, 0, "more devices than a machine has room for");
+        return devices_bind(slots.mask, f);
 }
 
 int apply_service(const struct config *c, struct fail *f)

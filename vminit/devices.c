@@ -5,35 +5,38 @@
 #include <unistd.h>
 
 #include "vminit/sys.h"
+#include "vminit/wire.h"
 
 #define DRIVER "/sys/bus/platform/drivers/virtio-mmio/"
 
-int devices_unbind(size_t n, struct fail *f)
+int devices_unbind(unsigned mask, struct fail *f)
 {
-        for (size_t slot = 1; slot <= n; slot++) {
+        for (unsigned slot = 1; slot < WIRE_SLOTS; slot++) {
                 char name[32];
-                (void)snprintf(name, sizeof(name), "virtio-mmio.%zu", slot);
+                if (!(mask & 1u << slot))
+                        continue;
+                (void)snprintf(name, sizeof(name), "virtio-mmio.%u", slot);
                 int rc = sys_write_file(DRIVER "unbind", name);
                 if (rc)
-                        return fail_set(f, -rc, "unbind the device in slot %zu", slot);
+                        return fail_set(f, -rc, "unbind the device in slot %u", slot);
         }
         return 0;
 }
 
-int devices_bind_slot(size_t slot)
+int devices_bind_slot(unsigned slot)
 {
         char name[32], path[96];
-        (void)snprintf(name, sizeof(name), "virtio-mmio.%zu", slot);
+        (void)snprintf(name, sizeof(name), "virtio-mmio.%u", slot);
         (void)snprintf(path, sizeof(path), DRIVER "%s", name);
         return access(path, F_OK) == 0 ? 0 : sys_write_file(DRIVER "bind", name);
 }
 
-int devices_bind(size_t n, struct fail *f)
+int devices_bind(unsigned mask, struct fail *f)
 {
-        for (size_t slot = 1; slot <= n; slot++) {
-                int rc = devices_bind_slot(slot);
+        for (unsigned slot = 1; slot < WIRE_SLOTS; slot++) {
+                int rc = mask & 1u << slot ? devices_bind_slot(slot) : 0;
                 if (rc)
-                        return fail_set(f, -rc, "bind the device in slot %zu", slot);
+                        return fail_set(f, -rc, "bind the device in slot %u", slot);
         }
         return 0;
 }

@@ -2,8 +2,6 @@
 #ifndef VMINIT_DEVICES_H
 #define VMINIT_DEVICES_H
 
-#include <stddef.h>
-
 #include "vminit/fail.h"
 
 /*
@@ -15,16 +13,17 @@
 /**
  * Bind one slot, unless it has its driver. 0, or -errno; ENODEV: nothing is there.
  */
-int devices_bind_slot(size_t slot);
+int devices_bind_slot(unsigned slot);
 
 /**
- * Bind slots 1 to n that have no driver yet. In a VM that booted with its devices all have one.
+ * Bind those slots of a mask that have no driver yet, the lowest first. In a VM that booted with
+ * its devices all have one.
  */
-int devices_bind(size_t n, struct fail *f);
+int devices_bind(unsigned mask, struct fail *f);
 
 /**
- * Take the drivers off the devices in slots 1 to n again.
+ * Take the drivers off the devices in these slots again.
  */
-int devices_unbind(size_t n, struct fail *f);
+int devices_unbind(unsigned mask, struct fail *f);
 
 #endif

@@ -168,13 +168,17 @@ static int find_interface(int fd, const char *mac, char *ret_name)
         return 0;
 }
 
-/* A machine of the host's pool has its card longer than its address. */
-static int adopt_placeholder(int fd, const char *mac, char *ret_name)
+/* A machine of the host's pool has its cards longer than their addresses. */
+static int adopt_placeholder(int fd, size_t number, const char *mac, char *ret_name)
 {
+        static const char *const placeholders[WIRE_PLACEHOLDER_CARDS] = {WIRE_PLACEHOLDER_MAC_1,
+                                                                         WIRE_PLACEHOLDER_MAC_2};
         struct request r;
         unsigned b[6];
         unsigned char bytes[6];
-        int index = find_interface(fd, WIRE_PLACEHOLDER_MAC, ret_name);
+        int index = number < WIRE_PLACEHOLDER_CARDS
+                            ? find_interface(fd, placeholders[number], ret_name)
+                            : 0;
         if (!index ||
             sscanf(mac, "%2x:%2x:%2x:%2x:%2x:%2x", &b[0], &b[1], &b[2], &b[3], &b[4], &b[5]) != 6)
                 return 0;
@@ -194,7 +198,7 @@ static int rename_all(int netlink, const struct config *c, int *indexes, struct 
         for (size_t i = 0; i < c->n_interfaces; i++) {
                 indexes[i] = find_interface(netlink, c->interfaces[i].mac, current);
                 if (!indexes[i])
-                        indexes[i] = adopt_placeholder(netlink, c->interfaces[i].mac, current);
+                        indexes[i] = adopt_placeholder(netlink, i, c->interfaces[i].mac, current);
                 if (!indexes[i])
                         return fail_set(f, ENODEV, "network interface %s", c->interfaces[i].mac);
                 (void)snprintf(name, sizeof(name), "eth%zu", i);

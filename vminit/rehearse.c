@@ -16,15 +16,16 @@
 #include "vminit/rootfs.h"
 #include "vminit/sys.h"
 
-/* What the host's pool puts into the first slots. */
+/* What is played with of what the host's pool puts into a machine: the second card is as the first.
+ */
 #define DISKS 3
-#define SLOTS 4
+#define CARDS 1
 
 /* The service that is played: it has what most have. */
 static void compose(struct config *c)
 {
         static const struct config_interface interface = {
-                .mac = WIRE_PLACEHOLDER_MAC,
+                .mac = WIRE_PLACEHOLDER_MAC_1,
                 .addresses = {"192.0.2.2/24"},
                 .gateways = {"192.0.2.1"},
                 .n_addresses = 1,
@@ -41,7 +42,7 @@ static void compose(struct config *c)
         c->n_disks = DISKS;
         c->mounts[c->n_mounts++] = volume;
         c->interfaces[0] = interface;
-        c->n_interfaces = 1;
+        c->n_interfaces = CARDS;
         c->nameservers.at[c->nameservers.n++] = "192.0.2.1";
         c->args[c->n_args++] = "/proc/self/exe";
         c->args[c->n_args++] = REHEARSE_ARGUMENT;
@@ -76,7 +77,7 @@ static int play(struct init *in, struct fail *f)
 }
 
 /* The host exchanges the disks: nothing may use them any more. */
-static int let_go(struct fail *f)
+static int let_go(unsigned slots, struct fail *f)
 {
         static const char *const disks[DISKS] = {"/dev/vda", "/dev/vdb", "/dev/vdc"};
         rootfs_unmount();
@@ -87,20 +88,22 @@ static int let_go(struct fail *f)
                         return fail_set(f, errno, "let go of %s", disks[i]);
                 close(fd);
         }
-        return devices_unbind(SLOTS, f);
+        return devices_unbind(slots, f);
 }
 
 static int perform(struct init *in, struct fail *f)
 {
+        struct wire_slots slots = {.mask = 0};
         compose(&in->config);
-        int rc = devices_bind(SLOTS, f);
+        (void)wire_slots_of(DISKS, CARDS, 0, &slots); /* they fit */
+        int rc = devices_bind(slots.mask, f);
         if (rc == 0)
-                rc = net_unshare(WIRE_PLACEHOLDER_MAC, f);
+                rc = net_unshare(WIRE_PLACEHOLDER_MAC_1, f);
         if (rc == 0)
                 rc = apply_service(&in->config, f);
         if (rc == 0)
                 rc = play(in, f);
-        return rc ? rc : let_go(f);
+        return rc ? rc : let_go(slots.mask, f);
 }
 
 static void ended(struct init *in, const struct fail *f)

@@ -8,6 +8,42 @@
 const uint8_t wire_attach_magic[WIRE_MAGIC_LEN] = {0xb3, 0xe2, 0x94, 0xd7, 0x81, 0xfb, 0xc6, 0x9d,
                                                    0xa8, 0xf0, 0x8e, 0xb1, 0xdc, 0x97, 0xe5, 0x00};
 
+/* Those that have a slot of their own. */
+static void place(struct wire_slots *s, uint8_t *slots, size_t n, const uint8_t *own, size_t own_n)
+{
+        for (size_t i = 0; i < n && i < own_n; i++) {
+                slots[i] = own[i];
+                s->mask |= 1u << own[i];
+        }
+}
+
+/* The others, one after the other where there is room. */
+static void fill(struct wire_slots *s, uint8_t *slots, size_t from, size_t n)
+{
+        for (size_t i = from; i < n; i++) {
+                uint8_t slot = 1;
+                while (s->mask & 1u << slot)
+                        slot++;
+                slots[i] = slot;
+                s->mask |= 1u << slot;
+        }
+}
+
+bool wire_slots_of(size_t disks, size_t interfaces, size_t shares, struct wire_slots *ret)
+{
+        static const uint8_t own_disks[] = {1, 2, 4}, own_interfaces[] = {3, 5};
+        struct wire_slots s = {.mask = 0};
+        if (disks + interfaces + shares >= WIRE_SLOTS)
+                return false;
+        place(&s, s.disks, disks, own_disks, sizeof(own_disks));
+        place(&s, s.interfaces, interfaces, own_interfaces, sizeof(own_interfaces));
+        fill(&s, s.disks, sizeof(own_disks), disks);
+        fill(&s, s.interfaces, sizeof(own_interfaces), interfaces);
+        fill(&s, s.shares, 0, shares);
+        *ret = s;
+        return true;
+}
+
 static void put16(uint8_t *p, uint16_t v)
 {
         p[0] = (uint8_t)v;

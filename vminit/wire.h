@@ -49,11 +49,21 @@
  */
 #define WIRE_SERIAL_VOLUME "vol0"
 
-/* The virtio-mmio slot of the balloon, which only a VM with less than 7 other devices has. */
+/* Virtio-mmio slots of a VM; slot 0 is that of this channel. */
+#define WIRE_SLOTS 8
+/* That of the balloon, which only a VM with less than 7 other devices has. */
 #define WIRE_SLOT_BALLOON 7
 
-/* MAC of the network card of a machine that waits for a service: it gets the service's then. */
-#define WIRE_PLACEHOLDER_MAC "02:62:65:72:74:68"
+/* Where a VM's devices are: their slots in the order of the configuration, and a bit for each. */
+struct wire_slots {
+        uint8_t disks[WIRE_SLOTS], interfaces[WIRE_SLOTS], shares[WIRE_SLOTS];
+        unsigned mask;
+};
+
+/* MACs of the network cards of a machine that waits for a service: they get the service's then. */
+#define WIRE_PLACEHOLDER_CARDS 2
+#define WIRE_PLACEHOLDER_MAC_1 "02:62:65:72:74:68"
+#define WIRE_PLACEHOLDER_MAC_2 "02:62:65:72:74:69"
 /* Longest body: one environment string of the kernel's own limit (128 KiB) and some TLV headers. */
 #define WIRE_BODY_MAX  (132u << 10)
 #define WIRE_FRAME_MAX (WIRE_HEADER + WIRE_BODY_MAX + 1)
@@ -83,6 +93,12 @@
 #define PORT_PROBE "@berth-probe"
 
 extern const uint8_t wire_attach_magic[WIRE_MAGIC_LEN];
+
+/**
+ * The slots of so many devices. What a machine that waits has is in the same slots of every VM,
+ * whatever else there is: two disks, a card, a third disk, a second card. false: they are too many.
+ */
+bool wire_slots_of(size_t disks, size_t interfaces, size_t shares, struct wire_slots *ret);
 
 enum wire_type {
         /* host to guest */

@@ -11,6 +11,9 @@
 #define SLOT_STRIDE 0x200u
 #define SLOT_IRQ    5u
 
+/* virtio-serial: console and guest channel. */
+#define SLOT_CHANNEL 0
+
 /* QEMU's APIC timer counts nanoseconds, under TCG and KVM alike. */
 #define LAPIC_KHZ 1000000
 
@@ -29,8 +32,7 @@
 struct words {
         char **argv;
         size_t len;
-        unsigned slot; /* next free one */
-        bool balloon;  /* in the last one */
+        unsigned slots; /* a bit for each one that has a device */
 };
 
 static void word(struct words *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -165,7 +167,7 @@ static void add_channels(struct words *w)
         word(w, "-chardev");
         word(w, "socket,id=guest,fd=%d,server=on,wait=off", MACHINE_FD_GUEST);
         word(w, "-device");
-        word(w, "virtio-serial-device,id=serial,bus=virtio-mmio-bus.%u,max_ports=2", w->slot++);
+        word(w, "virtio-serial-device,id=serial,bus=virtio-mmio-bus.%d,max_ports=2", SLOT_CHANNEL);
         word(w, "-device");
         word(w, "virtconsole,bus=serial.0,nr=0,chardev=console");
         word(w, "-device");
@@ -174,7 +176,7 @@ static void add_channels(struct words *w)
 
 /* Locks are off: the image is shared by every VM that is started from it, and berth decides who
  * may write a volume. */
-static void add_disk(struct words *w, size_t i, const struct vm_disk *disk)
+static void add_disk(struct words *w, size_t i, unsigned slot, const struct vm_disk *disk)
 {
         int fd = MACHINE_FD_DISK + (int)i;
 
@@ -189,10 +191,10 @@ static void add_disk(struct words *w, size_t i, const struct vm_disk *disk)
              disk->transient ? "cache.no-flush=on," : "", fd);
         word(w, "-device");
         word(w, "virtio-blk-device,id=blk%zu,bus=virtio-mmio-bus.%u,drive=disk%zu,serial=%s", i,
-             w->slot++, i, disk->serial);
+             slot, i, disk->serial);
 }
 
-static void add_nic(struct words *w, size_t i, const struct vm_nic *nic)
+static void add_nic(struct words *w, size_t i, unsigned slot, const struct vm_nic *nic)
 {
         const uint8_t *m = nic->mac;
 
@@ -202,10 +204,10 @@ static void add_nic(struct words *w, size_t i, const struct vm_nic *nic)
         word(w,
              "virtio-net-device,bus=virtio-mmio-bus.%u,netdev=net%zu,"
              "mac=%02x:%02x:%02x:%02x:%02x:%02x",
-             w->slot++, i, m[0], m[1], m[2], m[3], m[4], m[5]);
+             slot, i, m[0], m[1], m[2], m[3], m[4], m[5]);
 }
 
-static void add_share(struct words *w, size_t i, const struct vm_share *share)
+static void add_share(struct words *w, size_t i, unsigned slot, const struct vm_share *share)
 {
         AUTO_FREE char *path = quoted(share->path);
 
@@ -213,7 +215,7 @@ static void add_share(struct words *w, size_t i, const struct vm_share *share)
         word(w, "local,id=share%zu,path=%s,security_model=none,multidevs=remap%s", i, path,
              share->read_only ? ",readonly=on" : "");
         word(w, "-device");
-        word(w, "virtio-9p-device,bus=virtio-mmio-bus.%u,fsdev=share%zu,mount_tag=%s", w->slot++, i,
+        word(w, "virtio-9p-device,bus=virtio-mmio-bus.%u,fsdev=share%zu,mount_tag=%s", slot, i,
              share->tag);
 }
 
@@ -224,21 +226,14 @@ static void add_share(struct words *w, size_t i, const struct vm_share *share)
  */
 static void add_balloon(struct words *w)
 {
-        if (w->slot >= MACHINE_SLOTS)
+        if (w->slots & 1u << MACHINE_SLOT_BALLOON)
                 return;
-        w->balloon = true;
+        w->slots |= 1u << MACHINE_SLOT_BALLOON;
         word(w, "-device");
         word(w,
              "virtio-balloon-device,id=balloon,bus=virtio-mmio-bus.%d,free-page-reporting=on,"
              "page-poison=off",
              MACHINE_SLOT_BALLOON);
-}
-
-static bool kernel_sees(const struct words *w, enum machine_role role, unsigned slot)
-{
-        /* A template's kernel must know the slots that its clones will use. */
-        return role == MACHINE_TEMPLATE || slot < w->slot ||
-               (w->balloon && slot == MACHINE_SLOT_BALLOON);
 }
 
 /*
@@ -250,6 +245,8 @@ static void add_kernel(struct words *w, const struct vm_spec *spec, enum machine
                        unsigned tsc_khz)
 {
         AUTO_STRBUF struct strbuf line = STRBUF_INIT(2048); /* the kernel's own limit */
+        /* A template's kernel must know the slots that its clones will use. */
+        unsigned slots = role == MACHINE_TEMPLATE ? ~0u : w->slots;
 
         strbuf_adds(&line, "console=hvc0 loglevel=6 panic=-1 reboot=t swiotlb=noforce");
         strbuf_addf(&line, " lapic_timer_khz=%d", LAPIC_KHZ);
@@ -258,7 +255,7 @@ static void add_kernel(struct words *w, const struct vm_spec *spec, enum machine
         if (tsc_khz)
                 strbuf_addf(&line, " tsc_early_khz=%u", tsc_khz);
         for (unsigned i = 0; i < MACHINE_SLOTS; i++)
-                if (kernel_sees(w, role, i))
+                if (slots & 1u << i)
                         strbuf_addf(&line, " virtio_mmio.device=0x%x@0x%x:%u:%u", SLOT_STRIDE,
                                     SLOT_BASE + i * SLOT_STRIDE, SLOT_IRQ + i, i);
         word(w, "-kernel");
@@ -269,24 +266,19 @@ static void add_kernel(struct words *w, const struct vm_spec *spec, enum machine
         word(w, "%s", strbuf_str(&line));
 }
 
-/*
- * What nearly every service has comes first, so that a machine of the pool has it in the same slots
- * as any other, whatever else there is: two disks, a network card.
- */
 static void add_devices(struct words *w, const struct vm_spec *spec)
 {
-        size_t first = spec->disks_len < 2 ? spec->disks_len : 2;
+        struct wire_slots slots;
 
-        for (size_t i = 0; i < first; i++)
-                add_disk(w, i, &spec->disks[i]);
-        if (spec->nics_len)
-                add_nic(w, 0, &spec->nics[0]);
-        for (size_t i = first; i < spec->disks_len; i++)
-                add_disk(w, i, &spec->disks[i]);
-        for (size_t i = 1; i < spec->nics_len; i++)
-                add_nic(w, i, &spec->nics[i]);
+        if (!wire_slots_of(spec->disks_len, spec->nics_len, spec->shares_len, &slots))
+                bug("more devices than were checked");
+        w->slots = slots.mask | 1u << SLOT_CHANNEL;
+        for (size_t i = 0; i < spec->disks_len; i++)
+                add_disk(w, i, slots.disks[i], &spec->disks[i]);
+        for (size_t i = 0; i < spec->nics_len; i++)
+                add_nic(w, i, slots.interfaces[i], &spec->nics[i]);
         for (size_t i = 0; i < spec->shares_len; i++)
-                add_share(w, i, &spec->shares[i]);
+                add_share(w, i, slots.shares[i], &spec->shares[i]);
 }
 
 int machine_argv(const struct vm_spec *spec, enum machine_role role, bool balloon, unsigned tsc_khz,

@@ -5,8 +5,8 @@
  *
  * The machine is QEMU's microvm without ACPI, PCI, PIT, PIC and serial port: eight virtio-mmio
  * slots that the guest learns of by command line. Slot 0 is virtio-serial (console and guest
- * channel), then come two disks, a network card, and the rest of disks, cards and shares. Every
- * device names its bus: saved machines can only be restored when a device keeps its slot.
+ * channel), those of disks, cards and shares are wire_slots_of()'s. Every device names its bus:
+ * saved machines can only be restored when a device keeps its slot.
  */
 #ifndef VZ_MACHINE_H
 #define VZ_MACHINE_H
@@ -17,7 +17,7 @@
 #include "vz/vm.h"
 
 /* Without ACPI microvm has 8 slots; virtio-serial takes one. */
-#define MACHINE_SLOTS       8
+#define MACHINE_SLOTS       WIRE_SLOTS
 #define MACHINE_DEVICES_MAX VM_DEVICES_MAX
 
 /* The last one, when no device needs it: vminit looks there (vminit/balloon.h). */

@@ -100,6 +100,13 @@ static void on_member(void *ctx, struct pool_member *m, const char *failure)
         p->env.on_change(p->env.ctx);
 }
 
+static int on_tap_wanted(void *ctx, const char *name, struct pool_member *m, struct err *err)
+{
+        struct pool *p = ctx;
+
+        return p->env.open_tap(p->env.ctx, name, m, err);
+}
+
 /* The one that was wanted longest ago makes room. */
 static struct shape *place_for_shape(struct pool *p)
 {
@@ -155,14 +162,13 @@ static void make(struct pool *p, struct shape *s)
                                               .disk = p->disk,
                                               .volume = p->volume,
                                               .number = p->serial,
+                                              .open_tap = on_tap_wanted,
                                               .on_change = on_member,
                                               .ctx = p};
         struct pool_member *m = pool_member_new(p->env.loop, &spec);
-        struct err err = ERR_INIT;
 
         s->members[s->members_len++] = m;
-        if (p->env.open_tap(p->env.ctx, pool_member_tap_name(m), m, &err) < 0)
-                pool_give_tap(m, -1, &err);
+        pool_member_start(m);
 }
 
 void pool_refill(struct pool *p)
@@ -208,7 +214,8 @@ static void on_pause_over(struct ev_loop *loop, ev_timer *w, int revents)
         p->env.on_change(p->env.ctx);
 }
 
-struct pool_member *pool_reserve(struct pool *p, int64_t memory_bytes, unsigned cpus, int *ret_tap)
+struct pool_member *pool_reserve(struct pool *p, int64_t memory_bytes, unsigned cpus,
+                                 int ret_taps[POOL_NICS])
 {
         struct shape *s = find(p, memory_bytes, cpus);
 
@@ -219,7 +226,7 @@ struct pool_member *pool_reserve(struct pool *p, int64_t memory_bytes, unsigned 
                         continue;
                 forget(s, m);
                 s->claims++;
-                *ret_tap = pool_member_reserve(m);
+                pool_member_reserve(m, ret_taps);
                 return m;
         }
         return NULL;

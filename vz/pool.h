@@ -2,12 +2,12 @@
 /*
  * The warm pool: clones that wait for a service.
  *
- *   (tap) --clone starts--> hello --rehearsal--> WAITING --pool_reserve, vm_start--> a service's VM
- *     any step fails or takes too long, memory gets short: gone
+ *   (taps) --clone starts--> hello --rehearsal--> WAITING --pool_reserve, vm_start--> a service's
+ * VM any step fails or takes too long, memory gets short: gone
  *
- * A machine that waits has three placeholder disks, a network card on a tap of nobody's network,
+ * A machine that waits has three placeholder disks, two network cards on taps of nobody's network,
  * and a guest that has played a start once (vminit/rehearse.h): the emulator has translated the
- * code by then. Whoever starts a service that fits reserves one, moves its tap into the network,
+ * code by then. Whoever starts a service that fits reserves one, moves its taps into the networks,
  * and gives it to vm_start() in vm_spec.member; the guest gets its seed and configuration as any
  * other does.
  *
@@ -25,6 +25,7 @@
 
 #include "base/auto.h"
 #include "base/err.h"
+#include "vminit/wire.h"
 #include "vz/vm.h"
 
 /* Shapes that have machines waiting at the same time. */
@@ -34,6 +35,8 @@
 /* Image, scratch disk, and that of a volume, which a service without one leaves alone. A service
  * with more disks, or with a volume that is read-only, is cloned. */
 #define POOL_DISKS 3
+/* Network cards; a service with one network leaves the second alone. */
+#define POOL_NICS WIRE_PLACEHOLDER_CARDS
 
 struct pool;
 struct pool_member;
@@ -48,7 +51,8 @@ struct pool_env {
         const char *volume; /* another with a journal, for that of a volume */
         enum vm_accel accel;
         unsigned size; /* machines a shape, 1 to POOL_SIZE_MAX */
-        /* Make a tap called name; pool_give_tap() answers, maybe at once. <0: not now. */
+        /* Make a tap called name, one at a time; pool_give_tap() answers, maybe at once. <0: not
+         * now. */
         int (*open_tap)(void *ctx, const char *name, struct pool_member *member, struct err *err);
         /* A machine waits, or none is to be had any more; from the loop. */
         void (*on_change)(void *ctx);
@@ -79,11 +83,11 @@ void pool_shrink(struct pool *pool);
 
 /**
  * A machine of this shape, for the caller to give to vm_start() or pool_member_free(); NULL: there
- * is none. *ret_tap: the caller's, the tap of its card (pool_member_tap_name()).
+ * is none. ret_taps: the caller's, the taps of its cards (pool_member_tap_name()).
  */
 struct pool_member *pool_reserve(struct pool *pool, int64_t memory_bytes, unsigned cpus,
-                                 int *ret_tap);
-const char *pool_member_tap_name(const struct pool_member *member);
+                                 int ret_taps[POOL_NICS]);
+const char *pool_member_tap_name(const struct pool_member *member, size_t nic);
 
 /** How the last one of this shape did as a service's VM. why: NULL: well. */
 void pool_judge(struct pool *pool, int64_t memory_bytes, unsigned cpus, const char *why);

@@ -26,17 +26,23 @@
 /* A tap's name is at most 15 bytes, and none of a network's own. */
 #define TAP_NAME_MAX 16
 
+struct placeholder_tap {
+        char name[TAP_NAME_MAX];
+        int fd; /* -1: not there yet, or the reserver's */
+};
+
 struct pool_member {
         struct ev_loop *loop;
         struct vm_spec *spec;
         char *disk, *volume;
-        char tap_name[TAP_NAME_MAX];
-        int tap_fd; /* -1: not there yet, or the reserver's */
+        struct placeholder_tap taps[POOL_NICS];
+        size_t taps_len; /* that came */
         struct vm *vm;
         struct guest *guest;
         ev_timer deadline;
         unsigned rehearsals;
         bool awaits_tap, waits, reserved, freed;
+        int (*open_tap)(void *ctx, const char *name, struct pool_member *member, struct err *err);
         void (*on_change)(void *ctx, struct pool_member *member, const char *failure);
         void *ctx;
 };
@@ -161,8 +167,10 @@ static int launch(struct pool_member *m, struct vm_spec *spec, struct err *err)
 /* Everything that a service has, but nobody's. */
 static int start(struct pool_member *m, struct err *err)
 {
-        static const uint8_t mac[6] = {0x02, 0x62, 0x65,
-                                       0x72, 0x74, 0x68}; /* WIRE_PLACEHOLDER_MAC */
+        static const uint8_t macs[POOL_NICS][6] = {
+                {0x02, 0x62, 0x65, 0x72, 0x74, 0x68}, /* WIRE_PLACEHOLDER_MAC_1 */
+                {0x02, 0x62, 0x65, 0x72, 0x74, 0x69}, /* WIRE_PLACEHOLDER_MAC_2 */
+        };
         AUTO_CLOSE int root = open(m->disk, O_RDONLY | O_CLOEXEC);
         AUTO_CLOSE int scratch = -1;
         AUTO_CLOSE int volume = -1;
@@ -183,13 +191,24 @@ static int start(struct pool_member *m, struct err *err)
         spec.disks[1] = (struct vm_disk){scratch, false, WIRE_SERIAL_SCRATCH, true};
         spec.disks[2] = (struct vm_disk){volume, false, WIRE_SERIAL_VOLUME, false};
         spec.disks_len = POOL_DISKS;
-        spec.nics[0].tap_fd = m->tap_fd;
-        memcpy(spec.nics[0].mac, mac, sizeof(mac));
-        spec.nics_len = 1;
+        for (size_t i = 0; i < POOL_NICS; i++) {
+                spec.nics[i].tap_fd = m->taps[i].fd;
+                memcpy(spec.nics[i].mac, macs[i], sizeof(macs[i]));
+        }
+        spec.nics_len = POOL_NICS;
         r = launch(m, &spec, err);
         if (r == 0)
                 r = guest_connect(m->loop, socket, 0, 0, &guest_callbacks, m, &m->guest, err);
         return r;
+}
+
+void pool_member_start(struct pool_member *m)
+{
+        struct err err = ERR_INIT;
+
+        m->awaits_tap = true;
+        if (m->open_tap(m->ctx, m->taps[m->taps_len].name, m, &err) < 0)
+                pool_give_tap(m, -1, &err);
 }
 
 void pool_give_tap(struct pool_member *m, int fd, const struct err *why)
@@ -197,7 +216,7 @@ void pool_give_tap(struct pool_member *m, int fd, const struct err *why)
         struct err err = ERR_INIT;
 
         m->awaits_tap = false;
-        m->tap_fd = fd;
+        m->taps[m->taps_len].fd = fd;
         if (m->freed) {
                 m->freed = false;
                 pool_member_free(m);
@@ -205,6 +224,10 @@ void pool_give_tap(struct pool_member *m, int fd, const struct err *why)
         }
         if (fd < 0) {
                 failed(m, "tap: ", why->msg);
+                return;
+        }
+        if (++m->taps_len < POOL_NICS) {
+                pool_member_start(m);
                 return;
         }
         ev_timer_start(m->loop, &m->deadline);
@@ -220,10 +243,15 @@ struct pool_member *pool_member_new(struct ev_loop *loop, const struct pool_memb
         (void)spec_copy(&spec->vm, &m->spec, NULL); /* without descriptors it cannot fail */
         m->disk = xstrdup(spec->disk);
         m->volume = xstrdup(spec->volume);
-        (void)snprintf(m->tap_name, sizeof(m->tap_name), "p%x.%x", (unsigned)getpid() & 0xffffff,
-                       spec->number & 0xffffff);
-        m->tap_fd = -1;
-        m->awaits_tap = true;
+        for (size_t i = 0; i < POOL_NICS; i++) {
+                struct placeholder_tap *tap = &m->taps[i];
+
+                (void)snprintf(tap->name, sizeof(tap->name), "p%x.%x%c",
+                               (unsigned)getpid() & 0xffffff, spec->number & 0xffffff,
+                               (char)('a' + i));
+                tap->fd = -1;
+        }
+        m->open_tap = spec->open_tap;
         m->on_change = spec->on_change;
         m->ctx = spec->ctx;
         ev_timer_init(&m->deadline, on_deadline, MAKE_MS / 1e3, 0.0);
@@ -236,18 +264,16 @@ bool pool_member_waits(const struct pool_member *m)
         return m->waits;
 }
 
-const char *pool_member_tap_name(const struct pool_member *m)
+const char *pool_member_tap_name(const struct pool_member *m, size_t nic)
 {
-        return m->tap_name;
+        return m->taps[nic].name;
 }
 
-int pool_member_reserve(struct pool_member *m)
+void pool_member_reserve(struct pool_member *m, int ret_taps[POOL_NICS])
 {
-        int fd = m->tap_fd;
-
-        m->tap_fd = -1;
+        for (size_t i = 0; i < POOL_NICS; i++)
+                ret_taps[i] = steal_fd(&m->taps[i].fd);
         m->reserved = true;
-        return fd;
 }
 
 static void destroy(void *p)
@@ -269,9 +295,9 @@ void pool_member_free(struct pool_member *m)
         guest_free(STEAL(m->guest));
         if (m->vm)
                 vm_discard(STEAL(m->vm));
-        if (m->tap_fd >= 0)
-                (void)close(m->tap_fd); /* a tap has no data to lose */
-        m->tap_fd = -1;
+        for (size_t i = 0; i < POOL_NICS; i++)
+                if (m->taps[i].fd >= 0)
+                        (void)close(steal_fd(&m->taps[i].fd)); /* a tap has no data to lose */
         if (!m->awaits_tap)
                 loop_defer_free(m->loop, destroy, m);
 }

@@ -79,10 +79,11 @@ struct vm_spec {
         const struct spawn_bind *binds; /* what QEMU alone sees, in the shares */
         size_t binds_len;
         struct templates *templates; /* outlives the VM's start; NULL: always a cold boot */
-        /* A machine that waits (pool.h), taken in any case; NULL: none. Then nics[0].tap_fd is its
-         * tap. */
+        /* A machine that waits (pool.h), taken in any case; NULL: none. Then the taps of nics are
+         * its own. */
         struct pool_member *member;
         const char *reason; /* why there is no member, for vm_birth_reason(); NULL: no wish */
+        bool background;    /* nobody waits for it until vm_hurry() */
 };
 
 /* How a VM came to life; each falls back to the one before. */
@@ -125,15 +126,19 @@ AUTO_TYPE(vm)
 
 /**
  * The guest works, and is about to do what cannot be done twice: nothing takes its place any more.
+ * false: something does already, and it must not; the guest of that says hello.
  */
-void vm_confirm(struct vm *vm);
+bool vm_confirm(struct vm *vm);
 
 /**
- * Before vm_confirm(): end QEMU, and start what comes next, with tap_fd for its first card and
- * scratch_fd for its transient disk (both borrowed); vm_birth_reason() has why. <0: nothing can
+ * Before vm_confirm(): end QEMU, and start what comes next, with tap_fds for its cards and
+ * scratch_fd for its transient disk (all borrowed); vm_birth_reason() has why. <0: nothing can
  * come; err is why.
  */
-int vm_replace(struct vm *vm, int tap_fd, int scratch_fd, const char *why, struct err *err);
+int vm_replace(struct vm *vm, const int *tap_fds, int scratch_fd, const char *why, struct err *err);
+
+/** One that was started in the background counts as others do. */
+void vm_hurry(struct vm *vm);
 
 /** QMP answers, and a claimed machine has its disks: the guest may be configured. */
 bool vm_is_up(const struct vm *vm);

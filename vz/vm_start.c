@@ -129,13 +129,14 @@ static int keep_instead(int *kept, int fd, struct err *err)
         return 0;
 }
 
-int vm_replace(struct vm *vm, int tap_fd, int scratch_fd, const char *why, struct err *err)
+int vm_replace(struct vm *vm, const int *tap_fds, int scratch_fd, const char *why, struct err *err)
 {
-        int r;
+        int r = 0;
 
         if (!vm->again)
                 return err_set(err, EPIPE, "%s", why);
-        r = keep_instead(&vm->again->nics[0].tap_fd, tap_fd, err);
+        for (size_t i = 0; r == 0 && i < vm->again->nics_len; i++)
+                r = keep_instead(&vm->again->nics[i].tap_fd, tap_fds[i], err);
         for (size_t i = 0; r == 0 && i < vm->again->disks_len; i++)
                 if (vm->again->disks[i].transient)
                         r = keep_instead(&vm->again->disks[i].fd, scratch_fd, err);

@@ -43,18 +43,19 @@ void pool_shrink(struct pool *pool)
 }
 
 struct pool_member *pool_reserve(struct pool *pool, int64_t memory_bytes, unsigned cpus,
-                                 int *ret_tap)
+                                 int ret_taps[POOL_NICS])
 {
         (void)pool;
         (void)memory_bytes;
         (void)cpus;
-        (void)ret_tap;
+        (void)ret_taps;
         NO_POOL();
 }
 
-const char *pool_member_tap_name(const struct pool_member *member)
+const char *pool_member_tap_name(const struct pool_member *member, size_t nic)
 {
         (void)member;
+        (void)nic;
         NO_POOL();
 }
 

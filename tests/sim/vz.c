@@ -313,15 +313,21 @@ void vm_free(struct vm *vm)
                 }
 }
 
-void vm_confirm(struct vm *vm)
+bool vm_confirm(struct vm *vm)
+{
+        (void)vm;
+        return true;
+}
+
+void vm_hurry(struct vm *vm)
 {
         (void)vm;
 }
 
-int vm_replace(struct vm *vm, int tap_fd, int scratch_fd, const char *why, struct err *err)
+int vm_replace(struct vm *vm, const int *tap_fds, int scratch_fd, const char *why, struct err *err)
 {
         (void)vm;
-        (void)tap_fd;
+        (void)tap_fds;
         (void)scratch_fd;
         (void)why;
         (void)err;

@@ -459,12 +459,12 @@ static void tally_one(struct tally *tally, const struct one *o)
 }
 
 /* The next machine that waits; NULL when none comes. */
-static struct pool_member *reserve(int *ret_tap)
+static struct pool_member *reserve(int ret_taps[POOL_NICS])
 {
         struct pool_member *member = NULL;
 
         t.changes = 0;
-        while (!(member = pool_reserve(t.pool, MEMORY, 1, ret_tap))) {
+        while (!(member = pool_reserve(t.pool, MEMORY, 1, ret_taps))) {
                 pool_refill(t.pool);
                 if (!wait_for(t.changes))
                         return NULL;
@@ -475,10 +475,12 @@ static struct pool_member *reserve(int *ret_tap)
 
 static struct one *start_as(enum vm_birth birth)
 {
-        int tap = -1;
-        struct pool_member *member = birth == VM_POOL ? reserve(&tap) : NULL;
+        int taps[POOL_NICS] = {-1, -1};
+        struct pool_member *member = birth == VM_POOL ? reserve(taps) : NULL;
 
-        return one_start(member, tap);
+        if (taps[1] >= 0)
+                (void)close(taps[1]);
+        return one_start(member, taps[0]);
 }
 
 static void run_all(struct tally *tally, size_t wanted)

@@ -155,6 +155,39 @@ run berth apply -f "$test_dir/v.yaml" --timeout 2m
 is "$(born vol) $(v 'cat /etc/g')" "pool  y" "the next stack finds it"
 berth delete vol >/dev/null 2>&1
 
+# A service on two networks.
+cat >"$test_dir/n.yaml" <<'END'
+name: nets
+services:
+  n: &service
+    image: hello-web
+    command: [sleep, "1000"]
+    stop_grace_period: 0s
+    networks: {one: {mac_address: "02:42:AC:11:65:44"}, two: {}}
+    deploy: {resources: {limits: {memory: 40M}}}
+  o: {<<: *service, networks: [two, one]}
+networks: {one: {}, two: {}, three: {}}
+END
+# n COMMAND: in the service
+n() {
+        berth exec nets/n -- sh -c "$1" 2>&1
+}
+wait_pool 2
+run berth apply -f "$test_dir/n.yaml" --timeout 2m
+is "$(born nets) $(berth ps nets -o json | jq -r '.[1].birth')" "pool  pool" \
+        "services on two networks have machines of the pool, too"
+like "$(n 'cat /sys/class/net/eth0/address /sys/class/net/eth1/address' | tr '\n' ' ')" \
+        '^02:42:ac:11:65:44 02:be:' "their cards have the addresses of the manifest"
+for network in one two; do
+        is "$(n "ping -c 1 -W 10 $(berth ps nets -o json | jq -r ".[1].addresses.$network")" |
+                grep -c '1 packets received')" 1 "packets go over network $network"
+done
+sed -i 's/two: {}}$/two: {}, three: {}}/' "$test_dir/n.yaml"
+wait_pool 2
+berth apply -f "$test_dir/n.yaml" --timeout 2m >/dev/null 2>&1
+is "$(born nets)" "clone " "three networks: a clone"
+berth delete nets >/dev/null 2>&1
+
 # What does not fit is cloned: two volumes, one that is read-only, one that is shared, a folder.
 while read -r what volumes; do
         sed "s|^    volumes:.*|    volumes: $volumes|" "$test_dir/v.yaml" >"$test_dir/w.yaml"

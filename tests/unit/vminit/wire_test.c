@@ -225,8 +225,44 @@ static void test_noise(void)
         is_int(wild, 0, "frames out of noise stay inside the buffer");
 }
 
+static void test_slots(void)
+{
+        struct wire_slots some, waiting;
+
+        ok(wire_slots_of(3, 2, 0, &waiting), "a machine that waits");
+        is_int(waiting.mask, 0x3e, "has the first five slots");
+        for (size_t disks = 0; disks <= WIRE_SLOTS; disks++)
+                for (size_t cards = 0; cards <= WIRE_SLOTS; cards++)
+                        for (size_t shares = 0; shares <= WIRE_SLOTS; shares++) {
+                                size_t n = disks + cards + shares;
+                                bool fits = wire_slots_of(disks, cards, shares, &some);
+                                unsigned mask = 0;
+
+                                if (n >= WIRE_SLOTS || !fits) {
+                                        ok(n >= WIRE_SLOTS && !fits, "%zu devices do not fit", n);
+                                        continue;
+                                }
+                                for (size_t i = 0; i < disks; i++)
+                                        mask |= 1u << some.disks[i];
+                                for (size_t i = 0; i < cards; i++)
+                                        mask |= 1u << some.interfaces[i];
+                                for (size_t i = 0; i < shares; i++)
+                                        mask |= 1u << some.shares[i];
+                                ok(mask == some.mask && !(mask & 1) && mask < 1u << WIRE_SLOTS &&
+                                           (size_t)__builtin_popcount(mask) == n,
+                                   "%zu disks, %zu cards, %zu shares: a slot each", disks, cards,
+                                   shares);
+                                ok((disks < 3 || some.disks[2] == waiting.disks[2]) &&
+                                           (cards < 2 ||
+                                            some.interfaces[1] == waiting.interfaces[1]) &&
+                                           (n == 7 || !(mask & 1u << WIRE_SLOT_BALLOON)),
+                                   "as a machine that waits has them, and the balloon its own");
+                        }
+}
+
 int main(void)
 {
+        test_slots();
         test_round_trip();
         test_writer_limits();
         test_bad_frames();

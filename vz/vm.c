@@ -298,9 +298,17 @@ static int connect_qmp(struct vm *vm, struct err *err)
         return qmp_connect(vm->loop, socket, &qmp_events, vm, &vm->qmp, err);
 }
 
-void vm_confirm(struct vm *vm)
+bool vm_confirm(struct vm *vm)
 {
+        if (vm->again && vm->killed)
+                return false;
         settle(vm);
+        return true;
+}
+
+void vm_hurry(struct vm *vm)
+{
+        process_hurry(vm->process.pid);
 }
 
 bool vm_is_up(const struct vm *vm)

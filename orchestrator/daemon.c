@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/mem.h"
+#include "orchestrator/ahead.h"
 #include "reconciler/replica.h"
 #include "storage/image.h"
 #include "storage/volume.h"
@@ -135,7 +136,7 @@ static void on_instance_gone(struct instance_env *env, struct instance *in)
 
         if (in->unsaved)
                 daemon_write_down(d);
-        for (size_t i = 0; i < d->instances_len; i++)
+        for (size_t i = 0; !ahead_forget(d, in) && i < d->instances_len; i++)
                 if (d->instances[i] == in) {
                         memmove(&d->instances[i], &d->instances[i + 1],
                                 (d->instances_len - i - 1) * sizeof(*d->instances));
@@ -185,20 +186,15 @@ static void on_network_change(void *ctx)
 }
 
 /* A VM whose tap belongs to a network that is gone will never have another: replace it. */
-static void fail_on_lost_networks(struct daemon *d)
+static void fail_on_lost_network(const struct daemon *d, struct instance *in)
 {
-        for (size_t i = 0; i < d->instances_len; i++) {
-                struct instance *in = d->instances[i];
+        for (size_t k = 0; k < in->nics_len; k++) {
+                const struct network_entry *n = networks_find(
+                        d->networks, nic_stack(in, &in->nics[k]), nic_network(&in->nics[k]));
 
-                for (size_t k = 0; k < in->nics_len; k++) {
-                        const struct network_entry *n =
-                                networks_find(d->networks, nic_stack(in, &in->nics[k]),
-                                              nic_network(&in->nics[k]));
-
-                        if (n && !n->up && n->failed_ms) {
-                                instance_fail(in, EXIT_VMM, "its network was lost");
-                                break;
-                        }
+                if (n && !n->up && n->failed_ms) {
+                        instance_fail(in, EXIT_VMM, "its network was lost");
+                        return;
                 }
         }
 }
@@ -208,21 +204,29 @@ static void on_network_event(void *ctx, const char *stack, const char *type, con
         struct daemon *d = ctx;
 
         event_emit(d->events, stack, NULL, 0, type, "", "%s", message);
-        if (streq(type, "network-lost"))
-                fail_on_lost_networks(d);
+        if (!streq(type, "network-lost"))
+                return;
+        for (size_t i = 0; i < d->instances_len; i++)
+                fail_on_lost_network(d, d->instances[i]);
+        for (size_t i = 0; i < d->ahead_len; i++)
+                fail_on_lost_network(d, d->ahead[i]);
 }
 
 /* Each VM is asked, since most links go because their VM does. */
+static void fail_on_lost_tap(struct instance *in)
+{
+        if (in->vm && vm_tap_lost(vm_pid(in->vm)))
+                instance_fail(in, EXIT_VMM, "somebody removed the tap of its network card");
+}
+
 static void on_link_gone(void *ctx)
 {
         struct daemon *d = ctx;
 
-        for (size_t i = 0; i < d->instances_len; i++) {
-                struct instance *in = d->instances[i];
-
-                if (in->vm && vm_tap_lost(vm_pid(in->vm)))
-                        instance_fail(in, EXIT_VMM, "somebody removed the tap of its network card");
-        }
+        for (size_t i = 0; i < d->instances_len; i++)
+                fail_on_lost_tap(d->instances[i]);
+        for (size_t i = 0; i < d->ahead_len; i++)
+                fail_on_lost_tap(d->ahead[i]);
 }
 
 static void on_quarantine(void *ctx, const char *table, const char *key, const char *reason)
@@ -291,10 +295,14 @@ static void adopt_vms(struct daemon *d)
                 AUTO_FREE char *path = file_join(base, de->d_name);
                 struct instance *in = NULL;
                 struct err err = ERR_INIT;
+                int r;
 
                 if (de->d_name[0] == '.')
                         continue;
-                if (instance_adopt(&d->env, path, &in, &err) < 0)
+                r = instance_adopt(&d->env, path, &in, &err);
+                if (r == -ECANCELED)
+                        continue;
+                if (r < 0)
                         event_emit(d->events, NULL, NULL, 0, "not-adopted", "",
                                    "VM %s was ended, what it ran starts anew: %s", de->d_name,
                                    err.msg);
@@ -392,6 +400,7 @@ void daemon_close(struct daemon *d)
         ev_timer_stop(d->loop, &d->quiet);
         if (d->store)
                 daemon_write_down(d);
+        ahead_close(d);
         for (size_t i = 0; i < d->instances_len; i++)
                 instance_free(d->instances[i]);
         free(d->instances);

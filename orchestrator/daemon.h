@@ -84,6 +84,8 @@ struct daemon {
         size_t former_len;
         struct instance **instances;
         size_t instances_len;
+        struct instance **ahead; /* of services that wait: ahead.h */
+        size_t ahead_len;
         struct replica_fact *replicas;
         size_t replicas_len;
         struct plan plan; /* of the last turn: statuses for views */

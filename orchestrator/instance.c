@@ -17,6 +17,8 @@ void instance_emit(const struct instance *in, const char *type, const char *reas
         AUTO_FREE char *text = NULL;
         va_list ap;
 
+        if (in->ahead)
+                return;
         va_start(ap, fmt);
         text = xvasprintf(fmt, ap);
         va_end(ap);

@@ -51,6 +51,10 @@ int64_t instance_memory(const struct service *service);
 struct instance;
 struct instance_env;
 
+/** Memory and CPUs of a VM of that service. */
+void instance_shape(const struct instance_env *env, const struct service *service,
+                    int64_t *ret_memory, unsigned *ret_cpus);
+
 /* What instances need of the daemon; shared by all, borrowed. */
 struct instance_env {
         struct ev_loop *loop;
@@ -170,6 +174,8 @@ struct instance {
         enum exit_reason ending; /* what its end shall count as: it was told to end; or NONE */
         bool run_waits;          /* the guest was configured, its tap is on its way */
         bool greeted;            /* the guest waits for its configuration, its VM is not up */
+        bool ahead;              /* its service waits: it is not told to run (ahead.h) */
+        bool was_ahead;          /* at its first run */
         bool remove_wanted;      /* instance_remove() was called */
         bool powered_off;        /* power-off was sent */
         bool unsaved;            /* its file and its replica's memory tell less than is known */
@@ -183,7 +189,8 @@ struct instance *instance_new(struct instance_env *env, struct desired *desired,
 
 /**
  * Take over the VM in dir (a former daemon's). *ret is in the state its file tells, or FAILED when
- * the VM is gone. <0: the folder makes no sense; what it holds was killed and removed.
+ * the VM is gone. <0: what the folder holds was killed and removed: it makes no sense, or
+ * (ECANCELED) its service waited for others and was never told to run.
  */
 int instance_adopt(struct instance_env *env, const char *dir, struct instance **ret,
                    struct err *err);
@@ -194,6 +201,10 @@ AUTO_TYPE(instance)
 
 /** Begin or go on preparing; called once a turn while PREPARING. */
 void instance_prepare(struct instance *instance);
+
+/** It was made ahead, and its service waits no more: from now on it is as one that was just made.
+ */
+void instance_go_on(struct instance *instance);
 
 /** Whether it EXITED, and its guest can run the service again. */
 bool instance_is_reusable(struct instance *instance);

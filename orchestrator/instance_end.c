@@ -94,6 +94,16 @@ void instance_fail(struct instance *in, enum exit_reason reason, const char *mes
                         finish(in);
                 return;
         }
+        if (in->ahead) { /* nobody knows of it, or misses it yet */
+                log_info("vm", in->id, "made ahead for %s/%s, failed: %s", in->stack, in->service,
+                         message);
+                instance_arm(in, 0);
+                images_cancel(in->env->images, in);
+                instance_set_state(in, VM_FAILED);
+                if (in->vm)
+                        vm_kill(in->vm);
+                return;
+        }
         instance_judge_pool(in, message);
         instance_arm(in, 0);
         images_cancel(in->env->images, in);

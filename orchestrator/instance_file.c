@@ -119,6 +119,8 @@ int instance_save(const struct instance *in, struct err *err)
                 json_object_set(j, "pre_stop", in->pre_stop);
         json_set_str(j, "boot_id", in->boot_id);
         json_set_bool(j, "running", in->state == VM_RUNNING);
+        if (in->ahead)
+                json_set_bool(j, "ahead", true);
         json_set_int(j, "health", in->probe.state);
         json_object_set_new(j, "probes", probe_log_to_json(&in->probe.log));
         json_set_int(j, "since_ms", in->since_ms);
@@ -255,6 +257,7 @@ static int read_file(struct instance *in, const char *dir, struct err *err)
         probe_log_from_json(&in->probe.log, json_object_get(j, "probes"));
         in->runs = (unsigned)json_int(j, "runs", 1);
         in->state = json_bool(j, "running", false) ? VM_RUNNING : VM_BOOTING;
+        in->ahead = json_bool(j, "ahead", false);
         read_exited(in, json_object_get(j, "exited"));
         read_times(&in->times, json_object_get(j, "times"));
         return read_lists(in, j, err);
@@ -284,6 +287,8 @@ int instance_adopt(struct instance_env *env, const char *dir, struct instance **
         int r;
 
         r = read_file(in, dir, err);
+        if (r == 0 && in->ahead)
+                r = err_set(err, ECANCELED, "its service waited for others");
         if (r < 0) {
                 discard(in, dir);
                 return r;

@@ -58,14 +58,24 @@ static void settle(struct instance *in)
         instance_judge_pool(in, *why ? why : NULL);
 }
 
+/* Its service may wait for long: it works, and has all the time. */
+static void stay_ahead(struct instance *in)
+{
+        if (!vm_confirm(in->vm))
+                return;
+        instance_arm(in, 0);
+        in->env->on_change(in->env, in);
+}
+
 void instance_run(struct instance *in)
 {
         struct err err = ERR_INIT;
 
-        if (!in->run_waits || !instance_has_taps(in))
+        if (!in->run_waits || in->ahead || !instance_has_taps(in))
+                return;
+        if (!vm_confirm(in->vm))
                 return;
         in->run_waits = false;
-        vm_confirm(in->vm);
         if (guest_run(in->guest, &err) < 0)
                 instance_fail(in, EXIT_BOOT, err.msg);
         else
@@ -133,7 +143,8 @@ static void emit_started(const struct instance *in)
                 instance_emit(in, "started", "restart", "service runs again after %lld ms", ms);
         else
                 instance_emit(in, "started", vm_birth_name(vm_birth(in->vm)),
-                              "service runs after %lld ms%s%s%s", ms,
+                              "service runs after %lld ms%s%s%s%s", ms,
+                              in->was_ahead ? " (its VM was made while it waited)" : "",
                               !*why                         ? ""
                               : vm_birth(in->vm) == VM_BOOT ? " (booted: "
                                                             : " (cloned: ",
@@ -260,8 +271,33 @@ static void on_guest_configured(void *arg, const char *text)
         (void)snprintf(in->boot_id, sizeof(in->boot_id), "%s", guest_boot_id(in->guest));
         if (text)
                 instance_fail(in, EXIT_BOOT, text);
+        else if (in->ahead)
+                stay_ahead(in);
         else
                 settle(in);
+}
+
+void instance_go_on(struct instance *in)
+{
+        int64_t *times[] = {&in->times.spawned, &in->times.up, &in->times.hello,
+                            &in->times.configured};
+        struct err err = ERR_INIT;
+
+        in->was_ahead = true;
+        in->since_ms = in->env->now_ms(in->env);
+        in->times.decided = clock_mono_ns();
+        in->times.kernel_ns = 0;
+        for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++)
+                if (*times[i])
+                        *times[i] = in->times.decided;
+        if (!in->vm)
+                return;
+        vm_hurry(in->vm);
+        instance_arm(in, INSTANCE_BOOT_TIMEOUT_MS);
+        if (instance_save(in, &err) < 0)
+                instance_fail(in, EXIT_BOOT, err.msg);
+        else
+                instance_run(in);
 }
 
 static void on_guest_started(void *arg, uint64_t run, int pid)

@@ -152,7 +152,7 @@ static bool template_is_coming(const struct instance *in, const struct service *
 
         if (!in->env->templates)
                 return false;
-        vm_shape(in, service, &memory, &cpus);
+        instance_shape(in->env, service, &memory, &cpus);
         return templates_want(in->env->templates, memory, cpus, NULL) == TEMPLATE_BUILDING;
 }
 
@@ -231,7 +231,8 @@ static int start_vm(struct instance *in, struct attachments *at, const struct se
         spec->templates = in->env->templates;
         spec->member = STEAL(in->member);
         spec->reason = in->pool_reason;
-        vm_shape(in, service, &spec->memory_bytes, &spec->cpus);
+        spec->background = in->ahead;
+        instance_shape(in->env, service, &spec->memory_bytes, &spec->cpus);
         for (size_t i = 0; i < in->nics_len; i++) {
                 spec->nics[i].tap_fd = in->nics[i].tap_fd;
                 guest_mac(ref_of(service, &in->nics[i]), in->nics[i].ip, spec->nics[i].mac);

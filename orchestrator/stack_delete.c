@@ -84,6 +84,9 @@ static bool leaves_nothing(const struct daemon *d, const char *stack)
         for (size_t i = 0; i < d->instances_len; i++)
                 if (streq(d->instances[i]->stack, stack))
                         return false;
+        for (size_t i = 0; i < d->ahead_len; i++)
+                if (streq(d->ahead[i]->stack, stack))
+                        return false;
         for (size_t i = 0; (n = networks_at(d->networks, i)); i++)
                 if (streq(n->stack, stack))
                         return false;

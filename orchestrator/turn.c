@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "orchestrator/ahead.h"
 #include "orchestrator/daemon.h"
 #include "orchestrator/image_uses.h"
 
@@ -132,15 +133,23 @@ static void step_vm_create(struct daemon *d, const struct step *step)
         const struct service *service =
                 desired ? stack_find_service(desired->stack, step->service) : NULL;
         struct instance *in;
+        bool ahead;
 
         if (!service)
                 bug("the plan creates a service that is not wanted");
-        in = instance_new(&d->env, desired, service, step->replica);
-        in->lane = free_lane(d, in);
-        (void)snprintf(in->spec_hash, sizeof(in->spec_hash), "%s",
-                       desired->hashes->services[service - desired->stack->services]);
-        instance_emit(in, "creating", "", "%s", step->reason ? step->reason : "wanted");
+        in = ahead_take(d, desired, service, step->replica);
+        ahead = in != NULL;
+        if (!in) {
+                in = instance_new(&d->env, desired, service, step->replica);
+                in->lane = free_lane(d, in);
+                (void)snprintf(in->spec_hash, sizeof(in->spec_hash), "%s",
+                               desired->hashes->services[service - desired->stack->services]);
+        }
         *array_push(&d->instances, &d->instances_len) = in;
+        in->ahead = false;
+        instance_emit(in, "creating", "", "%s", step->reason ? step->reason : "wanted");
+        if (ahead)
+                instance_go_on(in);
         if (service->isolation_required && d->env.accel == ACCEL_TCG)
                 instance_fail(in, EXIT_PREPARE,
                               "isolation: required, but this host only has software emulation, "
@@ -478,16 +487,6 @@ void daemon_write_down(struct daemon *d)
                                 instance_save_noted(d->instances[i]);
 }
 
-/* A machine for later starts is made while nothing starts now. */
-static void refill_pool(struct daemon *d)
-{
-        for (size_t i = 0; i < d->instances_len; i++)
-                if (d->instances[i]->state == VM_PREPARING || d->instances[i]->state == VM_BOOTING)
-                        return;
-        if (d->warm && !d->draining)
-                warm_refill(d->warm);
-}
-
 void daemon_turn(struct daemon *d)
 {
         struct facts facts = {0};
@@ -509,10 +508,11 @@ void daemon_turn(struct daemon *d)
         publish(d);
         daemon_finish_deletes(d);
         daemon_forget_former(d);
-        refill_pool(d);
+        if (!ahead_tend(d) && d->warm && !d->draining)
+                pool_refill(warm_pool(d->warm)); /* for later starts, while nothing starts now */
         arm_wake(d, now);
         tell_followers(d);
         arm_quiet(d);
-        if (d->draining && d->instances_len == 0 && !networks_at(d->networks, 0))
+        if (d->draining && d->instances_len + d->ahead_len == 0 && !networks_at(d->networks, 0))
                 daemon_end(d);
 }

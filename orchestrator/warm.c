@@ -154,8 +154,3 @@ struct pool *warm_pool(const struct warm *w)
 {
         return w->pool;
 }
-
-void warm_refill(struct warm *w)
-{
-        pool_refill(w->pool);
-}

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The daemon's side of the warm pool (vz/pool.h): where its taps and its placeholder disks come
- * from, when machines are made, and when they are given up because the host's memory is short.
+ * from, and when machines are given up because the host's memory is short. refill.c says when they
+ * are made.
  */
 #ifndef ORCHESTRATOR_WARM_H
 #define ORCHESTRATOR_WARM_H
@@ -33,10 +34,7 @@ int warm_new(const struct warm_env *env, struct warm **ret, struct err *err);
 void warm_free(struct warm *warm);
 AUTO_TYPE(warm)
 
-/** The pool, to reserve from. */
+/** The pool, to fill and to reserve from. */
 struct pool *warm_pool(const struct warm *warm);
-
-/** Nothing starts at present: a machine may be made. */
-void warm_refill(struct warm *warm);
 
 #endif

@@ -99,14 +99,15 @@ static int spawn_qemu(const struct vm_spec *spec, const struct process_mode *mod
         AUTO_FREE char *setting = mode->preload ? xasprintf(PRELOAD "%s", mode->preload) : NULL;
         AUTO_FREE const char **env = setting ? with_preload(setting) : NULL;
         struct fds fds = {.len = 0};
-        struct spawn spawn = {.argv = (const char *const *)(void *)argv,
-                              .env = env,
-                              .fds = fds.list,
-                              .binds = spec->binds,
-                              .bind_count = spec->binds_len,
-                              .die_with_us = mode->role == MACHINE_TEMPLATE,
-                              .leash = mode->leash,
-                              .nice = mode->leash && may_raise() ? PROCESS_NICE : 0};
+        struct spawn spawn = {
+                .argv = (const char *const *)(void *)argv,
+                .env = env,
+                .fds = fds.list,
+                .binds = spec->binds,
+                .bind_count = spec->binds_len,
+                .die_with_us = mode->role == MACHINE_TEMPLATE,
+                .leash = mode->leash,
+                .nice = (mode->leash || spec->background) && may_raise() ? PROCESS_NICE : 0};
         int r = listen_at(spec->dir, "qmp.sock", &qmp, err);
 
         if (r == 0)
@@ -193,7 +194,7 @@ int process_launch(const struct vm_spec *spec, const struct process_mode *mode,
         return r;
 }
 
-void process_unleash(pid_t pid)
+void process_hurry(pid_t pid)
 {
         AUTO_FREE char *path = xasprintf("/proc/%d/task", (int)pid);
         AUTO_DIR DIR *dir = opendir(path);

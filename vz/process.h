@@ -47,8 +47,8 @@ struct process_mode {
 int process_launch(const struct vm_spec *spec, const struct process_mode *mode,
                    struct vm_process *ret, struct err *err);
 
-/** All threads of a process that was started with a leash count as others do. */
-void process_unleash(pid_t pid);
+/** All threads of a process that was started in the background count as others do. */
+void process_hurry(pid_t pid);
 
 /** Find the live process of dir/vm.json. ESRCH: it is gone; err has its last trace. */
 int process_find(const char *dir, struct vm_process *ret, struct err *err);

@@ -98,7 +98,7 @@ int vm_claim(struct vm *vm, const struct vm_spec *spec, const struct vm_events *
         vm->events = *events;
         vm->step = VM_CLAIMED;
         ev_timer_start(vm->loop, &vm->doubt);
-        process_unleash(vm->process.pid);
+        process_hurry(vm->process.pid);
         leash_let_go(&vm->leash);
         return 0;
 }

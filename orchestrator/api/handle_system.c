@@ -8,6 +8,7 @@
 #include "base/loop.h"
 #include "base/mem.h"
 #include "base/value.h"
+#include "orchestrator/ahead.h"
 #include "orchestrator/api/handlers.h"
 #include "orchestrator/api/wire.h"
 #include "orchestrator/daemon.h"
@@ -91,6 +92,17 @@ static json_t *pool_json(const struct daemon *d)
         return j;
 }
 
+static json_t *ahead_json(const struct daemon *d)
+{
+        json_t *j = json_object();
+        unsigned made, making;
+
+        ahead_count(d, &made, &making);
+        json_set_int(j, "made", made);
+        json_set_int(j, "making", making);
+        return j;
+}
+
 static json_t *info_json(const struct daemon *d)
 {
         json_t *j = version_json(d);
@@ -109,6 +121,7 @@ static json_t *info_json(const struct daemon *d)
         json_object_set_new(j, "templates", templates_json(d));
         json_set_str(j, "memory_kept", *d->preload_reason ? d->preload_reason : NULL);
         json_object_set_new(j, "pool", pool_json(d));
+        json_object_set_new(j, "ahead", ahead_json(d));
         return j;
 }
 

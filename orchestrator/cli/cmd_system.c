@@ -77,6 +77,18 @@ static void print_pool(const json_t *pool)
         }
 }
 
+static void print_ahead(const json_t *ahead)
+{
+        long long made = (long long)json_int(ahead, "made", 0);
+        long long making = (long long)json_int(ahead, "making", 0);
+        AUTO_FREE char *text =
+                xasprintf("%lld VM%s made for services that wait for others, %lld being made", made,
+                          made == 1 ? "" : "s", making);
+
+        if (made + making)
+                row("ahead", text);
+}
+
 /* "VMs may have 3.0G, 2 x the host's 1.5G; they have 512M" */
 static void print_memory(const json_t *memory)
 {
@@ -127,6 +139,7 @@ static void print_info(const json_t *info)
         if (*json_str(info, "memory_kept", ""))
                 row("freed", json_str(info, "memory_kept", NULL));
         print_pool(json_object_get(info, "pool"));
+        print_ahead(json_object_get(info, "ahead"));
         if (streq(json_str(info, "isolation", ""), "tcg"))
                 (void)printf(
                         "\nVMs run in software emulation: slower, and no security boundary.\n");

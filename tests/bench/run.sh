@@ -3,7 +3,7 @@
 # The figures of docs/bench.md: berth beside podman on this machine, run by run in turn, with the
 # same image. Raw data go to build/bench, one number a line; the table goes to standard output.
 #
-#   make bench                  all of it, 8 to 18 minutes on an idle machine
+#   make bench                  all of it, 10 to 20 minutes on an idle machine
 #   BENCH_RUNS=20 BENCH_VMS=50 BENCH_IDLE_S=60 sh tests/bench/run.sh [PART...]
 #
 # Parts: start pool run exec clone stack hello memory fit. podman runs as root; without it its column is
@@ -311,10 +311,19 @@ fi
 
 if wants hello; then
         hello=$(hello_stack "$(free_port)")
+        pool_of 2 # the default
         berth apply -f "$hello" --timeout 2m >/dev/null 2>&1
-        for _ in 1 2 3 4 5; do
+        for _ in $(seq "$runs"); do
                 gone hello
+                pool_full 2
                 timed hello.berth berth apply -f "$hello" --timeout 2m
+        done
+        gone hello
+        pool_of 0
+        berth apply -f "$hello" --timeout 2m >/dev/null 2>&1
+        for _ in $(seq "$runs"); do
+                gone hello
+                timed hello.none berth apply -f "$hello" --timeout 2m
         done
         berth delete hello --volumes >/dev/null 2>&1
 fi
@@ -385,8 +394,9 @@ row "10 services with a pool of ten" "$(stat_of stack.pool)" "podman in a loop $
 row "the same" "" "podman, all at once $(stat_of stack.parallel)" 0.7x "$(ratio stack.pool stack.parallel 0.7)"
 row "exec of \`true\` in a running VM" "$(stat_of exec.berth)" "\`podman exec\` $(stat_of exec.podman)" 1.0x \
         "$(ratio exec.berth exec.podman 1)"
-row "\`berth apply\` of the hello example, all healthy, not the first time" "$(stat_of hello.berth)" "" "4 s" \
+row "\`berth apply\` of the hello example, all healthy, not the first time, a pool of two" "$(stat_of hello.berth)" "" "4 s" \
         "$(below hello.berth 4000)"
+row "the same without a pool" "$(stat_of hello.none)" "" "4 s" "$(below hello.none 4000)"
 row "private host memory of an idle 128 MiB VM, the 20th and later of $vms" "$(stat_of memory.clone MiB)" \
         "booted $(stat_of memory.boot MiB)" "1/2" "$(ratio memory.clone memory.boot 0.5)"
 row "the same" "" "" "30 MiB" "$(below memory.clone 30)"

@@ -5,6 +5,7 @@
 #include <sys/sysinfo.h>
 
 #include "base/clock.h"
+#include "base/digest.h"
 #include "base/file.h"
 #include "base/host.h"
 #include "base/mem.h"
@@ -31,6 +32,7 @@ struct pool {
         char *qemu, *kernel, *initrd, *dir, *disk, *volume;
         struct shape shapes[POOL_SHAPES_MAX];
         size_t len;
+        char mark[7]; /* ours alone, in paths */
         unsigned serial;
         ev_timer pause; /* active: none are made */
 };
@@ -147,9 +149,11 @@ static bool making(const struct pool *p)
         return false;
 }
 
+/* A QEMU that ends removes its sockets by the path that they were made with, also when it has been
+ * claimed since, and its daemon is gone: no path is used twice. */
 static void make(struct pool *p, struct shape *s)
 {
-        AUTO_FREE char *dir = xasprintf("%s/%u", p->dir, ++p->serial);
+        AUTO_FREE char *dir = xasprintf("%s/%s.%u", p->dir, p->mark, ++p->serial);
         const struct pool_member_spec spec = {.vm = {.id = "pool",
                                                      .dir = dir,
                                                      .qemu = p->qemu,
@@ -267,6 +271,7 @@ int pool_new(const struct pool_env *env, struct pool **ret, struct err *err)
                 return -err->code;
         p = xnew(struct pool);
         p->env = *env;
+        random_hex(p->mark, sizeof(p->mark) - 1);
         p->qemu = STEAL(qemu);
         p->kernel = xstrdup(env->kernel);
         p->initrd = xstrdup(env->initrd);

@@ -335,7 +335,7 @@ if wants memory; then
         berth stats --no-stream many -o json >"$data/memory.json"
         # private memory of the 20th and later ones
         jq 'sort_by(.replica)[19:][].host.private_bytes / 1048576' "$data/memory.json" >"$data/memory.clone"
-        berth system info -o json | jq '[.templates[] | select(.clones > 0)][0].resident_bytes / 1048576' \
+        berth system info -o json | jq '[.templates[] | select(.memory_bytes == 134217728)][0].resident_bytes / 1048576' \
                 >"$data/memory.template"
         before=$(cpu_ticks)
         sleep "$idle_s"

@@ -207,6 +207,27 @@ shared ["both:/data"]
 folder ["$test_dir:/data"]
 END
 
+# A QEMU that ends removes its socket by the path it was made with. Those of a daemon that was killed
+# must not meet those of the next one.
+berth system stop >/dev/null 2>&1
+berth apply -f "$test_dir/v.yaml" --timeout 2m >/dev/null 2>&1
+wait_pool 2
+berth restart vol >/dev/null 2>&1
+run berth apply -f "$test_dir/v.yaml" --timeout 2m
+is "$(born vol)" "pool " "a service has one of the first machines"
+pid=$(daemon)
+kill -9 "$pid"
+timeout 30 tail --pid="$pid" -f /dev/null
+berth apply -f "$test_dir/v.yaml" --timeout 2m >/dev/null 2>&1
+berth restart pool >/dev/null 2>&1 # whose shape is kept
+wait_pool 2
+berth delete vol >/dev/null 2>&1
+wait_pool 2
+is "$(find "$BERTH_ROOT/run/pool" -name guest.sock | wc -l)" 2 "its end leaves those of the next daemon alone"
+berth restart pool >/dev/null 2>&1
+run berth apply -f "$test_dir/s.yaml" --timeout 2m
+is "$(births)" " 2 pool " "services start in them"
+
 # kill -9 with machines that wait, and one that is being made.
 wait_pool 2
 ok $? "two machines wait"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The daemon's side of the warm pool (vz/pool.h): where its taps and its placeholder disks come
- * from, and when machines are given up because the host's memory is short. refill.c says when they
- * are made.
+ * from, and when machines are given up because the host's memory is short. turn.c
+ * says when they are made.
  */
 #ifndef ORCHESTRATOR_WARM_H
 #define ORCHESTRATOR_WARM_H

@@ -2,8 +2,8 @@
 /*
  * The warm pool: clones that wait for a service.
  *
- *   (taps) --clone starts--> hello --rehearsal--> WAITING --pool_reserve, vm_start--> a service's
- * VM any step fails or takes too long, memory gets short: gone
+ *   (taps) --clone starts--> hello --rehearsal--> WAITING --pool_reserve, vm_start--> a service
+ *     any step fails or takes too long, memory gets short: gone
  *
  * A machine that waits has three placeholder disks, two network cards on taps of nobody's network,
  * and a guest that has played a start once (vminit/rehearse.h): the emulator has translated the

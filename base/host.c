@@ -10,6 +10,7 @@
 
 #define MEMINFO_MAX (64 << 10)
 #define AVAILABLE   "MemAvailable:"
+#define SPARE       (INT64_C(256) << 20)
 
 int64_t host_memory_available(void)
 {
@@ -20,6 +21,11 @@ int64_t host_memory_available(void)
             !(line = strstr(text, AVAILABLE)))
                 return 0;
         return strtoll(line + strlen(AVAILABLE), NULL, 10) * 1024;
+}
+
+bool host_memory_spare(int64_t bytes)
+{
+        return host_memory_available() > 2 * bytes + SPARE;
 }
 
 int64_t host_memory_total(void)

@@ -28,12 +28,6 @@ static const char *hash_of(const struct desired *desired, const struct service *
         return desired->hashes->services[service - desired->stack->services];
 }
 
-static bool is_of(const struct instance *in, const char *stack, const char *service,
-                  unsigned replica)
-{
-        return in->replica == replica && streq(in->stack, stack) && streq(in->service, service);
-}
-
 static const struct service_status *status_of(const struct daemon *d, const char *stack,
                                               const char *service)
 {
@@ -97,17 +91,17 @@ static bool can_be_made(const struct daemon *d, const struct desired *desired,
             !has_networks(d, desired->stack, service))
                 return false;
         instance_shape(&d->env, service, &memory, &cpus);
-        return host_memory_available() > 2 * memory + (INT64_C(256) << 20) &&
+        return host_memory_spare(memory) &&
                templates_want(d->templates, memory, cpus, NULL) == TEMPLATE_READY;
 }
 
 static bool exists(const struct daemon *d, const char *stack, const char *service, unsigned replica)
 {
         for (size_t i = 0; i < d->instances_len; i++)
-                if (is_of(d->instances[i], stack, service, replica))
+                if (instance_is_of(d->instances[i], stack, service, replica))
                         return true;
         for (size_t i = 0; i < d->ahead_len; i++)
-                if (is_of(d->ahead[i], stack, service, replica))
+                if (instance_is_of(d->ahead[i], stack, service, replica))
                         return true;
         return false;
 }
@@ -206,7 +200,7 @@ struct instance *ahead_take(struct daemon *d, const struct desired *desired,
         for (size_t i = 0; i < d->ahead_len; i++) {
                 struct instance *in = d->ahead[i];
 
-                if (!is_of(in, desired->stack->name, service->name, replica) ||
+                if (!instance_is_of(in, desired->stack->name, service->name, replica) ||
                     !streq(in->spec_hash, hash_of(desired, service)) || in->remove_wanted ||
                     in->state == VM_FAILED)
                         continue;

@@ -81,8 +81,7 @@ static bool is_superseded(const struct daemon *d, const struct instance *in)
         for (size_t i = 0; i < d->instances_len; i++) {
                 const struct instance *other = d->instances[i];
 
-                if (other != in && other->replica == in->replica &&
-                    streq(other->stack, in->stack) && streq(other->service, in->service) &&
+                if (other != in && instance_is_of(other, in->stack, in->service, in->replica) &&
                     other->state != VM_EXITED && other->state != VM_FAILED &&
                     other->times.decided > in->times.decided)
                         return true;

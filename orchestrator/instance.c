@@ -25,6 +25,12 @@ void instance_emit(const struct instance *in, const char *type, const char *reas
         event_emit(in->env->events, in->stack, in->service, in->replica, type, reason, "%s", text);
 }
 
+bool instance_is_of(const struct instance *in, const char *stack, const char *service,
+                    unsigned replica)
+{
+        return in->replica == replica && streq(in->stack, stack) && streq(in->service, service);
+}
+
 void instance_arm(struct instance *in, int64_t ms)
 {
         ev_timer_stop(in->env->loop, &in->deadline);
@@ -161,12 +167,11 @@ void instance_free(struct instance *in)
         if (in->attach)
                 in->attach->instance = NULL;
         guest_setup_free(in->setup);
+        instance_close_taps(in);
         for (size_t i = 0; i < in->nics_len; i++) {
                 free(in->nics[i].network);
                 free(in->nics[i].shared);
                 str_list_clear(&in->nics[i].aliases);
-                if (in->nics[i].tap_fd >= 0)
-                        (void)close(in->nics[i].tap_fd); /* a tap has no data to lose */
         }
         instance_free_ports(in);
         free(in->trouble);

@@ -199,6 +199,14 @@ int instance_adopt(struct instance_env *env, const char *dir, struct instance **
 void instance_free(struct instance *instance);
 AUTO_TYPE(instance)
 
+/** Whether it is a VM of that replica; of one there may be two. */
+bool instance_is_of(const struct instance *instance, const char *stack, const char *service,
+                    unsigned replica);
+
+/** That service may start at any time: a template, or machines of the pool, are to be had then. */
+void instance_expect(const struct instance_env *env, const struct stack *stack,
+                     const struct service *service);
+
 /** Begin or go on preparing; called once a turn while PREPARING. */
 void instance_prepare(struct instance *instance);
 

@@ -34,9 +34,7 @@ static void finish(struct instance *in)
         images_cancel(in->env->images, in);
         instance_forget_taps(in);
         instance_drop_member(in);
-        for (size_t i = 0; i < in->nics_len; i++)
-                if (in->nics[i].tap_fd >= 0)
-                        (void)close(steal_fd(&in->nics[i].tap_fd)); /* a tap has no data to lose */
+        instance_close_taps(in);
         if (file_remove_tree(in->dir, &err) < 0 || file_remove_tree(in->scratch, &err) < 0)
                 log_warn("vm", in->id, "%s", err.msg);
         if (in->attach) {

@@ -69,6 +69,8 @@ void instance_forget_taps(struct instance *instance);
 /** Addresses for its networks; then a tap on each is asked for, or that of its machine moved. */
 int instance_make_nics(struct instance *instance, const struct service *service, struct err *err);
 int instance_ask_taps(struct instance *instance, struct err *err);
+/** Its taps that QEMU has copies of, or does not need. */
+void instance_close_taps(struct instance *instance);
 /** None of its taps is on its way any more. */
 bool instance_has_taps(const struct instance *instance);
 /** End the machine of the pool that it reserved and did not use, if any. */

@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/host.h"
 #include "base/mem.h"
 #include "base/value.h"
 #include "network/net.h"
@@ -65,19 +66,32 @@ void instance_shape(const struct instance_env *env, const struct service *servic
 }
 
 /* What a waiting machine has room for: network cards, and disks that are written to. */
-static bool fits_pool(const struct instance *in, const struct service *service)
+static bool fits_pool(const struct stack *stack, const struct service *service)
 {
         size_t disks = 2;
 
         for (size_t i = 0; i < service->volumes_len; i++) {
                 if (service->volumes[i].type == MOUNT_TMPFS)
                         continue;
-                if (!prepare_is_disk(in, service, i) || service->volumes[i].read_only)
+                if (!prepare_is_disk(stack, service, i) || service->volumes[i].read_only)
                         return false;
                 disks++;
         }
         return disks <= POOL_DISKS && service->networks_len >= 1 &&
                service->networks_len <= POOL_NICS;
+}
+
+void instance_expect(const struct instance_env *env, const struct stack *stack,
+                     const struct service *service)
+{
+        int64_t memory;
+        unsigned cpus;
+
+        instance_shape(env, service, &memory, &cpus);
+        if (env->pool && fits_pool(stack, service))
+                pool_want(env->pool, memory, cpus);
+        else if (env->templates && host_memory_spare(memory))
+                (void)templates_want(env->templates, memory, cpus, NULL);
 }
 
 static void reserve_machine(struct instance *in, const struct service *service)
@@ -86,7 +100,7 @@ static void reserve_machine(struct instance *in, const struct service *service)
         int64_t memory;
         unsigned cpus;
 
-        if (!in->env->pool || in->ahead || !fits_pool(in, service))
+        if (!in->env->pool || in->ahead || !fits_pool(in->desired->stack, service))
                 return;
         instance_shape(in->env, service, &memory, &cpus);
         pool_want(in->env->pool, memory, cpus);
@@ -245,8 +259,7 @@ static int start_vm(struct instance *in, struct attachments *at, const struct se
         if (r < 0)
                 return r;
         in->times.spawned = vm_spawned_ns(in->vm);
-        for (size_t i = 0; i < in->nics_len; i++)
-                (void)close(steal_fd(&in->nics[i].tap_fd)); /* QEMU has its own copy */
+        instance_close_taps(in);
         return 0;
 }
 

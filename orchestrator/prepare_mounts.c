@@ -20,15 +20,15 @@ static_assert(SERVICE_DEVICES_MAX + 1 <= VM_DISKS_MAX, "all but the network can 
 #define SERIAL_VOLUME "vol%zu"
 
 /* The volume that a mount names; NULL: one without a name. */
-static const struct volume *volume_of(const struct instance *in, const struct mount *m)
+static const struct volume *volume_of(const struct stack *stack, const struct mount *m)
 {
-        return m->source ? stack_find_volume(in->desired->stack, m->source) : NULL;
+        return m->source ? stack_find_volume(stack, m->source) : NULL;
 }
 
 /* Its name on this host; one without a name belongs to the replica. */
 static char *volume_name(const struct instance *in, const struct mount *m, size_t index)
 {
-        const struct volume *volume = volume_of(in, m);
+        const struct volume *volume = volume_of(in->desired->stack, m);
 
         if (volume && volume->real_name)
                 return xstrdup(volume->real_name);
@@ -37,17 +37,17 @@ static char *volume_name(const struct instance *in, const struct mount *m, size_
         return xasprintf("%s_%s-%u-vol%zu", in->stack, in->service, in->replica, index);
 }
 
-static bool is_shared(const struct instance *in, const struct service *service, size_t index)
+static bool is_shared(const struct stack *stack, const struct service *service, size_t index)
 {
-        const struct volume *volume = volume_of(in, &service->volumes[index]);
+        const struct volume *volume = volume_of(stack, &service->volumes[index]);
 
         return volume ? volume->volume_class == VOLUME_SHARED
-                      : !service_anonymous_is_disk(in->desired->stack, service, index);
+                      : !service_anonymous_is_disk(stack, service, index);
 }
 
-bool prepare_is_disk(const struct instance *in, const struct service *service, size_t index)
+bool prepare_is_disk(const struct stack *stack, const struct service *service, size_t index)
 {
-        return service->volumes[index].type == MOUNT_VOLUME && !is_shared(in, service, index);
+        return service->volumes[index].type == MOUNT_VOLUME && !is_shared(stack, service, index);
 }
 
 int prepare_volumes_free(const struct instance *in, const struct service *service, struct err *err)
@@ -57,7 +57,7 @@ int prepare_volumes_free(const struct instance *in, const struct service *servic
                 AUTO_FREE char *name = NULL;
                 const struct instance *holder;
 
-                if (!prepare_is_disk(in, service, i))
+                if (!prepare_is_disk(in->desired->stack, service, i))
                         continue;
                 name = volume_name(in, m, i);
                 holder = in->env->volume_holder(in->env, in, name);
@@ -177,7 +177,7 @@ static int add_volume(struct instance *in, struct attachments *at, const struct 
                       size_t index, struct err *err)
 {
         const struct mount *m = &service->volumes[index];
-        const struct volume *volume = volume_of(in, m);
+        const struct volume *volume = volume_of(in->desired->stack, m);
         AUTO_FREE char *name = volume_name(in, m, index);
         AUTO_FREE char *path = NULL;
         bool created = false;
@@ -189,7 +189,7 @@ static int add_volume(struct instance *in, struct attachments *at, const struct 
                                "external volume %s does not exist; create it by another stack, or "
                                "leave `external` out",
                                name);
-        if (is_shared(in, service, index))
+        if (is_shared(in->desired->stack, service, index))
                 return add_shared_volume(in, at, m, STEAL(name), index, err);
         r = volume_ensure(in->env->volumes_dir, name, in->stack,
                           volume && volume->size_bytes > 0 ? volume->size_bytes : DISK_SIZE_DEFAULT,

@@ -27,7 +27,7 @@ int prepare_volumes_free(const struct instance *instance, const struct service *
                          struct err *err);
 
 /** Whether that mount is a volume that is a disk, in no other VM at the same time. */
-bool prepare_is_disk(const struct instance *instance, const struct service *service, size_t index);
+bool prepare_is_disk(const struct stack *stack, const struct service *service, size_t index);
 
 /**
  * Make what is not there yet and open it: image, scratch disk, volumes, binds. ret: zeroed; release

@@ -20,11 +20,11 @@ struct tap_request {
         size_t nic;
 };
 
-static void close_taps(struct instance *in)
+void instance_close_taps(struct instance *in)
 {
         for (size_t i = 0; i < in->nics_len; i++)
                 if (in->nics[i].tap_fd >= 0)
-                        (void)close(steal_fd(&in->nics[i].tap_fd)); /* it has no data to lose */
+                        (void)close(steal_fd(&in->nics[i].tap_fd)); /* no data to lose */
 }
 
 /* Its VM was claimed before a tap could not be moved: a clone with those that netd made takes its
@@ -40,7 +40,7 @@ static void replace_machine(struct instance *in)
         if (prepare_scratch(in, &scratch, &err) < 0 ||
             vm_replace(in->vm, taps, scratch, in->pool_reason, &err) < 0)
                 instance_fail(in, EXIT_PREPARE, err.msg);
-        close_taps(in);
+        instance_close_taps(in);
 }
 
 static void on_tap_opened(void *ctx, int tap_fd, const struct err *err)
@@ -174,7 +174,7 @@ static int give_up_member(struct instance *in, const struct err *why, struct err
 {
         instance_drop_member(in);
         instance_forget_taps(in);
-        close_taps(in);
+        instance_close_taps(in);
         free(in->pool_reason);
         in->pool_reason = xasprintf("%s%s", in->vm ? "" : "no machine of the pool: ", why->msg);
         return open_taps(in, err);

@@ -136,6 +136,18 @@ static void open_pool(struct daemon *d)
                 log_info("pool", "", "%s", d->pool_reason);
 }
 
+/* Services that an earlier daemon started may start again: as fast as if we had. */
+static void expect_starts(const struct daemon *d)
+{
+        for (size_t i = 0; i < d->desired_len; i++) {
+                const struct stack *stack = d->desired[i]->stack;
+
+                for (size_t k = 0; k < stack->services_len; k++)
+                        if (d->desired[i]->wanted == STACK_UP && stack->services[k].replicas)
+                                instance_expect(&d->env, stack, &stack->services[k]);
+        }
+}
+
 static void on_accel_decided(void *ctx, const struct accel_verdict *verdict, const struct err *err)
 {
         struct daemon *d = ctx;
@@ -154,6 +166,7 @@ static void on_accel_decided(void *ctx, const struct accel_verdict *verdict, con
                 open_templates(d);
         if (d->templates)
                 open_pool(d);
+        expect_starts(d);
         daemon_dirty(d);
 }
 

@@ -120,8 +120,7 @@ static unsigned free_lane(const struct daemon *d, const struct instance *in)
         for (size_t i = 0; i < d->instances_len; i++) {
                 const struct instance *other = d->instances[i];
 
-                if (other->replica == in->replica && streq(other->stack, in->stack) &&
-                    streq(other->service, in->service))
+                if (instance_is_of(other, in->stack, in->service, in->replica))
                         return 1 - other->lane;
         }
         return 0;
@@ -329,8 +328,7 @@ bool daemon_is_serving(const struct daemon *d, const struct instance *in)
                 int mine = serving_rank(in), its = serving_rank(other);
                 bool younger = other->times.decided > in->times.decided;
 
-                if (other == in || other->replica != in->replica ||
-                    !streq(other->stack, in->stack) || !streq(other->service, in->service))
+                if (other == in || !instance_is_of(other, in->stack, in->service, in->replica))
                         continue;
                 if (its > mine || (its == mine && (its == 4) == younger))
                         return false;

@@ -204,8 +204,7 @@ static bool has_instance(const struct daemon *d, const char *stack, const char *
                          unsigned replica)
 {
         for (size_t i = 0; i < d->instances_len; i++)
-                if (d->instances[i]->replica == replica && streq(d->instances[i]->stack, stack) &&
-                    streq(d->instances[i]->service, service))
+                if (instance_is_of(d->instances[i], stack, service, replica))
                         return true;
         return false;
 }
@@ -218,8 +217,7 @@ static void add_replicas(const struct daemon *d, json_t *list, const struct desi
 
         for (unsigned n = 1; n <= service->replicas; n++) {
                 for (size_t i = 0; i < d->instances_len; i++)
-                        if (d->instances[i]->replica == n && streq(d->instances[i]->stack, stack) &&
-                            streq(d->instances[i]->service, service->name))
+                        if (instance_is_of(d->instances[i], stack, service->name, n))
                                 json_array_append_new(list, instance_json(d, d->instances[i]));
                 if (all && !has_instance(d, stack, service->name, n))
                         json_array_append_new(list, absent_json(d, desired, service, n));

@@ -134,12 +134,6 @@ void pool_want(struct pool *p, int64_t memory_bytes, unsigned cpus)
         s->used_ms = clock_mono_ms();
 }
 
-/* Room for it, and for what made it necessary that there is memory at all. */
-static bool memory_is_there(const struct shape *s)
-{
-        return host_memory_available() > 2 * s->memory_bytes + (INT64_C(256) << 20);
-}
-
 static bool making(const struct pool *p)
 {
         for (size_t i = 0; i < p->len; i++)
@@ -181,12 +175,16 @@ void pool_refill(struct pool *p)
                 return;
         for (size_t i = 0; i < p->len; i++) {
                 struct shape *s = &p->shapes[i];
+                enum template_state template;
 
-                if (s->members_len >= p->env.size || s->failures >= FAILURES_MAX ||
-                    templates_want(p->env.templates, s->memory_bytes, s->cpus, NULL) !=
-                            TEMPLATE_READY)
+                if (s->members_len >= p->env.size || s->failures >= FAILURES_MAX)
                         continue;
-                if (memory_is_there(s)) {
+                template = templates_want(p->env.templates, s->memory_bytes, s->cpus, NULL);
+                if (template == TEMPLATE_BUILDING)
+                        return; /* one thing at a time, here too */
+                if (template != TEMPLATE_READY)
+                        continue;
+                if (host_memory_spare(s->memory_bytes)) {
                         make(p, s);
                         return;
                 }

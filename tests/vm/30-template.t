@@ -124,6 +124,16 @@ is "$code" 0 "the next daemon starts the stack"
 is "$(births)" " 2 clone " "with clones"
 is "$(find "$BERTH_ROOT" -path '*/run/tpl/*' | wc -l)" 0 "no folder of a build is left"
 
+# kill -9 with services that run: they may start again.
+daemon=$(daemon)
+kill -9 "$daemon"
+timeout 30 tail --pid="$daemon" -f /dev/null
+# shellcheck disable=SC2016 # $(...) is the inner shell's
+timeout 60 sh -c 'until [ "$(berth system info -o json |
+        jq -r ".templates[] | [.state, .clones] | join(\" \")")" = "ready 0" ]; do :; done'
+ok $? "kill -9 of berthd: the next one makes their template before it is wanted"
+is "$(births)" " 2 clone " "they live on"
+
 # kill -9 while clones start.
 for _ in 1 2 3; do
         berth delete tpl >/dev/null 2>&1
@@ -137,5 +147,8 @@ done
 is "$(berth ps -o json | jq -r '.[] | select(.state == "running") | .name' | tr '\n' ' ')" \
         "tpl/a/1 tpl/b/1 " "both run"
 berth delete tpl >/dev/null 2>&1
+for pid in $(builders); do # it took over clones that were there
+        timeout 30 tail --pid="$pid" -f /dev/null
+done
 is "$(ours | wc -l)" 1 "only the daemon is left"
 finish

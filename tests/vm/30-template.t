@@ -28,11 +28,6 @@ births() {
 templates() {
         berth system info -o json | jq -r ".templates[] | $1"
 }
-# wait_template: until the one of this test is there, and nothing makes it any more
-wait_template() {
-        # shellcheck disable=SC2016 # $(...) is the inner shell's
-        timeout 60 sh -c 'until [ "$(berth system info -o json | jq -r ".templates[].state")" = ready ]; do :; done'
-}
 # builders: pids of QEMUs that make a template of this test
 builders() {
         for pid in $(ours); do
@@ -127,14 +122,14 @@ is "$(builders)" "" "kill -9 of berthd ends the machine that was to be one"
 run berth apply -f "$test_dir/s.yaml" --timeout 2m
 is "$code" 0 "the next daemon starts the stack"
 is "$(births)" " 2 clone " "with clones"
-wait_template # which they may not have needed: the first daemon got to clones before its end
+wait_templates # which they may not have needed: the first daemon got to clones before its end
 is "$(find "$BERTH_ROOT" -path '*/run/tpl/*' | wc -l)" 0 "no folder of a build is left"
 
 # kill -9 with services that run: they may start again.
 daemon=$(daemon)
 kill -9 "$daemon"
 timeout 30 tail --pid="$daemon" -f /dev/null
-wait_template
+wait_templates
 is "$(templates .clones)" 0 "kill -9 of berthd: the next one makes their template before it is wanted"
 is "$(births)" " 2 clone " "they live on"
 
@@ -151,6 +146,6 @@ done
 is "$(berth ps -o json | jq -r '.[] | select(.state == "running") | .name' | tr '\n' ' ')" \
         "tpl/a/1 tpl/b/1 " "both run"
 berth delete tpl >/dev/null 2>&1
-wait_template
+wait_templates
 is "$(ours | wc -l)" 1 "only the daemon is left"
 finish

@@ -107,6 +107,7 @@ is "$code" 0 "ends as wanted" || {
 run timeout 60 berth wait churn --timeout 50s
 is "$code" 0 "and stays so"
 is "$(berth ps -q | sort | tr '\n' ' ')" "churn/db/1 churn/web/1 churn/web/2 " "the wanted VMs and no others"
+wait_templates # of a daemon that took over all that it wants
 # A netd that was killed may take a moment to give its namespace back; one that was forgotten stays.
 known=$(berth network ls -o json | jq -r '.[].pid')
 for pid in $(ours); do

@@ -62,6 +62,12 @@ wait_for() {
         eval "$1"
 }
 
+# wait_templates: until those that a daemon makes for what it took over are there (BERTH_POOL=0)
+wait_templates() {
+        timeout 60 sh -c 'until berth system info -o json |
+                jq -e "[.templates[].state] | length > 0 and all(. == \"ready\")" >/dev/null; do :; done'
+}
+
 # field_of STACK SERVICE REPLICA FIELD: from ps
 field_of() {
         berth ps -a -o json | jq -r --arg s "$1" --arg v "$2" --argjson n "$3" \

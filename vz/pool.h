@@ -72,7 +72,7 @@ int pool_new(const struct pool_env *env, struct pool **ret, struct err *err);
 void pool_free(struct pool *pool);
 AUTO_TYPE(pool)
 
-/** A service of this shape starts: machines for the next ones are to be had. */
+/** A service of this shape starts, or may: machines for the next ones are to be had. */
 void pool_want(struct pool *pool, int64_t memory_bytes, unsigned cpus);
 
 /** Make the next machine if one is missing and none is being made. Call it when nothing starts. */
